@@ -1,0 +1,97 @@
+"""Augmentation of whole batches on the device, with random numbers of its own for every image."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random flips, shifts, rotations, scalings and intensity changes of 2-D images, one draw per image.
+
+    Args:
+        flip: mirror left and right with probability 1/2. Leave it off where sides matter (heart, liver).
+        shift: largest shift along each axis, as a fraction of the side.
+        rotate: largest rotation, in degrees.
+        scale: largest change of size, as a fraction; 0.1 gives 0.9 to 1.1.
+        intensity: largest change of contrast (factor) and brightness (added), as fractions of the full range.
+
+    Example:
+        >>> augment = Augment(shift=0.1, rotate=10)
+        >>> images, labels = augment(images, labels, generator=torch.Generator().manual_seed(0))
+    """
+
+    flip: bool = False
+    shift: float = 0.0
+    rotate: float = 0.0
+    scale: float = 0.0
+    intensity: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "rotate", "scale", "intensity"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Augment: {name} must not be negative, got {getattr(self, name)}")
+        if self.scale >= 1:
+            raise ValueError(f"Augment: scale must stay below 1, got {self.scale}")
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """The random numbers of `n` images, ``(n, 7)`` in [-1, 1]; the same for the same state of the generator."""
+        return 2 * torch.rand(n, 7, generator=generator) - 1
+
+    def __call__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        draws: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Augment ``(N, C, H, W)`` images in [0, 1] and, with them, label maps ``(N, H, W)``.
+
+        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `draws` made by
+        `draw`. Labels of any other shape (classes) come back as they are.
+
+        Raises:
+            ValueError: images that are not 2-D.
+        """
+        if images.ndim != 4:
+            raise ValueError(f"Augment takes 2-D images (N, C, H, W), got {tuple(images.shape)}")
+        if draws is None:
+            draws = self.draw(len(images), generator or torch.default_generator)
+        mirror, right, down, turn, size, contrast, brightness = draws.to(images.device).unbind(1)
+        if self.shift or self.rotate or self.scale:
+            grid = _grid(self._matrices(mirror, right, down, turn, size), *images.shape[2:])
+            images = grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)
+            if labels is not None and labels.ndim == 3:
+                maps = labels[:, None].float()
+                maps = grid_sample(maps, grid, mode="nearest", padding_mode="border", align_corners=False)
+                labels = maps[:, 0].to(labels.dtype)
+        elif self.flip:  # exact, and needs no sampling
+            turned = mirror < 0
+            images = torch.where(turned[:, None, None, None], images.flip(3), images)
+            if labels is not None and labels.ndim == 3:
+                labels = torch.where(turned[:, None, None], labels.flip(2), labels)
+        if self.intensity:
+            gain, offset = (self.intensity * value[:, None, None, None] for value in (contrast, brightness))
+            offset = offset - gain * images.mean((1, 2, 3), keepdim=True)  # contrast changes around the mean
+            images = torch.addcmul(offset, images, 1 + gain).clamp_(0, 1)
+        return images, labels
+
+    def _matrices(self, mirror: Tensor, right: Tensor, down: Tensor, turn: Tensor, size: Tensor) -> Tensor:
+        """``(N, 2, 3)``: where each output pixel is read from, in units of half a side."""
+        angle = torch.deg2rad(self.rotate * turn)
+        zoom = 1 / (1 + self.scale * size)
+        sign = torch.where(mirror < 0, -1.0, 1.0) if self.flip else torch.ones_like(mirror)
+        cos, sin = angle.cos() * zoom, angle.sin() * zoom
+        rows = [sign * cos, -sign * sin, 2 * self.shift * right, sin, cos, 2 * self.shift * down]
+        return torch.stack(rows, 1).reshape(-1, 2, 3)
+
+
+def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
+    """As `torch.nn.functional.affine_grid`, ``(N, H, W, 2)``; its product per pixel takes longer than the sampling."""
+    across, down = ((2 * torch.arange(length, device=matrices.device) + 1) / length - 1 for length in (width, height))
+    columns = matrices[:, :, 0, None] * across  # (N, 2, W)
+    rows = matrices[:, :, 1, None] * down + matrices[:, :, 2, None]  # (N, 2, H)
+    return (rows[..., None] + columns[:, :, None]).movedim(1, -1)

@@ -1,0 +1,239 @@
+"""`ImageSet`: the one data structure of the course. Images, targets, patients, and what is known about them."""
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from medlab.errors import unknown_name
+
+SPLITS = ("train", "val", "test")
+TASKS = ("multi-class", "multi-label", "segmentation")
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is known about a set of images.
+
+    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for made-up images;
+    `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...).
+    """
+
+    name: str
+    modality: str
+    task: str
+    classes: tuple[str, ...]
+    licence: str
+    citation: str
+    phantom: bool
+    unit: str = "0 = darkest, 1 = brightest"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise unknown_name("task", self.task, TASKS)
+
+
+class ImageSet:
+    """Images with their targets and patients.
+
+    Args:
+        images: float32 in [0, 1], shape ``(N, C, H, W)`` or ``(N, C, D, H, W)``. uint8 (0 to 255) is kept as it is:
+            that is how sets too large for memory stay mapped from disk. Batches are float32 in [0, 1] either way.
+        targets: classes ``(N,)``, multi-label 0/1 ``(N, L)``, or label maps ``(N, H, W)`` / ``(N, D, H, W)``, of any
+            type of whole numbers. Label maps are kept as uint8, an eighth of int64; batches are int64 either way.
+        patients: ``(N,)``, one id per image, integers or strings.
+        info: what is known about the set; its `task` must fit the shape of `targets`. Row 0 of an image is its top.
+        official: ``(N,)`` of "train", "val" or "test" where the publisher split the set, else None.
+
+    Raises:
+        ValueError: empty set, shapes that do not fit, NaN or values outside [0, 1], targets outside the classes.
+    """
+
+    def __init__(
+        self,
+        images: Tensor | np.ndarray,
+        targets: Tensor | np.ndarray,
+        patients: Sequence | np.ndarray,
+        info: Info,
+        official: Sequence[str] | np.ndarray | None = None,
+    ) -> None:
+        self.info = info
+        self.images = torch.as_tensor(images)
+        self._check_images()
+        self.targets = self._checked(torch.as_tensor(targets))
+        self.patients = np.asarray(patients)
+        self.official = None if official is None else np.asarray(official)
+        n = len(self)
+        if self.patients.shape != (n,):
+            raise ValueError(
+                f"{info.name}: {n} images but patients of shape {self.patients.shape}; give one patient id per image"
+            )
+        if self.official is not None and (self.official.shape != (n,) or not np.isin(self.official, SPLITS).all()):
+            raise ValueError(f"{info.name}: `official` must hold one of {SPLITS} per image")
+
+    def _check_images(self) -> None:
+        images, name = self.images, self.info.name
+        if images.ndim not in (4, 5):
+            raise ValueError(f"{name}: images must be (N, C, H, W) or (N, C, D, H, W), got {tuple(images.shape)}")
+        if len(images) == 0:
+            raise ValueError(f"{name}: the set holds no image")
+        if images.dtype not in (torch.float32, torch.uint8):
+            raise ValueError(f"{name}: images must be float32 in [0, 1] or uint8, got {images.dtype}")
+        if images.dtype == torch.float32:
+            low, high = images.aminmax()  # one pass over memory; NaN where there is one
+            if not (low >= 0 and high <= 1):
+                raise ValueError(f"{name}: images must lie in [0, 1] without NaN; normalise them first")
+
+    def _checked(self, targets: Tensor) -> Tensor:
+        """The targets, uint8 for label maps and int64 for the rest, where shape and values fit."""
+        images, task, name = self.images, self.info.task, self.info.name
+        n, classes = len(images), len(self.info.classes)
+        expected = {"multi-class": (n,), "multi-label": (n, classes), "segmentation": (n, *images.shape[2:])}[task]
+        if tuple(targets.shape) != expected:
+            raise ValueError(
+                f"{name}: {task} targets must have shape {expected} to match images {tuple(images.shape)}, "
+                f"got {tuple(targets.shape)}"
+            )
+        if targets.is_floating_point() or targets.is_complex():
+            raise ValueError(f"{name}: targets must be whole numbers, got {targets.dtype}")
+        if task == "segmentation" and classes > 256:
+            raise ValueError(f"{name}: label maps hold at most 256 classes, got {classes}")
+        targets = targets if targets.dtype == torch.uint8 else targets.long()
+        top = 1 if task == "multi-label" else classes - 1
+        low, high = targets.aminmax()
+        if low < 0 or high > top:
+            bad = targets[(targets < 0) | (targets > top)][0].item()
+            raise ValueError(f"{name}: target {bad} is out of range 0..{top} for classes {self.info.classes}")
+        return targets.to(torch.uint8 if task == "segmentation" else torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index) -> "ImageSet":
+        """The images at `index` as a new set: a slice shares the memory of this one, positions or a mask copy it.
+
+        Raises:
+            ValueError: no image at `index`.
+            IndexError: a position that is not there.
+        """
+        index = index if isinstance(index, slice) else np.atleast_1d(index)
+        where = index if isinstance(index, slice) else torch.from_numpy(index).to(self.images.device)
+        if len(self.patients[index]) == 0:
+            raise ValueError(f"{self.info.name}: the set holds no image")
+        part = copy(self)  # checked already
+        part.images, part.targets = self.images[where], self.targets[where]
+        part.patients = self.patients[index]
+        part.official = None if self.official is None else self.official[index]
+        return part
+
+    def __repr__(self) -> str:
+        kind = "phantom" if self.info.phantom else "real"
+        return (
+            f"ImageSet({self.info.name}, {kind}, images {tuple(self.images.shape)} on {self.images.device.type}, "
+            f"{self.info.task}, {len(self.info.classes)} classes, {len(np.unique(self.patients))} patients)"
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Images per class (multi-class), positives per label (multi-label) or pixels per class (segmentation)."""
+        if self.info.task == "multi-label":
+            numbers = self.targets.sum(0)
+        else:
+            numbers = torch.bincount(self.targets.flatten(), minlength=len(self.info.classes))
+        return dict(zip(self.info.classes, numbers.tolist()))
+
+    def to(self, device: str | torch.device) -> "ImageSet":
+        """The same set on `device` as one tensor; images mapped from disk stay there, their batches move."""
+        moved = copy(self)
+        moved.images = self.images if self.images.dtype == torch.uint8 else self.images.to(device)
+        moved.targets = self.targets.to(device)
+        return moved
+
+    def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """One batch: float32 images in [0, 1] and int64 targets at `index` ``(N,)``, on the device of the targets."""
+        images, targets = self.images[index.to(self.images.device)], self.targets[index.to(self.targets.device)]
+        if images.dtype == torch.uint8:
+            images = images.to(targets.device).float().div_(255)
+        return images, targets.long()
+
+    def batches(self, size: int, *, shuffle: bool = False, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield ``(images, targets)`` of at most `size` images; the last batch may be smaller.
+
+        Raises:
+            ValueError: `size` below 1.
+        """
+        if size < 1:
+            raise ValueError(f"batch size must be at least 1, got {size}")
+        for index in self.order(seed if shuffle else None).split(size):
+            yield self.take(index)
+
+    def order(self, seed: int | None = None) -> Tensor:
+        """Positions ``(N,)`` of all images: as stored for None, else the permutation of that seed."""
+        if seed is None:
+            return torch.arange(len(self))
+        return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+
+    def split(
+        self, fractions: tuple[float, float, float] = (0.6, 0.2, 0.2), *, by: str = "patient", seed: int = 0
+    ) -> tuple["ImageSet", "ImageSet", "ImageSet"]:
+        """Split into train, validation and test sets that share no patient.
+
+        Where the publisher split the set (`official`), those splits are used and the arguments are ignored. Otherwise
+        whole patients are drawn, with the classes spread evenly over the three where there are patients enough.
+        ``by="image"`` ignores patients: **it leaks**, and is there to show how much.
+
+        Raises:
+            ValueError: fewer than three patients, fractions that are not three positive numbers adding up to 1, or a
+                published set of which only one split was loaded.
+        """
+        if by not in ("patient", "image"):
+            raise unknown_name("way to split by", by, ("patient", "image"))
+        if self.official is not None:
+            return tuple(self._named_split(name) for name in SPLITS)
+        if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise ValueError(f"fractions must be three positive numbers that add up to 1, got {fractions}")
+        groups = np.arange(len(self)) if by == "image" else np.unique(self.patients, return_inverse=True)[1]
+        units = np.unique(groups)
+        if len(units) < 3:
+            raise ValueError(
+                f"{self.info.name}: cannot split by {by} into three, there is only {len(units)}; "
+                "load more patients, or use the whole set as one split"
+            )
+        labels = self._label_of(groups, units)
+        train, rest = _draw(units, labels, fractions[1] + fractions[2], seed)
+        val, test = _draw(rest, labels, fractions[2] / (fractions[1] + fractions[2]), seed)
+        return tuple(self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
+
+    def _named_split(self, name: str) -> "ImageSet":
+        where = np.flatnonzero(self.official == name)
+        if len(where) == 0:
+            held = np.unique(self.official)
+            if len(held) == 1:
+                raise ValueError(
+                    f"{self.info.name}: this is already the {str(held[0])!r} split; use it as it is, or load the set "
+                    "without naming a split"
+                )
+            raise ValueError(f"{self.info.name}: the {name!r} split holds no image; load more images")
+        return self[where]
+
+    def _label_of(self, groups: np.ndarray, units: np.ndarray) -> dict[int, int]:
+        """The commonest class of each unit, by which the draw is stratified (0 for all where there is no one class)."""
+        if self.info.task != "multi-class":
+            return dict.fromkeys(units.tolist(), 0)
+        targets = self.targets.cpu().numpy()
+        order = np.argsort(groups, kind="stable")
+        starts = np.searchsorted(groups[order], units)
+        return {unit: np.bincount(part).argmax() for unit, part in zip(units, np.split(targets[order], starts[1:]))}
+
+
+def _draw(units: np.ndarray, labels: dict[int, int], fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw `fraction` of the units, spread over their labels where every label has units enough."""
+    stratum = np.array([labels[unit] for unit in units])
+    size = min(max(round(fraction * len(units)), 1), len(units) - 1)
+    kinds, counts = np.unique(stratum, return_counts=True)
+    even = counts.min() >= 2 and min(size, len(units) - size) >= len(kinds)
+    return train_test_split(units, test_size=size, random_state=seed, stratify=stratum if even else None)

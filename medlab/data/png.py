@@ -1,0 +1,54 @@
+"""PNG: two folders, one of images and one of masks."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medlab.data.images import ImageSet, Info
+from medlab.data.nifti import check_size
+
+
+def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = None) -> ImageSet:
+    """Grey images and binary masks of the same names from two folders: ``(N, 1, H, W)`` and ``(N, H, W)`` of 0 and 1.
+
+    Each image counts as its own patient. Colour is turned to grey; 8-bit 0 to 255 becomes 0 to 1.
+
+    Raises:
+        ValueError: no PNG, an image without mask, images or masks of different size or not 8-bit, a mask with more
+            than two values, more than `LIMIT`.
+    """
+    paths = sorted(Path(images).glob("*.png"))
+    if not paths:
+        raise ValueError(f"{images} holds no .png file")
+    missing = [path.name for path in paths if not (Path(masks) / path.name).is_file()]
+    if missing:
+        raise ValueError(f"{len(missing)} of {len(paths)} images have no mask in {masks}, the first is {missing[0]}")
+    size = _png_size(paths[0])
+    check_size(images, (len(paths), *size))
+    pixels = np.stack([_png(path, size) for path in paths])
+    labels = np.stack([_png(Path(masks) / path.name, size) for path in paths])
+    for path, label in zip(paths, labels):
+        values = np.unique(label)
+        if len(values) > 2 or (len(values) == 2 and values[0] != 0):
+            raise ValueError(f"mask {path.name} must hold 0 and one other value, got {values[:5].tolist()}")
+    info = info or Info(Path(images).name, "unknown", "segmentation", ("background", "object"), "unknown", "", False)
+    return ImageSet(pixels[:, None].astype(np.float32) / 255, labels > 0, [path.stem for path in paths], info)
+
+
+def _png_size(path: Path) -> tuple[int, int]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.height, image.width
+
+
+def _png(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if (image.height, image.width) != size:
+            raise ValueError(f"{path} is {image.height} x {image.width}, expected {size[0]} x {size[1]}: use one size")
+        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            raise ValueError(f"{path} is not an 8-bit image (mode {image.mode}); convert it first")
+        return np.asarray(image.convert("L"))

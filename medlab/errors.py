@@ -1,0 +1,14 @@
+"""Error messages that say what was given, what is allowed, and the nearest right name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> ValueError:
+    """Build the error for a name that is not in `allowed`, e.g. ``raise unknown_name("set", name, available)``."""
+    names = sorted(allowed)
+    nearest = get_close_matches(str(given).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+    hint = ""
+    if nearest:
+        hint = f" Did you mean {next(name for name in names if name.lower() == nearest[0])!r}?"
+    return ValueError(f"unknown {kind} {given!r}.{hint} Allowed: {', '.join(names)}.")

@@ -1,0 +1,1 @@
+"""Digital phantoms: made-up images with known truth. They test code and ideas, not medical claims."""

@@ -1,0 +1,187 @@
+"""Phantoms: shapes, repeatability, and that their images show what their labels say."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+
+from medlab.data.library import PHANTOMS, load
+from medlab.phantoms import anatomy, brain, chest, lung, pet, ultrasound
+
+
+def made(name, n=30, size=48, seed=0):
+    return import_module(f"medlab.phantoms.{name}").make(n, size, seed)
+
+
+def means(images, labels, classes):
+    """Mean intensity of each class: by pixel for label maps, by image for classes."""
+    values = images[:, 0] if labels.ndim == 3 else images.flatten(1).mean(1)
+    return [values[labels == k].mean().item() for k in range(classes)]
+
+
+@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("n, size", [(1, 16), (33, 40), (7, 72)])
+def test_shapes_types_and_range(name, n, size):
+    images, targets, patients = made(name, n, size)
+    assert images.shape == (n, 1, size, size) and images.dtype == torch.float32
+    assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
+    about = import_module(f"medlab.phantoms.{name}").ABOUT
+    segmentation = about["task"] == "segmentation"
+    assert targets.shape == ((n, size, size) if segmentation else (n,))
+    assert targets.dtype == (torch.uint8 if segmentation else torch.int64)
+    assert targets.max() < len(about["classes"]) and patients.shape == (n,)
+
+
+@pytest.mark.parametrize("name", PHANTOMS)
+def test_all_classes_are_there(name):
+    images = load(name, size=48, n=160)
+    assert min(images.counts().values()) >= 30 and len(np.unique(images.patients)) >= 3
+    assert len(images.info.licence) <= 40 and images.info.phantom
+
+
+@pytest.mark.parametrize("name", PHANTOMS)
+def test_seeds_repeat_and_differ(name):
+    first, again, other = made(name), made(name), made(name, seed=1)
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+    assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
+
+
+@pytest.mark.parametrize("name", ["brain", "chest", "pet", "ultrasound"])
+def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
+    few, many = made(name, 5), made(name, 70)
+    for some, all_ in zip(few, many):
+        assert (some == all_[:5]).all()
+    assert len(many[0].flatten(1).unique(dim=0)) == 70  # across chunks too
+
+
+def test_a_patient_has_one_anatomy_in_all_slices():
+    patient = torch.tensor([0, 0, 1, 1])
+    height = torch.tensor([10.0, 40.0, 10.0, 40.0])
+    _, places = anatomy.slices(patient, height, 32, torch.Generator().manual_seed(0))
+    same, other = places[:2, 0] - places[:2, 1], places[:2, 0] - places[:2, 2]
+    assert 0 < same.abs().mean() < 0.75 * other.abs().mean()  # only the warp changes along the height
+    flat, _ = anatomy.slices(patient, height, 32, torch.Generator().manual_seed(0), strength=0)
+    assert torch.equal(flat[0], flat[2]) and not torch.equal(flat[0], flat[1])  # the template itself
+    one, two = (anatomy.slices(patient, height, 32, torch.Generator().manual_seed(k))[0] for k in range(2))
+    assert not torch.equal(one, two)
+
+
+def test_slices_are_upright_and_the_right_is_on_the_left():
+    _, places = anatomy.slices(torch.zeros(1).long(), torch.zeros(1), 32, torch.Generator(), strength=0)
+    x, y, z = places[:, 0]
+    assert (y[0] > y[-1]).all() and (x[:, 0] > x[:, -1]).all()  # mm to the front, mm to the right
+    assert (z == 0).all()
+    step = anatomy.FIELD_OF_VIEW / 32
+    torch.testing.assert_close(y[:-1] - y[1:], torch.full((31, 32), step))
+
+
+def test_brain_tissues_are_in_t1_order_and_match_the_labels():
+    images, labels, patients = brain.make(60, 128, 0)
+    background, csf, grey, white = means(images, labels, 4)
+    assert background < 0.15 and background < csf < grey - 0.1 < white - 0.2
+    assert patients.tolist() == [k // brain.SLICES_PER_PATIENT for k in range(60)]
+    assert (labels[:, :4] == 0).all()  # a head does not fill the field of view
+    noise = images[:, 0][labels == 0].std()
+    assert 0.01 < noise < 0.05
+
+
+def test_label_map_takes_the_largest():
+    fractions = torch.rand(3, 4, 6, 7, generator=torch.Generator().manual_seed(0))
+    fractions = fractions / fractions.sum(1, keepdim=True)
+    expected = fractions.argmax(1).to(torch.uint8)
+    assert torch.equal(anatomy.label_map(fractions[:, 1:]), expected)
+
+
+def test_pet_loses_more_uptake_the_later_the_stage():
+    images, stages, _ = pet.make(180, 64, 0)
+    normal, mild, dementia = means(images, stages, 3)
+    assert normal > mild > dementia
+    assert 0.005 < normal - dementia < 0.05  # a few regions, not the whole brain
+    assert stages[::5].tolist() == [k % 3 for k in range(36)] and (stages.reshape(-1, 5).diff(dim=1) == 0).all()
+    region = pet._region(torch.tensor([[0.0, 0.0], [-52.0, 40.0], [28.0, 28.0]]).reshape(3, 2, 1, 1))
+    assert region[0] == 1 and region[1] < 0.01  # the posterior cingulate; the frontal lobe
+
+
+def test_pet_grey_matter_is_brighter_than_white():
+    generator = torch.Generator().manual_seed(3)
+    numbers = torch.arange(30)
+    images, _ = pet._slices(numbers, generator, 128)
+    generator.manual_seed(3)
+    height = torch.rand(30, generator=generator) * 35 + 10
+    maps, _ = anatomy.slices(numbers // 5, height, 128, generator)  # the same anatomy again
+    grey, white = (images[:, 0][maps[:, k] > 0.95].mean() for k in (2, 3))
+    assert 0.4 < grey < 1 and white < 0.6 * grey
+
+
+def test_chest_lungs_are_darker_than_the_heart_and_each_on_its_side():
+    images, labels, patients = chest.make(40, 128, 0)
+    _, right, left, heart = means(images, labels, 4)
+    assert max(right, left) + 0.15 < heart
+    columns = torch.arange(128.0).expand(40, 128, 128)
+    place = [columns[labels == k].mean() for k in range(4)]
+    assert place[1] < 50 and place[2] > 78 and place[1] < place[3] < place[2]  # the patient's right is on the left
+    assert len(set(patients)) == 40
+
+
+def test_cyst_is_darker_and_solid_mass_less_so():
+    images, kinds, _ = ultrasound.make(90, 64, 0)
+    centre = images[:, 0, 20:44, 18:46]  # where the lesions lie
+    darkest = torch.nn.functional.avg_pool2d(centre, 5, 1).flatten(1).amin(1)
+    none, cyst, solid = (darkest[kinds == k].mean() for k in range(3))
+    assert cyst < 0.1 and cyst < solid - 0.1 < none - 0.15
+    below = images[:, 0, 44:56, 18:46].mean((1, 2))  # enhancement behind the cyst, shadow behind the mass
+    assert below[kinds == 1].mean() > below[kinds == 0].mean() > below[kinds == 2].mean()
+
+
+def test_speckle_is_rayleigh_distributed():
+    images, kinds, _ = ultrasound.make(30, 128, 0)
+    patch = images[kinds == 0][:, 0, 48:80, 40:88]
+    amplitude = 10 ** ((patch - 1) * 60 / 20)
+    local = torch.nn.functional.avg_pool2d(amplitude[:, None], 9, 1)
+    square = torch.nn.functional.avg_pool2d(amplitude[:, None] ** 2, 9, 1)
+    ratio = (local / (square - local**2).sqrt()).median()
+    assert 1.6 < ratio < 2.4  # 1.91 for Rayleigh; the echo level and the pulse bend it a little
+
+
+def test_lung_patterns_are_in_order_of_density():
+    images, patterns, _ = lung.make(1500, 32, 0)
+    normal, emphysema, glass, fibrosis, nodules = means(images, patterns, 5)
+    assert emphysema < normal < glass and normal < fibrosis and normal < nodules
+    low, high = lung.WINDOW
+    hounsfield = images * (high - low) + low
+    assert -1000 <= hounsfield[patterns == 1].mean() < -820 < hounsfield[patterns == 2].mean() < -500
+
+
+def test_patches_of_one_lung_look_alike():
+    images, patterns, patients = lung.make(1500, 32, 0)
+    assert all(len(patterns[patients == k].unique()) == 1 for k in np.unique(patients))
+    down, across = images.diff(dim=2), images.diff(dim=3)  # level, contrast, and grain of the noise
+    marks = torch.stack([part.flatten(1).mean(1) for part in (images, images**2, down.abs(), across**2)], 1)
+    marks = (marks - marks.mean(0)) / marks.std(0)
+    distance = torch.cdist(marks, marks).fill_diagonal_(torch.inf)
+    distance[patterns[:, None] != patterns] = torch.inf
+    found = (patients[distance.argmin(1)] == patients).mean()
+    assert found > 0.3  # the most alike patch is of the same patient, by chance in one of ten: a patch-wise split leaks
+
+
+def test_blur_keeps_the_mean_and_takes_one_width_per_image():
+    rough = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    smooth = anatomy.blur(rough, torch.tensor([0.0, 1.0, 4.0]))
+    torch.testing.assert_close(smooth.mean((2, 3)), rough.mean((2, 3)))
+    torch.testing.assert_close(smooth[0], rough[0])
+    assert smooth[2].std() < smooth[1].std() < rough.std()
+    point = torch.zeros(1, 1, 33, 33)
+    point[..., 16, 16] = 1
+    line = anatomy.blur(point, 2.0)[0, 0].sum(0)
+    assert ((torch.arange(33) - 16) ** 2 * line).sum().sqrt() == pytest.approx(2, abs=0.01)
+
+
+def test_smooth_field_passes_through_its_knots():
+    field = anatomy.smooth_field(400, 31, 4, torch.Generator().manual_seed(0))[:, 0]
+    knots = field[:, ::10, ::10]
+    torch.testing.assert_close(
+        knots, torch.randn(400, 1, 4, 4, generator=torch.Generator().manual_seed(0))[:, 0], atol=1e-4, rtol=0
+    )
+    assert field.diff(dim=1).abs().mean() < 0.2  # smooth
