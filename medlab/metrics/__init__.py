@@ -1,0 +1,17 @@
+"""Metrics: how good the answers are, and how sure we can be of that."""
+
+from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
+from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
+
+__all__ = [
+    "Calibration",
+    "ClassScores",
+    "Interval",
+    "Report",
+    "bootstrap_ci",
+    "calibration",
+    "classification_report",
+    "mean_interval",
+    "paired_difference",
+    "verdict",
+]

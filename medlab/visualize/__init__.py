@@ -1,0 +1,41 @@
+"""Pictures: pure functions that return a Figure with alt text, and thin widgets around them."""
+
+from medlab.visualize.curves import bars, compare, confusion, learning_curves, reliability, roc
+from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters
+from medlab.visualize.figures import PALETTE, Figure, subplots
+from medlab.visualize.images import (
+    class_grid,
+    image_grid,
+    intensity_histogram,
+    mask_overlay,
+    orthoviews,
+    slice_view,
+    window_level,
+)
+from medlab.visualize.widgets import browse, slice_widget, window_level_widget
+
+__all__ = [
+    "PALETTE",
+    "Figure",
+    "bars",
+    "browse",
+    "cam_overlay",
+    "class_activation_map",
+    "class_grid",
+    "compare",
+    "confusion",
+    "error_gallery",
+    "filters",
+    "image_grid",
+    "intensity_histogram",
+    "learning_curves",
+    "mask_overlay",
+    "orthoviews",
+    "reliability",
+    "roc",
+    "slice_view",
+    "slice_widget",
+    "subplots",
+    "window_level",
+    "window_level_widget",
+]

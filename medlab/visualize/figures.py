@@ -1,0 +1,108 @@
+"""`Figure`: a matplotlib figure that carries its alt text into the notebook. One look for the whole course."""
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+
+import matplotlib.figure
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, safe for colour-blind readers; dark and light take turns, so neighbours differ in grey too.
+PALETTE = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#CC79A7", "#009E73", "#F0E442")
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+PIXELS_PER_INCH = 100  # on the page; the PNG holds half as many again, for sharp screens
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure made without pyplot: nothing is kept open, nothing is shown twice.
+
+    Args:
+        alt: what the figure shows, in words, with the numbers a reader takes from it.
+        figsize: width and height in inches; 100 pixels on the page to the inch.
+
+    Raises:
+        ValueError: no alt text.
+    """
+
+    def __init__(self, *args, alt: str, **kwargs) -> None:
+        if not isinstance(alt, str) or not alt.strip():
+            raise ValueError(f"a figure needs alt text that says what it shows, got {alt!r}")
+        super().__init__(*args, layout="constrained", dpi=PIXELS_PER_INCH, **kwargs)
+        self.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+        self.alt = alt
+
+    def png(self) -> bytes:
+        """The picture as PNG, the same bytes every time."""
+        file = BytesIO()
+        self.savefig(file, format="png", dpi=1.5 * PIXELS_PER_INCH, metadata={"Software": None})
+        return file.getvalue()
+
+    def html(self) -> str:
+        """The picture as one ``<img>`` with its alt text and its size on the page."""
+        return _img(self.png(), self._width(), self.alt)
+
+    def _width(self) -> int:
+        return round(self.get_figwidth() * PIXELS_PER_INCH)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        """PNG and text, plus the HTML: neither nbconvert 7.17 nor JupyterLab 4 reads an alt text from PNG metadata."""
+        png = self.png()
+        data = {
+            "text/html": _img(png, self._width(), self.alt),
+            "image/png": b64encode(png).decode(),
+            "text/plain": self.alt,
+        }
+        return data, {"image/png": {"alt": self.alt, "width": self._width()}}
+
+    def _ipython_display_(self) -> None:
+        """Shown by the bundle alone: once pyplot is imported, its inline backend would add a PNG of its own."""
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+
+
+def _img(png: bytes, width: int, alt: str) -> str:
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    return f'<img alt="{escape(alt)}" width="{width}" style="max-width: 100%; height: auto" src="{source}">'
+
+
+def subplots(
+    rows: int = 1, cols: int = 1, *, alt: str, size: tuple[float, float] | None = None
+) -> tuple[Figure, Axes | np.ndarray]:
+    """A figure and its axes in the style of the course, for cells that draw by hand.
+
+    Args:
+        rows, cols: of the grid of axes.
+        alt: what the figure shows, in words.
+        size: width and height in inches.
+
+    Returns:
+        The figure, and one Axes for 1 x 1, else an array of them without the sides of length 1, as pyplot does.
+
+    Raises:
+        ValueError: no alt text.
+    """
+    fig = Figure(figsize=size or (max(4.2 * cols, 5.2), 3.3 * rows), alt=alt)
+    axes = fig.subplots(rows, cols)
+    for ax in np.atleast_1d(axes).flat:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_prop_cycle(cycler(color=PALETTE) + cycler(linestyle=LINES) + cycler(marker=MARKERS))
+        ax.set_axisbelow(True)
+        ax.grid(color="0.9")
+    return fig, axes
+
+
+def short(number: float) -> str:
+    """Three digits, and no powers of ten below a million: 0.942, 12,000."""
+    return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
+
+
+def message(text: str) -> Figure:
+    """A figure that only says `text`: for when there is nothing to draw."""
+    fig = Figure(figsize=(5.2, 1.2), alt=text)
+    fig.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
+    return fig

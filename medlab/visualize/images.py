@@ -1,0 +1,311 @@
+"""Look at images: grids, histograms, CT windows, three planes, masks. Pure functions, each returns a Figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from medlab.metrics.intervals import to_array
+from medlab.visualize.figures import LINES, PALETTE, Figure, subplots
+
+if TYPE_CHECKING:  # the room of the images loads scikit-learn, which takes seconds
+    from medlab.data.images import ImageSet
+
+MASKS = (*PALETTE[1:2], *PALETTE[3:], PALETTE[0])  # no black, which a dark image would swallow
+PLANES = ("axial", "coronal", "sagittal")
+AXES = ("feet to head", "back to front", "left to right")  # of D, H and W, as `medlab.data.nifti` stores them
+
+
+def blank(ax: Axes) -> Axes:
+    """Axes for an image: no ticks, no grid, no frame."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def pixels(image: object) -> np.ndarray:
+    """One image ``(H, W)``, ``(C, H, W)`` or ``(C, D, H, W)`` as ``(H, W)``, or ``(H, W, 3)`` if it is in colour.
+
+    Of a volume it is the middle slice, of channels that are no colours the first.
+    """
+    image = to_array(image)
+    if image.dtype == np.uint8:
+        image = image / 255
+    if image.ndim == 4:
+        image = image[:, image.shape[1] // 2]
+    if image.ndim == 3:
+        image = image.transpose(1, 2, 0) if len(image) == 3 else image[0]
+    if image.ndim != 2 and image.shape[-1:] != (3,):
+        raise ValueError(f"an image must be (H, W), (C, H, W) or (C, D, H, W), got {image.shape}")
+    return image
+
+
+def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.06) -> list[tuple[float, float]]:
+    """Draw the tiles in rows on one axes, each with `room` times its width free above; returns the top centre of each.
+
+    One axes for all keeps a grid of a hundred images as fast as one image.
+    """
+    height, width = tiles[0].shape[:2]
+    gap, head = max(round(width * 0.06), 1), max(math.ceil(width * room), 1)
+    nrows = math.ceil(len(tiles) / ncols)
+    shape = (nrows * (height + head), ncols * (width + gap) - gap, *tiles[0].shape[2:])
+    low, high = min(tile.min() for tile in tiles), max(tile.max() for tile in tiles)
+    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    sheet = np.full(shape, 1.0 if len(shape) == 3 else np.nan)  # NaN is drawn as nothing
+    places = []
+    for i, tile in enumerate(tiles):
+        top, left = (i // ncols) * (height + head) + head, (i % ncols) * (width + gap)
+        sheet[top : top + height, left : left + width] = tile if tile.ndim == 2 else (tile - low) / (high - low)
+        places.append((left + width / 2 - 0.5, top - 0.5))
+    blank(ax).imshow(sheet, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    return places
+
+
+def image_grid(
+    images: object,
+    labels: Sequence | None = None,
+    classes: Sequence[str] | None = None,
+    *,
+    ncols: int = 8,
+    title: str = "",
+) -> Figure:
+    """Images ``(N, C, H, W)`` or ``(N, H, W)`` side by side, all on one grey scale, a label above each.
+
+    Args:
+        images: values in [0, 1], or any others, which are then scaled by the least and the greatest of them all.
+        labels: one per image, class numbers or strings (which may have several lines).
+        classes: names of the class numbers.
+        ncols: images in a row.
+        title: above the grid.
+
+    Raises:
+        ValueError: no image, an image of the wrong shape, labels and images of different number.
+    """
+    tiles = [pixels(image) for image in images]
+    if not tiles or ncols < 1:
+        raise ValueError(f"{len(tiles)} images in {ncols} columns: give at least one image and one column")
+    words = [] if labels is None else [_name(label, classes) for label in labels]
+    if words and len(words) != len(tiles):
+        raise ValueError(f"{len(tiles)} images but {len(words)} labels; give one label per image")
+    ncols = min(ncols, len(tiles))
+    tile = min(max(7 / ncols, 1.0), 2.0)  # inches
+    words = ["\n".join(fill(line, round(15 * tile)) for line in word.split("\n")) for word in words]
+    lines = max((word.count("\n") + 1 for word in words), default=0)
+    alt = f"{title or 'Images'}: {len(tiles)} images in rows of {ncols}"
+    alt += f", labelled {_list([word.replace(chr(10), ' ') for word in words])}." if words else "."
+    ratio = tiles[0].shape[0] / tiles[0].shape[1]
+    room = 0.06 + 0.14 * lines / tile
+    height = 0.95 * tile * math.ceil(len(tiles) / ncols) * (ratio + room)
+    size = (max(tile * ncols, 2.5) + 0.16, height + 0.12 + 0.25 * bool(title))
+    fig, ax = subplots(alt=alt, size=size)
+    for (x, y), word in zip(montage(ax, tiles, ncols, room), words):
+        above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "baseline"}
+        ax.annotate(word, (x, y), fontsize=8, linespacing=1.05, **above)
+    ax.set_title(title, fontsize=11)
+    return fig
+
+
+def _name(label: object, classes: Sequence[str] | None) -> str:
+    return str(label) if classes is None or isinstance(label, str) else str(classes[int(label)])
+
+
+def _list(words: Sequence[str], limit: int = 16) -> str:
+    return ", ".join(words[:limit]) + (f" and {len(words) - limit} more" if len(words) > limit else "")
+
+
+def class_grid(imageset: ImageSet, per_class: int = 6, *, seed: int = 0) -> Figure:
+    """One row of images per class, drawn by `seed`: what do the classes look like, and how do they differ within?
+
+    Raises:
+        ValueError: a segmentation set, which has no class per image (use `mask_overlay`).
+    """
+    rng, info = np.random.default_rng(seed), imageset.info
+    members = [rng.permutation(where)[:per_class] for where in _of_class(imageset)]
+    images, _ = imageset.take(torch.from_numpy(np.concatenate(members)))
+    drawn = [pixels(image) for image in images]
+    empty, tiles, start = np.ones_like(drawn[0]), [], 0
+    for one in members:
+        tiles += drawn[start : start + len(one)] + [empty] * (per_class - len(one))
+        start += len(one)
+    counts = imageset.counts()
+    said = _list([f"{name} ({counts[name]} in the set)" for name in info.classes])
+    alt = f"{info.name}, {info.modality}: up to {per_class} images in one row for each class: {said}."
+    ratio = empty.shape[0] / empty.shape[1]
+    names = [fill(name, 18) for name in info.classes]
+    beside = 0.25 + 0.085 * max(len(line) for name in names for line in [*name.split("\n"), "(n = 1000)"])
+    size = (per_class + beside, len(members) * (ratio + 0.06) + 0.35)
+    fig, ax = subplots(alt=alt, size=size)
+    places = montage(ax, tiles, per_class)
+    middles = [top + empty.shape[0] / 2 for _, top in places[::per_class]]
+    ax.set_yticks(middles, [f"{name}\n(n = {count})" for name, count in zip(names, counts.values())], fontsize=9)
+    ax.tick_params(length=0)
+    ax.set_title(f"{info.name} ({info.modality})", fontsize=11)
+    return fig
+
+
+def _of_class(imageset: ImageSet) -> list[np.ndarray]:
+    """Positions of the images of each class; an image with several labels is in several."""
+    targets, kinds = to_array(imageset.targets), range(len(imageset.info.classes))
+    if imageset.info.task == "segmentation":
+        raise ValueError(f"{imageset.info.name} is a segmentation set: its images have no class; use mask_overlay")
+    return [np.flatnonzero(targets[:, k] if targets.ndim == 2 else targets == k) for k in kinds]
+
+
+def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
+    """How often each grey value occurs in each class, over at most `per_class` images of it, evenly spread.
+
+    Raises:
+        ValueError: a segmentation set, which has no class per image.
+    """
+    edges, info = (np.arange(0, 257, 4) - 0.5) / 255, imageset.info  # four levels of an 8-bit image each: no comb
+    curves = {}
+    for name, where in zip(info.classes, _of_class(imageset)):
+        if len(where):
+            chosen = where[np.linspace(0, len(where) - 1, min(per_class, len(where))).astype(int)]
+            values = to_array(imageset.take(torch.from_numpy(chosen))[0]).ravel()
+            curves[name] = (np.histogram(values, edges)[0] / len(values), values.mean())
+    means = _list([f"{name} {mean:.2f}" for name, (_, mean) in curves.items()])
+    fig, ax = subplots(alt=f"{info.name}: histogram of grey values per class. Mean grey value: {means}.", size=(6, 3.2))
+    for i, (name, (share, mean)) in enumerate(curves.items()):
+        style = {"color": PALETTE[i % len(PALETTE)], "linestyle": LINES[i % len(LINES)]}
+        ax.stairs(100 * share, edges, label=f"{name} (mean {mean:.2f})", linewidth=1.6, **style)
+    ax.set(xlabel=f"grey value ({info.unit})", ylabel="pixels (%)", xlim=(0, 1), ylim=(0, None))
+    ax.legend(fontsize=9)
+    return fig
+
+
+def window_level(hu_image: object, level: float, width: float) -> Figure:
+    """A CT slice ``(H, W)`` in HU through the window `level` +- `width` / 2, beside its histogram with that window.
+
+    Raises:
+        ValueError: not ``(H, W)``, or a width that is not positive.
+    """
+    image = to_array(hu_image).astype(float)
+    if image.ndim != 2 or not width > 0:
+        raise ValueError(f"give one slice (H, W) in HU and a width above 0, got shape {image.shape} and width {width}")
+    low, high = level - width / 2, level + width / 2
+    black, white = 100 * (image <= low).mean(), 100 * (image >= high).mean()
+    alt = (
+        f"CT slice with window level {level:g} HU, width {width:g} HU, beside its histogram: {low:g} HU and below is "
+        f"black ({black:.0f} % of the pixels), {high:g} HU and above is white ({white:.0f} %)."
+    )
+    fig, (left, right) = subplots(1, 2, alt=alt, size=(8, 3.6))
+    shown = blank(left).imshow(image, cmap="gray", vmin=low, vmax=high)
+    fig.colorbar(shown, ax=left, shrink=0.8, label="HU")
+    left.set_title(f"level {level:g} HU, width {width:g} HU", fontsize=11)
+    counts, edges = np.histogram(image, bins=100)
+    right.stairs(100 * counts / image.size, edges, fill=True, color=PALETTE[0])
+    right.axvspan(low, high, color=PALETTE[1], alpha=0.25, label="window")
+    right.axvline(level, color=PALETTE[2], linestyle="--", label="level")
+    margin = 0.02 * (edges[-1] - edges[0])
+    right.set(xlim=(edges[0] - margin, edges[-1] + margin), yscale="log")
+    right.set(xlabel="intensity (HU)", ylabel="pixels (%, log scale)")
+    right.set_title(f"{black:.0f} % black, {white:.0f} % white", fontsize=11)
+    right.legend(fontsize=9)
+    return fig
+
+
+def slice_view(volume: object, index: int, axis: int = 0, *, spacing: Sequence[float] = (1, 1, 1)) -> Figure:
+    """One slice of a volume ``(D, H, W)`` across `axis` (0 axial, 1 coronal, 2 sagittal), true to scale in mm.
+
+    D runs from feet to head, H from back to front, W from the patient's left to the right, as `medlab.data` loads
+    volumes; so the patient is seen upright, and from above, not from the feet as in a radiologist's viewer.
+
+    Raises:
+        ValueError: not a volume, or an axis, index or spacing that does not fit.
+    """
+    volume, spacing = _check_volume(volume, spacing)
+    if axis not in (0, 1, 2) or not 0 <= index < volume.shape[axis]:
+        raise ValueError(f"slice {index} across axis {axis}: the volume {volume.shape} has no such slice")
+    alt = f"{PLANES[axis].capitalize()} slice {index} of 0 to {volume.shape[axis] - 1}, "
+    fig, ax = subplots(alt=f"{alt}mean intensity {volume.take(index, axis).mean():.3g}.", size=(4.6, 4.4))
+    _plane(ax, volume, index, axis, spacing)
+    return fig
+
+
+def orthoviews(volume: object, index: Sequence[int] | None = None, *, spacing: Sequence[float] = (1, 1, 1)) -> Figure:
+    """The three planes of a volume ``(D, H, W)`` through one voxel, with a crosshair there, true to scale in mm.
+
+    Axes as in `slice_view`. `index` is the voxel (depth, row, column), the middle for None; `spacing` has that order.
+
+    Raises:
+        ValueError: not a volume, or an index or spacing that does not fit.
+    """
+    volume, spacing = _check_volume(volume, spacing)
+    index = tuple(int(i) for i in (np.array(volume.shape) // 2 if index is None else index))
+    if len(index) != 3 or not all(0 <= i < size for i, size in zip(index, volume.shape)):
+        raise ValueError(f"index {index} lies outside the volume {volume.shape}; give (depth, row, column)")
+    alt = f"Axial slice {index[0]}, coronal slice {index[1]} and sagittal slice {index[2]} of a volume of "
+    alt += f"{' x '.join(map(str, volume.shape))} voxels; at the crosshair the intensity is {volume[index]:.3g}."
+    fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9))
+    for axis, ax in enumerate(axes):
+        _plane(ax, volume, index[axis], axis, spacing)
+        down, across = (i for i in range(3) if i != axis)
+        ax.axhline(index[down] * spacing[down], color=PALETTE[1], linewidth=0.8)
+        ax.axvline(index[across] * spacing[across], color=PALETTE[1], linewidth=0.8)
+    return fig
+
+
+def _check_volume(volume: object, spacing: Sequence[float]) -> tuple[np.ndarray, tuple[float, ...]]:
+    volume, spacing = to_array(volume), tuple(float(step) for step in spacing)
+    if volume.ndim != 3:
+        raise ValueError(f"a volume must be (D, H, W), got {volume.shape}")
+    if len(spacing) != 3 or not min(spacing) > 0:
+        raise ValueError(f"spacing must be three lengths in mm (depth, row, column), got {spacing}")
+    return volume, spacing
+
+
+def _plane(ax: Axes, volume: np.ndarray, index: int, axis: int, spacing: tuple[float, ...]) -> None:
+    down, across = (i for i in range(3) if i != axis)
+    plane, (tall, wide) = volume.take(index, axis), (spacing[down], spacing[across])
+    rows, cols = plane.shape
+    extent = (-wide / 2, (cols - 0.5) * wide, -tall / 2, (rows - 0.5) * tall)
+    ax.imshow(plane, cmap="gray", extent=extent, origin="lower", vmin=volume.min(), vmax=volume.max())
+    ax.set(xlabel=f"{AXES[across]} (mm)", ylabel=f"{AXES[down]} (mm)")
+    ax.set_title(f"{PLANES[axis]}, slice {index}", fontsize=11)
+    ax.grid(False)
+
+
+def mask_overlay(image: object, mask: object, classes: Sequence[str]) -> Figure:
+    """An image beside the same image with its label map ``(H, W)`` in colour; class 0 is background and stays clear.
+
+    Raises:
+        ValueError: image and mask of different size, labels without a name in `classes`.
+    """
+    image, mask = pixels(image), to_array(mask).astype(int)
+    if image.shape[:2] != mask.shape:
+        raise ValueError(
+            f"image is {image.shape[:2]} but mask is {mask.shape}; both must have the same height and width"
+        )
+    if mask.min() < 0 or mask.max() >= len(classes):
+        raise ValueError(f"mask holds labels {mask.min()} to {mask.max()}, but classes names only {len(classes)}")
+    shares = {k: 100 * (mask == k).mean() for k in range(1, len(classes)) if (mask == k).any()}
+    said = ", ".join(f"{classes[k]} {share:.1f} %" for k, share in shares.items()) or "no structure"
+    fig, axes = subplots(
+        1, 2, alt=f"Image and the same with its mask in colour, share of pixels: {said}.", size=(7.2, 3.5)
+    )
+    for ax in axes:
+        blank(ax).imshow(image, cmap="gray")
+    for k in shares:
+        colour, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
+        axes[1].imshow(
+            np.where(mask == k, 1.0, np.nan), cmap=ListedColormap([colour]), alpha=0.4, interpolation="nearest"
+        )
+        axes[1].contour(mask == k, [0.5], colors=[colour], linestyles=[line], linewidths=1.2)
+    handles = [
+        Patch(color=MASKS[(k - 1) % len(MASKS)], label=f"{classes[k]} ({share:.1f} %)") for k, share in shares.items()
+    ]
+    if handles:
+        fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=9)
+    axes[0].set_title("image", fontsize=11)
+    axes[1].set_title("mask", fontsize=11)
+    return fig
