@@ -1,0 +1,40 @@
+"""A convolution layer written out: by loops, and as one matrix product. For reading; networks call the library."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import unfold
+
+
+def conv2d_loops(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Slide every kernel over every place, as the definition says (no padding, stride 1).
+
+    Args:
+        images: ``(N, C, H, W)``.
+        weight: ``(O, C, k, k)``.
+        bias: ``(O,)``.
+
+    Returns:
+        ``(N, O, H - k + 1, W - k + 1)``.
+    """
+    n, _, height, width = images.shape
+    out_channels, _, k, _ = weight.shape
+    out = torch.empty(n, out_channels, height - k + 1, width - k + 1)
+    for image in range(n):
+        for channel in range(out_channels):
+            for row in range(height - k + 1):
+                for column in range(width - k + 1):
+                    patch = images[image, :, row : row + k, column : column + k]
+                    out[image, channel, row, column] = (patch * weight[channel]).sum() + bias[channel]
+    return out
+
+
+def conv2d_unfold(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """The same as one matrix product: lay every patch out as a column, multiply by the kernels as rows.
+
+    Takes and returns the shapes of `conv2d_loops`.
+    """
+    n, _, height, width = images.shape
+    out_channels, _, k, _ = weight.shape
+    columns = unfold(images, k)  # (N, C * k * k, places)
+    out = weight.flatten(1) @ columns + bias[:, None]  # (N, O, places)
+    return out.reshape(n, out_channels, height - k + 1, width - k + 1)

@@ -1,0 +1,19 @@
+"""Training: one call for one process or many, repeatable and resumable."""
+
+from medlab.train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from medlab.train.devices import pick_device, pick_precision, seed_everything
+from medlab.train.fit import fit
+from medlab.train.history import History
+from medlab.train.validate import predict
+
+__all__ = [
+    "CheckpointError",
+    "History",
+    "fit",
+    "load_checkpoint",
+    "pick_device",
+    "pick_precision",
+    "predict",
+    "save_checkpoint",
+    "seed_everything",
+]

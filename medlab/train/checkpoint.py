@@ -1,0 +1,104 @@
+"""Checkpoints: written whole or not at all, loaded without running any code in them."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+FORMAT = "medlab checkpoint 1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: cut short, foreign, or made by another model or with other settings."""
+
+
+def save_checkpoint(path: str | Path, state: dict) -> None:
+    """Write `state` (tensors and plain values) to `path`, atomically: a kill leaves the old file or the new one.
+
+    Raises:
+        OSError: the folder cannot be written or the disk is full; nothing half-written is left behind.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")  # always the same name: the next write clears up after a kill
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            torch.save({"format": FORMAT, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
+        raise OSError(
+            f"could not write checkpoint {path}: {error}; free some space or give another path, then go on with resume"
+        ) from error
+    finally:
+        if part.is_file():
+            part.unlink()
+
+
+def load_checkpoint(path: str | Path) -> dict:
+    """Read what `save_checkpoint` wrote, to the CPU.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: the file is cut short, or was not written by medlab.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    refused = (
+        f"{path} is not a whole checkpoint of plain tensors; it may be cut short or foreign: delete it and train again"
+    )
+    if not zipfile.is_zipfile(path):  # torch's readers of older formats need not see it
+        raise CheckpointError(refused)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes can break anywhere in the reader
+        raise CheckpointError(f"{refused} ({type(error).__name__})") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise CheckpointError(f"{path} was not written by medlab's training; expected format {FORMAT!r}")
+    return state
+
+
+def model_name(model: nn.Module) -> str:
+    """The network's class, or those of its parts in a row."""
+    if isinstance(model, nn.Sequential):
+        return " + ".join(type(part).__name__ for part in model)
+    return type(model).__name__
+
+
+def check_model(path: str | Path, state: dict, model: nn.Module) -> None:
+    """Refuse a checkpoint whose weights do not fit `model`.
+
+    Raises:
+        CheckpointError: it names the model that made it and the first weight that does not fit.
+    """
+    if "model_name" not in state:
+        raise CheckpointError(f"{path} does not hold the training of one network by fit")
+    name, made_by = model_name(model), state["model_name"]
+    ours, theirs = model.state_dict(), state["model"]
+    for key in sorted(ours.keys() | theirs.keys()):
+        mine, stored = (tuple(s[key].shape) if key in s else None for s in (ours, theirs))
+        if mine != stored:
+            raise CheckpointError(
+                f"{path} was made by another model: {made_by} with {key} {stored}, but this {name} has {key} {mine}; "
+                "build the same model, or train again without resume"
+            )
+
+
+def check_settings(path: str | Path, state: dict, settings: dict) -> None:
+    """Refuse to go on with other settings than the checkpoint was trained with: the result would be neither run's.
+
+    Raises:
+        CheckpointError: it lists what differs.
+    """
+    stored = state["settings"]
+    differ = [
+        f"{key}={stored.get(key)!r} there, {settings[key]!r} here"
+        for key in settings
+        if settings[key] != stored.get(key)
+    ]
+    if differ:
+        raise CheckpointError(f"{path} was trained with other settings: {'; '.join(differ)}; use those, or start anew")

@@ -1,0 +1,57 @@
+"""What `medlab train` does: a classifier and a set by name, trained, and its report on the test split."""
+
+from torch import nn
+
+from medlab.data import load
+from medlab.data.augment import Augment
+from medlab.data.images import ImageSet
+from medlab.errors import unknown_name
+from medlab.metrics import classification_report
+from medlab.models import ShallowCNN, SmallCNN, small_resnet18
+from medlab.models.standardise import Standardise
+from medlab.train.devices import pick_device, seed_everything
+from medlab.train.fit import fit
+from medlab.train.team import join_team
+from medlab.train.validate import predict
+
+CLASSIFIERS = {
+    "ShallowCNN": lambda channels, classes, size: ShallowCNN(channels, classes, size),
+    "SmallCNN": lambda channels, classes, size: SmallCNN(channels, classes),
+    "small_resnet18": lambda channels, classes, size: small_resnet18(channels, classes),
+}
+# No flips or large turns: they suit every modality, also where sides matter.
+AUGMENT = Augment(shift=0.05, rotate=5, scale=0.05, intensity=0.05)
+
+
+def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, augment: bool, **options) -> None:
+    """Train the classifier called `model` on the set called `data`; print the report. `options` are those of `fit`.
+
+    Raises:
+        ValueError: an unknown name, a set that is not one of 2-D images to classify, an argument that `fit` refuses.
+    """
+    if model not in CLASSIFIERS:
+        raise unknown_name("model", model, CLASSIFIERS)
+    seed_everything(seed)
+    images = load(data, size=size, n=n, seed=seed)
+    if images.info.task == "segmentation" or images.images.ndim != 4:
+        raise ValueError(f"medlab train takes sets of 2-D images to classify, {data} is {images!r}")
+    splits = images.split(seed=seed)
+    network = build(model, splits[0])
+    leads = join_team(pick_device(options["device"])).leads
+    if leads:
+        print(f"{model} on {data}: {', '.join(f'{len(part)}' for part in splits)} images to train, validate, test on")
+    history = fit(network, *splits[:2], seed=seed, augment=AUGMENT if augment else None, **options)
+    if leads:
+        test = splits[2]
+        print(history)
+        print(
+            classification_report(
+                predict(network, test), test.targets, patients=test.patients, classes=test.info.classes
+            )
+        )
+
+
+def build(model: str, train: ImageSet) -> nn.Module:
+    """The classifier called `model` for the images of `train`, which it standardises first."""
+    _, channels, size, _ = train.images.shape
+    return nn.Sequential(Standardise(train), CLASSIFIERS[model](channels, len(train.info.classes), size))

@@ -1,0 +1,58 @@
+"""Which device to train on, in which precision, and how to make a run repeat."""
+
+import random
+
+import numpy as np
+import torch
+
+from medlab.errors import unknown_name
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def pick_device(name: str | torch.device | None = None) -> torch.device:
+    """The device called `name`; None takes CUDA, then Apple's MPS, then the CPU, whichever is there first.
+
+    Raises:
+        ValueError: the named device is not on this machine.
+    """
+    found = ["cpu"]
+    if torch.backends.mps.is_available():
+        found.insert(0, "mps")
+    if torch.cuda.is_available():
+        found.insert(0, "cuda")
+    if name is None:
+        return torch.device(found[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise unknown_name("device", name, found) from None
+    if device.type not in found:
+        raise ValueError(f"no {device.type!r} device on this machine; found: {', '.join(found)}")
+    return device
+
+
+def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
+    """The dtype called `name`; None takes bfloat16 where the hardware computes in it, else float32."""
+    if name is not None:
+        if name not in PRECISIONS:
+            raise unknown_name("precision", name, PRECISIONS)
+        return PRECISIONS[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    # Without these instructions the CPU emulates bfloat16, which is slower than float32.
+    fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's generators, so that a network starts from the same weights.
+
+    Raises:
+        ValueError: `seed` negative or not an integer.
+    """
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
