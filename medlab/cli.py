@@ -1,0 +1,156 @@
+"""The command `medlab`. Each command imports what it needs, so that `medlab --help` answers at once.
+
+Exit codes: 0 good, 1 a run failed, 2 bad arguments.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+app = typer.Typer(
+    help="A notebook course on deep learning for medical imaging.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # importing rich would double the start-up time
+    pretty_exceptions_enable=False,
+)
+
+
+class _PairsCommand(TyperCommand):
+    """A command whose option -p takes two words, NAME VALUE: typer has no repeated option of two values."""
+
+    def parse_args(self, ctx, args: list[str]) -> list[str]:
+        words, joined = iter(args), []
+        for word in words:
+            joined.append(word)
+            if word == "-p":
+                name, value = next(words, None), next(words, None)
+                if value is None or not name.isidentifier():
+                    raise typer.BadParameter("write -p NAME VALUE, such as -p seed 3", ctx=ctx)
+                joined.append(f"{name}={value}")
+        return super().parse_args(ctx, joined)
+
+
+@contextmanager
+def _bad_arguments() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError) as error:  # OSError: no such file, no network, a full disk
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command(cls=_PairsCommand)
+def run(
+    notebook: Annotated[str, typer.Argument(help="Lesson number (01), lesson name or path of a notebook.")],
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be given several times.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of this run; by default a new one under runs/.")] = None,
+) -> None:
+    """Execute a notebook with other parameters and keep notebook, HTML copy and results."""
+    from medlab import runs
+
+    with _bad_arguments():
+        path = runs.find(notebook)
+        result = runs.run(path, runs.check(path, dict(p.split("=", 1) for p in parameter or []), text=True), out=out)
+    typer.echo(str(result))
+    raise typer.Exit(0 if result.ok else 1)
+
+
+@app.command()
+def sweep(
+    plan: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Notebook, parameters, grid and seeds.")],
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler; by default this computer.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Runs at a time here; by default one per core.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the runs; by default one under runs/.")] = None,
+) -> None:
+    """Execute a notebook for a grid of parameters and seeds; a second call goes on where the first stopped."""
+    from medlab import runs
+
+    with _bad_arguments():
+        results = runs.sweep(plan, scheduler, out, workers)
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
+
+
+@app.command()
+def table(folder: Annotated[Path, typer.Argument(help="Folder that holds runs, at any depth.")]) -> None:
+    """Print the good runs of a folder as a table of means and intervals."""
+    from medlab import runs
+
+    with _bad_arguments():
+        typer.echo(str(runs.table(folder)))
+
+
+@app.command()
+def lab(
+    browser: Annotated[bool, typer.Option(help="Open the first lesson in a browser.")] = True,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port on this computer; by default 8888 or the next free one.")
+    ] = None,
+) -> None:
+    """Open the course in JupyterLab and print its address; Ctrl-C ends it."""
+    from medlab.lab import open_lab
+
+    with _bad_arguments():
+        open_lab(browser, port)
+
+
+@app.command()
+def student(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder for the lessons.")]) -> None:
+    """Write the student edition: all lessons without their solutions."""
+    from medlab.classroom import student_edition
+    from medlab.runs.notebooks import lessons_folder
+
+    with _bad_arguments():
+        for path in student_edition(lessons_folder(), out):
+            typer.echo(str(path))
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN or small_resnet18.")],
+    data: Annotated[str, typer.Argument(metavar="SET", help="Name of a set, such as lung or pneumoniamnist.")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels; by default the set's usual one.")
+    ] = None,
+    n: Annotated[int | None, typer.Option(help="Images to take; by default all.")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Images per step, over all processes together.")] = 64,
+    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better validation.")] = None,
+    seed: Annotated[int, typer.Option(help="Decides the split, the first weights, order, augmentation, dropout.")] = 0,
+    augment: Annotated[bool, typer.Option(help="Small random shifts, turns and changes of intensity.")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Rewritten after every epoch.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint if it is there.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest here.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; by default the faster here.")] = None,
+) -> None:
+    """Train a classifier and print its report on the test split; several processes: torchrun -m medlab train ..."""
+    from medlab.train import command
+
+    with _bad_arguments():
+        try:
+            command.train(
+                model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimiser=optimiser,
+                patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
+                precision=precision,
+            )  # fmt: skip
+        except FloatingPointError as error:  # the arguments were allowed, the run went wrong
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+@app.command()
+def doctor() -> None:
+    """Tell versions, device and data in one line."""
+    import medlab
+
+    typer.echo(medlab.doctor())

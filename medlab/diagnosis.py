@@ -1,0 +1,26 @@
+"""What `medlab.doctor()` says: versions, device and images found on this machine."""
+
+import os
+import platform
+
+import torch
+
+import medlab
+from medlab.data import available
+from medlab.train import pick_device, pick_precision
+
+
+def describe() -> str:
+    """One line on versions, device and images."""
+    device = pick_device()
+    precision = str(pick_precision(None, device)).removeprefix("torch.")
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name()
+    else:
+        where = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+    real = [row.name for row in available() if row.kind == "real" and row.here == "cached"]
+    return (
+        f"medlab {medlab.__version__}, Python {platform.python_version()}, PyTorch {torch.__version__}, "
+        f"{device.type} ({where}, {precision}); real images here: {', '.join(real) or 'none'}; "
+        f"MEDLAB_DATA {'set' if os.environ.get('MEDLAB_DATA') else 'not set'}"
+    )
