@@ -1,0 +1,207 @@
+"""The machinery of the checks: call a student's function on cases and tell the first one that is wrong.
+
+A check is a function of one `Attempt` per student function; it calls them, and `compare` or `wrong` end it at the first
+failing case. `exercise` turns it into what a notebook calls: it prints, returns True or False, and never raises, so
+that an unsolved notebook runs from top to bottom. Only strict mode, for tests and marking, raises.
+"""
+
+import copy
+import functools
+import inspect
+import math
+import os
+import reprlib
+import traceback
+from collections.abc import Callable
+from numbers import Integral, Real
+
+import numpy as np
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+SHORT = 12  # arrays of up to this many values are shown whole
+
+
+class Wrong(Exception):
+    """The first failing case, as the text for the student."""
+
+
+class NotAttempted(Exception):
+    """The student's function raises NotImplementedError at its first call."""
+
+
+class Attempt:
+    """A student's function: called on copies, and whatever it does is an answer, a `Wrong` or `NotAttempted`."""
+
+    def __init__(self, name: str, function: object) -> None:
+        self.name, self.function = name, function
+        self.answered = False
+        self.ruled_out: set[str] = set()  # mistakes that would have shown in a case already passed
+        self.case = name
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        shown = [describe(arg) for arg in args] + [f"{name}={describe(arg)}" for name, arg in kwargs.items()]
+        self.case = f"{self.name}({', '.join(shown)})"
+        if not callable(self.function):
+            self.wrong(self.function, "a function")
+        given = copy.deepcopy((args, kwargs))
+        try:
+            got = self.function(*given[0], **given[1])
+        except KeyboardInterrupt:  # the way out of an endless loop
+            raise
+        except BaseException as error:  # SystemExit too: exit() in an answer must not end the notebook
+            if isinstance(error, NotImplementedError) and not self.answered:
+                raise NotAttempted(self.name, _text(error)) from None
+            self._crashed(error)
+        self.answered = True
+        if not _same(given, (args, kwargs)):
+            self.wrong("the input was changed", "the input left as it was", "an operation in place; work on a copy")
+        return got
+
+    def compare(self, got: object, expected: object, mistakes: dict[str, object], tolerance: float = 1e-5) -> None:
+        """End the check unless `got` is of the kind of `expected` and equals it.
+
+        Args:
+            got: the answer to the latest call.
+            expected: tensor or array (floating point), int or float.
+            mistakes: what a likely mistake is called, and the answer it gives.
+            tolerance: absolute, and relative to the expected value.
+        """
+        kinds = {Tensor: "a torch tensor", np.ndarray: "a NumPy array", int: "a whole number (int)", float: "a number"}
+        kind = next(kind for kind in kinds if isinstance(expected, kind))
+        if not _is(kind, got):
+            none = "there is no `return`" if got is None else f"returned {type(got).__name__}, not {kinds[kind]}"
+            self.wrong(got, f"{kinds[kind]}, {describe(expected)}", none)
+        if _close(got, expected, tolerance):
+            if kind in (Tensor, np.ndarray) and "float" not in str(got.dtype):
+                self.wrong(got, expected, f"returned {got.dtype}, not floating point")
+            if kind is int and not isinstance(got, Integral):
+                self.wrong(got, expected, f"returned {type(got).__name__}, not int: divide with //")
+            self.ruled_out |= {name for name, answer in mistakes.items() if not _close(got, answer, tolerance)}
+            return
+        for mistake, answer in mistakes.items():
+            if mistake not in self.ruled_out and _close(got, answer, tolerance):
+                self.wrong(got, expected, mistake)
+        self.wrong(got, expected, _difference(_array(got), _array(expected), tolerance))
+
+    def wrong(self, got: object, expected: object, mistake: str = "") -> None:
+        """End the check: tell the latest case; texts are shown as they are, other values described."""
+        lines = [f"case:     {self.case}", f"got:      {describe(got)}", f"expected: {describe(expected)}"]
+        if mistake:
+            lines.append(f"likely mistake: {mistake}")
+        raise Wrong("\n  ".join(["not right yet", *lines]))
+
+    def _crashed(self, error: BaseException) -> None:
+        code = getattr(self.function, "__code__", None)
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
+        where = f", at line {lines[-1].lineno} of its cell or file: {lines[-1].line}" if lines else ""
+        self.wrong(f"{type(error).__name__}: {_text(error)}{where}", "an answer, not an exception")
+
+
+def exercise(body: Callable[..., None]) -> Callable[..., bool]:
+    """Turn a check of one `Attempt` per parameter into one of plain functions; parameters are named as they are."""
+    names = list(inspect.signature(body).parameters)
+
+    @functools.wraps(body)
+    def check(*functions: object) -> bool:
+        attempts = [Attempt(name, function) for name, function in zip(names, functions)]
+        if len(functions) == len(names):
+            passed, text = _judge(body, attempts)
+        else:
+            passed, text = False, f"give it {len(names)} function(s): check.{body.__name__}({', '.join(names)})"
+        text = f"Exercise {body.__name__}: {text}"
+        if not passed and os.environ.get("MEDLAB_STRICT", "0") not in ("", "0"):
+            raise AssertionError(text)
+        print(text)
+        return passed
+
+    return check
+
+
+def strict(on: bool = True) -> None:
+    """From now on, here and in child processes, a check that is not passed raises AssertionError (or no longer)."""
+    os.environ["MEDLAB_STRICT"] = "1" if on else "0"
+
+
+def _judge(body: Callable[..., None], attempts: list[Attempt]) -> tuple[bool, str]:
+    try:
+        body(*attempts)
+    except NotAttempted as state:
+        name, why = state.args
+        done = [f"{attempt.name} is right, " for attempt in attempts if attempt.answered]
+        text = "".join(done) + (name + " " if done else "") + "not attempted yet"
+        return False, f"{text} ({why})" if why else text
+    except Wrong as wrong:
+        return False, str(wrong)
+    except Exception as error:  # an answer that no comparison foresaw, such as an array of objects
+        return False, f"not right yet\n  the answer cannot be read ({type(error).__name__}: {_text(error)})"
+    return True, "passed"
+
+
+def describe(value: object) -> str:
+    """One line on any value, also on one that cannot describe itself; a text is given as it is."""
+    if isinstance(value, str):
+        return value if len(value) < 500 else f"{value[:500]}..."
+    if isinstance(value, Tensor | np.ndarray):
+        kind = "tensor" if isinstance(value, Tensor) else "array"
+        values = _array(value).ravel()
+        start = ", ".join(f"{v:.4g}" if values.dtype.kind == "f" else str(v) for v in values[:SHORT])
+        shape = "" if value.ndim == 1 and len(values) <= SHORT else f", shape {tuple(value.shape)}"
+        return f"{kind}([{start}{', ...' if len(values) > SHORT else ''}]{shape})"
+    return _text(value, reprlib.repr)
+
+
+def _text(value: object, how: Callable[[object], str] = str) -> str:
+    try:
+        return how(value)
+    except Exception:
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
+def _array(value: object) -> np.ndarray:
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        value = (value.double() if value.is_floating_point() else value).numpy()
+    return np.asarray(value)
+
+
+def _is(kind: type, value: object) -> bool:
+    if kind in (int, float):
+        single = isinstance(value, Tensor | np.ndarray) and value.ndim == 0
+        return single or (isinstance(value, Real) and not isinstance(value, bool))
+    return isinstance(value, kind)
+
+
+def _close(got: object, expected: object, tolerance: float) -> bool:
+    got, expected = _array(got), _array(expected)
+    return got.shape == expected.shape and bool(np.allclose(got, expected, rtol=tolerance, atol=tolerance))
+
+
+def _same(left: object, right: object) -> bool:
+    if isinstance(left, dict):
+        left, right = list(left.items()), list(right.items())
+    if isinstance(left, tuple | list):
+        return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right))
+    return np.array_equal(_array(left), _array(right))
+
+
+def _difference(got: np.ndarray, expected: np.ndarray, tolerance: float) -> str:
+    if got.shape != expected.shape:
+        return f"the shape is {got.shape}, not {expected.shape}"
+    if got.ndim == 0:
+        return "something is divided by 0" if math.isnan(got) else "none of the usual ones; work this case out by hand"
+    at = tuple(int(i) for i in np.argwhere(~np.isclose(got, expected, rtol=tolerance, atol=tolerance))[0])
+    return f"the shape is right; the first value that differs is at {list(at)}: {got[at]:.4g}, not {expected[at]:.4g}"
+
+
+class Calls(TorchFunctionMode):
+    """Context that keeps in `.seen` which torch functions of these names were called, however they were imported."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__()
+        self.names, self.seen = names, []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") in self.names:
+            self.seen.append(func.__name__)
+        return func(*args, **(kwargs or {}))
