@@ -1,0 +1,59 @@
+# Written for make 3.81 and sh, which is what macOS has. Paths are relative: the repository may lie anywhere.
+
+# Python that makes .venv; by default the first of these that is new enough.
+PYTHON ?=
+# Options for the lab, e.g. make lab LAB="--no-browser --port 8899"
+LAB ?=
+
+NEWEST_FIRST = python3.13 python3.12 python3.11 python3
+PY = .venv/bin/python
+STAMP = .venv/.set-up
+
+.PHONY: help lab test lint unit notebooks
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
+
+lab: $(STAMP)  ## set up once, then open the course in JupyterLab
+	@$(PY) -m medlab lab $(LAB)
+
+test: lint unit notebooks  ## set up once, then check style, code and every lesson
+
+lint: $(STAMP)  ## style of code and notebooks
+	@echo "== ruff check" && $(PY) -m ruff check .
+	@echo "== ruff format" && $(PY) -m ruff format --check .
+	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
+
+unit: $(STAMP)  ## unit tests
+	@echo "== pytest tests" && $(PY) -m pytest tests
+
+notebooks: $(STAMP)  ## every cell of every lesson
+	@echo "== pytest notebooks"
+	@$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+# The stamp holds the folder it was made for: a moved or copied repository is set up anew, and so is one whose
+# Python has gone.
+ifneq ($(shell [ -x $(PY) ] && cat $(STAMP) 2>/dev/null),$(shell pwd -P))
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; \
+	if [ ! -x $(PY) ] || { [ -f $(STAMP) ] && [ "$$(cat $(STAMP))" != "$$(pwd -P)" ]; }; then \
+		python=; seen=; probe='import sys; print(".".join(map(str, sys.version_info[:3])))'; \
+		for name in $(if $(PYTHON),"$(PYTHON)",$(NEWEST_FIRST)); do \
+			version=$$("$$name" -c "$$probe" 2>/dev/null) || continue; \
+			if ! "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then seen="$$seen $$name is $$version;"; \
+			elif ! "$$name" -c 'import ensurepip, venv' 2>/dev/null; then \
+				seen="$$seen $$name is $$version, but without venv (Debian, Ubuntu: install python3-venv);"; \
+			else python=$$name; break; fi; \
+		done; \
+		if [ -z "$$python" ]; then \
+			echo "medlab needs Python 3.11 or newer. Found:$${seen:- none of $(or $(PYTHON),$(NEWEST_FIRST)).}"; \
+			echo "Install one, or name it: make lab PYTHON=/path/to/python3"; exit 1; \
+		fi; \
+		echo "== setting up .venv with Python $$version (some minutes, about 6 GB with CUDA on Linux)"; \
+		"$$python" -m venv --clear .venv; \
+	else echo "== bringing .venv up to date"; fi; \
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]' -c constraints.txt; \
+	pwd -P > $(STAMP)

@@ -1,0 +1,109 @@
+"""What is installed is written down once in pyproject.toml, and the other places agree with it."""
+
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from project import LESSONS, ROOT, code, imports
+
+import medlab
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NEEDED = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
+ALL = NEEDED | {r.name: r for r in map(Requirement, PROJECT["optional-dependencies"]["test"])}
+# Where conda-forge's name for a package is another than pip's.
+CONDA_NAMES = {
+    "torch": "pytorch",
+    "matplotlib": "matplotlib-base",
+    "dask": "dask-core",
+    "jupyter-client": "jupyter_client",
+}
+NOT_ON_CONDA = {"medmnist"}
+
+
+def test_every_package_is_pinned_once_inside_its_range():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert sorted(pin.name for pin in pins) == sorted(ALL)
+    for pin in pins:
+        (pinned,) = pin.specifier
+        assert pinned.operator == "==", pin
+        assert ALL[pin.name].specifier.contains(pinned.version), f"{pin} is outside {ALL[pin.name]}"
+
+
+def environment() -> tuple[dict, list[str], list[str]]:
+    content = yaml.safe_load((ROOT / "environment.yml").read_text())
+    conda = [item for item in content["dependencies"] if isinstance(item, str)]
+    (pip,) = [item["pip"] for item in content["dependencies"] if isinstance(item, dict) and list(item) == ["pip"]]
+    assert len(conda) + 1 == len(content["dependencies"])
+    return content, conda, pip
+
+
+def test_environment_file_has_the_form_conda_reads():
+    content, conda, _ = environment()
+    assert set(content) == {"name", "channels", "dependencies"}
+    assert content["channels"] == ["conda-forge"]
+    try:
+        from rattler import MatchSpec  # has no wheel on every platform
+    except ImportError:
+        one = r"(>=|<=|==|!=|>|<|=)[0-9][0-9a-z.*]*"
+        assert all(re.fullmatch(rf"[a-z0-9_-]+( {one}(,{one})*)?", spec) for spec in conda), conda
+    else:
+        for spec in conda:
+            MatchSpec(spec)  # raises on what conda would not understand
+        with pytest.raises(Exception, match="parse"):
+            MatchSpec("numpy=>2.0")
+
+
+def test_environment_file_states_the_ranges_of_pyproject():
+    _, conda, pip = environment()
+    found = dict(spec.partition(" ")[::2] for spec in conda)
+    assert len(found) == len(conda) and found.pop("pip") == ""
+    assert SpecifierSet(found.pop("python")) == SpecifierSet(PROJECT["requires-python"])
+    expected = {CONDA_NAMES.get(name, name): r.specifier for name, r in ALL.items() if name not in NOT_ON_CONDA}
+    assert {name: SpecifierSet(text) for name, text in found.items()} == expected
+    assert {r.name: r.specifier for r in map(Requirement, pip)} == {n: ALL[n].specifier for n in NOT_ON_CONDA}
+
+
+def test_the_oldest_python_is_the_same_everywhere():
+    oldest = re.fullmatch(r">=3\.(\d+)", PROJECT["requires-python"])[1]
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"sys.version_info < (3, {oldest})" in makefile and f"needs Python 3.{oldest} or newer" in makefile
+    named = [int(minor) for minor in re.findall(r"python3\.(\d+)", re.search("NEWEST_FIRST = .*", makefile)[0])]
+    assert min(named) == int(oldest) and named == sorted(named, reverse=True)
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["target-version"] == f"py3{oldest}"
+    assert f"Python 3.{oldest} or newer" in (ROOT / "README.md").read_text()
+
+
+def undeclared(source: str, declared: dict) -> set[str]:
+    """Imported modules that are neither Python's, nor ours, nor of a declared package."""
+    ours = {"medlab", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+    tops = {name.partition(".")[0] for name in imports(source)} - set(sys.stdlib_module_names) - ours - {""}
+    owners = packages_distributions()
+    return {top for top in tops if not {canonicalize_name(owner) for owner in owners.get(top, [])} & set(declared)}
+
+
+def test_every_imported_package_is_declared():
+    sources = {path: (path.read_text(), NEEDED) for path in (ROOT / "medlab").rglob("*.py")}
+    sources |= {path: (code(path), NEEDED) for path in LESSONS}
+    sources |= {path: (path.read_text(), ALL) for path in (ROOT / "tests").rglob("*.py")}
+    found = {path.relative_to(ROOT).as_posix(): undeclared(*each) for path, each in sources.items()}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_an_undeclared_package_would_be_found():
+    source = "import os\ndef f():\n    import PIL.Image, pytest\n    from nowhere.at import all"
+    assert undeclared(source, NEEDED) == {"pytest", "nowhere"} and undeclared(source, ALL) == {"nowhere"}
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
+    assert str(citation["version"]) == PROJECT["version"] == medlab.__version__
+    assert PROJECT["license"] in citation["license"] and (ROOT / "LICENSE").read_text().startswith("MIT License")
