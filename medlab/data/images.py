@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from medlab.errors import unknown_name
@@ -232,6 +231,8 @@ class ImageSet:
 
 def _draw(units: np.ndarray, labels: dict[int, int], fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw `fraction` of the units, spread over their labels where every label has units enough."""
+    from sklearn.model_selection import train_test_split  # here, since it takes a second to import
+
     stratum = np.array([labels[unit] for unit in units])
     size = min(max(round(fraction * len(units)), 1), len(units) - 1)
     kinds, counts = np.unique(stratum, return_counts=True)

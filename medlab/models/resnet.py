@@ -6,11 +6,12 @@ The rest is torchvision's network.
 """
 
 from torch import nn
-from torchvision.models import resnet18
 
 
 def small_resnet18(in_channels: int = 3, classes: int = 1000) -> nn.Module:
     """torchvision's ResNet-18 with a stem for small images: ``(N, in_channels, H, W)`` to logits ``(N, classes)``."""
+    from torchvision.models import resnet18  # takes seconds to import, and few lessons need it
+
     network = resnet18(num_classes=classes)
     network.conv1 = nn.Conv2d(in_channels, 64, 3, stride=1, padding=1, bias=False)
     network.maxpool = nn.Identity()

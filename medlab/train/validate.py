@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
@@ -51,17 +50,16 @@ def _scores(logits: Tensor, targets: Tensor, task: str) -> dict[str, float]:
     if task == "segmentation":
         return {"accuracy": accuracy}
     probs = logits.softmax(1)
-    return {"accuracy": accuracy, "auc": _auc(probs[:, 1] if probs.shape[1] == 2 else probs, targets)}
+    return {"accuracy": accuracy, "auc": _auc(probs, targets)}
 
 
 def _auc(probs: Tensor, targets: Tensor) -> float:
-    if not probs.isfinite().all():
+    """Mean AUC of each class against the rest, from probs (N, K) and targets (N,) or (N, K)."""
+    from sklearn.metrics import roc_auc_score  # here, since it takes a second to import
+
+    if targets.ndim == 1:
+        targets = nn.functional.one_hot(targets, probs.shape[1])
+    share = targets.float().mean(0)
+    if not probs.isfinite().all() or share.min() == 0 or share.max() == 1:
         return math.nan
-    several = probs.ndim == 2 and targets.ndim == 1
-    if several and len(targets.unique()) < probs.shape[1] or not several and targets.float().std(0).min() == 0:
-        return math.nan
-    return float(
-        roc_auc_score(
-            targets, probs.double() / probs.double().sum(1, keepdim=True) if several else probs, multi_class="ovr"
-        )
-    )
+    return float(roc_auc_score(targets, probs))
