@@ -3,7 +3,8 @@
 Made up throughout: procedural textures in Hounsfield units. Each patient has one pattern, and marks of its own in every
 patch: lung density, severity, noise level and sharpness of the reconstruction. Patches are cut half-overlapping
 from one region of lung, so a patch-wise split puts pieces of one patient on both sides and leaks; a patient-wise one
-does not. Mild cases look like normal lung: a good network is right on about 80 to 95 % of new patients' patches.
+does not. Mild cases look like normal lung: `SmallCNN` is right on 85 % of new patients' patches (72 to 99 % over four
+seeds of 50 patients), not on all.
 """
 
 import numpy as np
@@ -64,7 +65,7 @@ def _regions(pattern: Tensor, size: int, generator: torch.Generator) -> Tensor:
         dots = (torch.rand(n, 1, size, size, generator=generator) < density).float()
         return (blur(dots, sigma) * 2 * torch.pi * sigma**2).clamp(max=1.5)
 
-    severity = uniform(0.6, 1.0)
+    severity = uniform(0.35, 1.0)
     density = uniform(-910, -770)
     tissue = (
         density + 18 * field(uniform(1.0, 2.0)) + 350 * spots(uniform(0.0005, 0.0015), uniform(1.4, 2.4))
@@ -84,5 +85,5 @@ def _regions(pattern: Tensor, size: int, generator: torch.Generator) -> Tensor:
     )
     hounsfield = textures[pattern, torch.arange(n)]
     noise = blur(torch.randn(n, 1, size, size, generator=generator), uniform(0.4, 1.0))
-    noise = noise / noise.std((2, 3), keepdim=True) * uniform(12, 32)
+    noise = noise / noise.std((2, 3), keepdim=True) * uniform(15, 40)
     return (hounsfield + noise)[:, 0]
