@@ -92,7 +92,8 @@ def test_numpy_arrays_and_volumes():
     labels[1, 2] = 2
     images = ImageSet(np.zeros((2, 1, 3, 4, 5), np.float32), labels, ["x", "y"], info("segmentation"))
     assert images.counts() == {"a": 100, "b": 0, "c": 20}
-    assert repr(images).startswith("ImageSet(made, phantom, images (2, 1, 3, 4, 5) on cpu, segmentation, 3 classes, 2 ")
+    assert "segmentation, 3 classes, each image its own patient)" in repr(images)
+    assert "3 classes, 1 patients)" in repr(ImageSet(images.images, labels, ["x", "x"], images.info))
 
 
 def test_counts():

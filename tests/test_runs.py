@@ -146,7 +146,7 @@ def test_record_outside_a_run_stores_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("MEDLAB_RUN_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
     record(auc=0.5)
-    assert capsys.readouterr().out == "record: auc=0.5 (not stored: this is not a medlab run)\n"
+    assert capsys.readouterr().out == "record: auc=0.5 (shown only; `medlab run` stores it)\n"
     assert [path.name for path in tmp_path.iterdir()] == ["jupyter"]
 
 

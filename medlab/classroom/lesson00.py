@@ -98,6 +98,8 @@ def _check_split(attempt: Attempt, test: object, patients: np.ndarray, fraction:
     drawn = len(np.unique(patients[test]))
     if drawn != wanted:
         mistake = "`fraction` is of the patients, not of the images, rounded; at least one patient, never all"
+        if 0 < drawn < wanted:
+            mistake = "`fraction` of the patients, rounded, not cut off; and no patient drawn twice (replace=False)"
         if drawn == len(ids) - wanted:
             mistake = "True marks the test set; this looks like the training set"
         attempt.wrong(f"{drawn} of {len(ids)} patients in the test set", f"{wanted} of {len(ids)} patients", mistake)

@@ -132,9 +132,11 @@ class ImageSet:
 
     def __repr__(self) -> str:
         kind = "phantom" if self.info.phantom else "real"
+        people = len(np.unique(self.patients))
+        patients = f"{people} patients" if people < len(self) else "each image its own patient"
         return (
             f"ImageSet({self.info.name}, {kind}, images {tuple(self.images.shape)} on {self.images.device.type}, "
-            f"{self.info.task}, {len(self.info.classes)} classes, {len(np.unique(self.patients))} patients)"
+            f"{self.info.task}, {len(self.info.classes)} classes, {patients})"
         )
 
     def counts(self) -> dict[str, int]:

@@ -26,7 +26,7 @@ def record(**values: object) -> None:
     )
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:
-        print(f"record: {summary} (not stored: this is not a medlab run)")
+        print(f"record: {summary} (shown only; `medlab run` stores it)")
         return
     file = Path(folder) / RECORDED
     write_json(file, (load_json(file) if file.exists() else {}) | checked)

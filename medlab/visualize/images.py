@@ -59,7 +59,9 @@ def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.0
     nrows = math.ceil(len(tiles) / ncols)
     shape = (nrows * (height + head), ncols * (width + gap) - gap, *tiles[0].shape[2:])
     low, high = min(tile.min() for tile in tiles), max(tile.max() for tile in tiles)
-    low, high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    if low >= 0 and high <= 1:
+        bright = float(np.quantile(np.concatenate([tile.ravel() for tile in tiles]), 0.999))
+        low, high = 0.0, bright if 0 < bright < 0.6 else 1.0  # lung patches fill less than half of the range
     sheet = np.full(shape, 1.0 if len(shape) == 3 else np.nan)  # NaN is drawn as nothing
     places = []
     for i, tile in enumerate(tiles):
