@@ -66,7 +66,9 @@ def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.0
     places = []
     for i, tile in enumerate(tiles):
         top, left = (i // ncols) * (height + head) + head, (i % ncols) * (width + gap)
-        sheet[top : top + height, left : left + width] = tile if tile.ndim == 2 else (tile - low) / (high - low)
+        sheet[top : top + height, left : left + width] = (
+            tile if tile.ndim == 2 else np.clip((tile - low) / (high - low), 0, 1)
+        )
         places.append((left + width / 2 - 0.5, top - 0.5))
     blank(ax).imshow(sheet, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     return places
@@ -83,7 +85,8 @@ def image_grid(
     """Images ``(N, C, H, W)`` or ``(N, H, W)`` side by side, all on one grey scale, a label above each.
 
     Args:
-        images: values in [0, 1], or any others, which are then scaled by the least and the greatest of them all.
+        images: values in [0, 1]; where all are darker than 0.6 the brightest of them is shown white. Any other values
+            are scaled by the least and the greatest of them all.
         labels: one per image, class numbers or strings (which may have several lines).
         classes: names of the class numbers.
         ncols: images in a row.
