@@ -1,8 +1,17 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
+from medlab.models.drinet import DRINet
 from medlab.models.resnet import small_resnet18
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardise import Standardise
+from medlab.models.unet import UNet
 
-__all__ = ["ShallowCNN", "SmallCNN", "Standardise", "small_resnet18"]
+__all__ = [
+    "DRINet",
+    "ShallowCNN",
+    "SmallCNN",
+    "Standardise",
+    "UNet",
+    "small_resnet18",
+]
