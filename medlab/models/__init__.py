@@ -1,10 +1,11 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
 from medlab.models.drinet import DRINet
-from medlab.models.resnet import small_resnet18
+from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardise import Standardise
+from medlab.models.synergic import SynergicNetwork
 from medlab.models.unet import UNet
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "ShallowCNN",
     "SmallCNN",
     "Standardise",
+    "SynergicNetwork",
     "UNet",
+    "resnet50_backbone",
     "small_resnet18",
 ]

@@ -1,0 +1,104 @@
+"""Synergic deep learning: several classifiers that learn at once, and a verifier for every pair of them.
+
+Zhang, Xie, Wu, Xia: Medical image classification using synergic deep learning. Medical Image Analysis 54:10-19, 2019,
+doi:10.1016/j.media.2019.02.010.
+
+| part              | layers                                                      | how many   |
+| ----------------- | ----------------------------------------------------------- | ---------- |
+| component         | backbone, fully connected to 1024, ReLU: the deep feature   | n          |
+|                   | fully connected to the classes                              | n          |
+| synergic network  | two features side by side (2048), fully connected, ReLU;    | n(n-1)/2   |
+|                   | fully connected to 1: do the two images share a class?      |            |
+
+The paper's backbone is ResNet-50 with ImageNet weights (`resnet50_backbone`). It draws the synergic network's hidden
+layer without its width or activation: as wide as a feature, with ReLU, is our choice, as is the ReLU of the feature.
+"""
+
+from collections.abc import Callable
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from medlab.models.small_cnn import SmallCNN
+
+BOUND = 0.05  # new fully connected layers start uniform in (-0.05, 0.05), section 3.1
+
+
+class Component(nn.Module):
+    """A classifier that also shows its deep feature.
+
+    Args:
+        backbone: maps images to ``(N, features)``.
+        features: length of the deep feature.
+        classes: number of classes.
+    """
+
+    def __init__(self, backbone: nn.Module, features: int, classes: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.classifier = _linear(features, classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images ``(N, C, H, W)`` to the deep feature ``(N, features)`` and logits ``(N, classes)``."""
+        feature = self.backbone(images).relu()
+        return feature, self.classifier(feature)
+
+
+class SynergicNetwork(nn.Module):
+    """`components` classifiers with weights of their own, and a verifier for every pair of them.
+
+    Args:
+        components: how many classifiers; 1 is a plain classifier without verifier, the paper recommends 2 or 3.
+        classes: number of classes.
+        in_channels: channels of the images, for the default backbone.
+        features: length of the deep feature, 1024 in the paper.
+        backbone: called with `features`, makes a network from images to ``(N, features)``, once per component; None
+            takes `SmallCNN`.
+
+    Raises:
+        ValueError: no component, fewer than two classes.
+    """
+
+    def __init__(
+        self,
+        components: int = 2,
+        classes: int = 3,
+        in_channels: int = 3,
+        features: int = 1024,
+        backbone: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        if components < 1:
+            raise ValueError(f"SynergicNetwork needs at least 1 component, got {components}; the paper uses 2 to 4")
+        if classes < 2:
+            raise ValueError(f"SynergicNetwork needs at least 2 classes to tell pairs apart, got {classes}")
+        backbone = backbone or (lambda features: SmallCNN(in_channels, features))
+        self.components = nn.ModuleList(Component(backbone(features), features, classes) for _ in range(components))
+        self.pairs = list(combinations(range(components), 2))
+        self.verifiers = nn.ModuleList(
+            nn.Sequential(_linear(2 * features, features), nn.ReLU(), _linear(features, 1)) for _ in self.pairs
+        )
+
+    def verify(self, features: list[Tensor]) -> Tensor:
+        """One deep feature ``(N, F)`` per component to a logit per pair ``(n(n-1)/2, N)``: above 0 for one class."""
+        if not self.pairs:
+            return features[0].new_zeros(0, len(features[0]))
+        joined = (torch.cat([features[i], features[j]], 1) for i, j in self.pairs)  # (N, 2 F)
+        return torch.stack([verifier(pair)[:, 0] for verifier, pair in zip(self.verifiers, joined)])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, C, H, W)``, each seen by all components, to logits ``(N, classes)``; no verifier has a say.
+
+        The logits are those of the mean of the components' softmax. The paper sums "the last fully connected layer"
+        in one place and "the predicted scores" in another; we take the scores.
+        """
+        log_probs = torch.stack([component(images)[1].log_softmax(1) for component in self.components])
+        return log_probs.logsumexp(0) - torch.tensor(float(len(self.components))).log()
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs)
+    nn.init.uniform_(layer.weight, -BOUND, BOUND)
+    nn.init.zeros_(layer.bias)
+    return layer
