@@ -48,7 +48,7 @@ def test_seeds_repeat_and_differ(name):
     assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
 
 
-@pytest.mark.parametrize("name", ["brain", "chest", "pet", "ultrasound"])
+@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "csf", "pet", "ultrasound"])
 def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
     few, many = made(name, 5), made(name, 70)
     for some, all_ in zip(few, many):
