@@ -24,7 +24,7 @@ def means(images, labels, classes):
 @pytest.mark.parametrize("n, size", [(1, 16), (33, 40), (7, 72)])
 def test_shapes_types_and_range(name, n, size):
     images, targets, patients = made(name, n, size)
-    assert images.shape == (n, 1, size, size) and images.dtype == torch.float32
+    assert images.shape == (n, 3 if name == "skin" else 1, size, size) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
     about = import_module(f"medlab.phantoms.{name}").ABOUT
     segmentation = about["task"] == "segmentation"
@@ -48,7 +48,7 @@ def test_seeds_repeat_and_differ(name):
     assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
 
 
-@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "csf", "pet", "ultrasound"])
+@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "csf", "pet", "skin", "ultrasound"])
 def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
     few, many = made(name, 5), made(name, 70)
     for some, all_ in zip(few, many):
