@@ -40,7 +40,9 @@ def train(data=48, batch_size=16, task="multi-class", epochs=4, dropout=0.0, mod
     else:
         model = SmallCNN(width=4) if model == "SmallCNN" else network(dropout=dropout)
     sets = stripes(data, task), stripes(20, task, seed=1)
-    return model, fit(model, *sets, epochs=epochs, batch_size=batch_size, progress=False, **arguments)
+    return model, fit(
+        model, *sets, epochs=epochs, batch_size=batch_size, precision="float32", progress=False, **arguments
+    )
 
 
 def results() -> dict:
