@@ -68,12 +68,10 @@ def test_liver_brightness_varies_between_patients_and_noise_is_grainy(slices):
     values, labels = values[2::SLICES_PER_PATIENT], labels[2::SLICES_PER_PATIENT]
     levels = torch.stack([value[label == LIVER].median() for value, label in zip(values, labels)])
     assert 4 < levels.std() < 15
-    inside = (labels == LIVER)[:, 1:] & (labels == LIVER)[:, :-1]
-    step = values.diff(dim=1)[inside]
-    centred = values - levels[:, None, None]
-    spread = centred[labels == LIVER].std()
-    assert 8 < spread < 25
-    assert step.std() < 1.2 * spread  # sqrt(2) times were neighbours independent
+    inside = -torch.nn.functional.max_pool2d(-(labels == LIVER).float(), 9, 1, 4) == 1  # well inside
+    assert 8 < (values - levels[:, None, None])[inside].std() < 25
+    near, far = ((values[:, gap:] - values[:, :-gap])[inside[:, gap:]].std() for gap in (1, 3))
+    assert near < 0.9 * far  # equal were neighbours independent
 
 
 def test_pancreas_hides_among_tissue_of_its_brightness(slices):
@@ -93,7 +91,7 @@ def test_seed_and_number_decide_an_image():
     assert np.unique(patients).size == 3
 
 
-@pytest.mark.parametrize("size", [32, 256, 512])
+@pytest.mark.parametrize("size", [32, 512])
 def test_shares_do_not_depend_on_the_size(size):
     reference, found = (
         torch.bincount(make(10, side, 0)[1].flatten(), minlength=5) / (10 * side**2) for side in (128, size)
