@@ -2,16 +2,20 @@
 
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
+from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
 
 __all__ = [
     "Calibration",
     "ClassScores",
     "Interval",
     "Report",
+    "SegmentationReport",
+    "SegmentationScores",
     "bootstrap_ci",
     "calibration",
     "classification_report",
     "mean_interval",
     "paired_difference",
+    "segmentation_report",
     "verdict",
 ]

@@ -10,25 +10,69 @@ from medlab.data.images import ImageSet
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, data: ImageSet, batch_size: int = 256) -> Tensor:
+def predict(
+    model: nn.Module,
+    data: ImageSet,
+    batch_size: int = 256,
+    window: int | tuple[int, ...] | None = None,
+    overlap: float = 0.5,
+) -> Tensor:
     """Probabilities of every image, float32 on the CPU: ``(N, K)``, or ``(N, K, H, W)`` for label maps.
 
     Softmax, or sigmoid for multi-label sets. Runs on the model's device; the model's mode is left as it was.
+
+    Args:
+        model: maps images to logits.
+        data: the images.
+        batch_size: images, or windows, that the model sees at a time.
+        window: None shows the model whole images. A side in pixels, or one per axis, shows it windows of that size and
+            blends their logits, the middle of a window counting most (a Gaussian). For label maps only. An image
+            smaller than the window is padded with 0, and its answer cut to the image again.
+        overlap: share of a window that the next one covers again.
+
+    Raises:
+        ValueError: a window for a set without label maps, sides or an overlap that are out of range.
     """
+    answer = model if window is None else _windowed(model, data, batch_size, window, overlap)
     device = next(model.parameters()).device
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        logits = torch.cat([model(images.to(device)).float().cpu() for images, _ in data.batches(batch_size)])
+        logits = torch.cat([answer(images.to(device)).float().cpu() for images, _ in data.batches(batch_size)])
     finally:
         for module in training:  # one by one: a frozen part may have been in evaluation mode
             module.training = True
     return logits.sigmoid() if data.info.task == "multi-label" else logits.softmax(1)
 
 
+def _windowed(
+    model: nn.Module, data: ImageSet, batch_size: int, window: int | tuple[int, ...], overlap: float
+) -> Callable[[Tensor], Tensor]:
+    """The model seen through a window that slides over the images."""
+    from monai.inferers import SlidingWindowInferer  # here: it takes seconds to import
+
+    axes = data.images.ndim - 2
+    sides = (window,) * axes if isinstance(window, int) else tuple(window)
+    if data.info.task != "segmentation":
+        raise ValueError(
+            f"{data.info.name} is a {data.info.task} set, whose images have one answer each: leave out window, "
+            "which is for label maps"
+        )
+    if len(sides) != axes or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"window must be one side of at least 1 pixel, or {axes}, one per axis, got {window!r}")
+    if not 0 <= overlap < 1:
+        raise ValueError(f"overlap must be at least 0 and below 1, got {overlap}; 0.5 is usual")
+    slide = SlidingWindowInferer(sides, batch_size, overlap, mode="gaussian")
+    return lambda images: slide(images, model)
+
+
 @torch.inference_mode()
 def validate(model: nn.Module, val: ImageSet, loss: Callable, dtype: torch.dtype) -> dict[str, float]:
-    """Loss, accuracy and AUC of `model` on `val`; AUC is NaN while a class has no image."""
+    """Loss and accuracy of `model` on `val`, and its AUC; for label maps its Dice instead.
+
+    AUC is NaN while a class has no image. Dice is that of all images taken together, the mean over the foreground
+    classes that the targets show; NaN if they show none.
+    """
     device = next(model.parameters()).device
     model.eval()
     total, logits, targets = 0.0, [], []
@@ -48,9 +92,17 @@ def _scores(logits: Tensor, targets: Tensor, task: str) -> dict[str, float]:
         return {"accuracy": float(((probs > 0.5) == targets).float().mean()), "auc": _auc(probs, targets)}
     accuracy = float((logits.argmax(1) == targets).float().mean())
     if task == "segmentation":
-        return {"accuracy": accuracy}
+        return {"accuracy": accuracy, "dice": _dice(logits.argmax(1), targets, logits.shape[1])}
     probs = logits.softmax(1)
     return {"accuracy": accuracy, "auc": _auc(probs, targets)}
+
+
+def _dice(called: Tensor, targets: Tensor, classes: int) -> float:
+    """Mean over the foreground classes that `targets` show of the Dice of all label maps ``(N, ...)`` pooled."""
+    pairs = torch.bincount((targets * classes + called).flatten(), minlength=classes**2).view(classes, classes)
+    shown = pairs.sum(1)
+    dice = 2 * pairs.diag() / (shown + pairs.sum(0))
+    return float(dice[1:][shown[1:] > 0].mean())  # the mean of none is NaN
 
 
 def _auc(probs: Tensor, targets: Tensor) -> float:
