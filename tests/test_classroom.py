@@ -369,5 +369,9 @@ def test_the_task_of_macro_f1_is_what_scikit_learn_means():
 
 
 def test_every_check_states_its_task():
+    import test_classroom_02  # these two import from here
+    import test_classroom_03
+
+    answered = {*RIGHT, *test_classroom_02.RIGHT, *test_classroom_03.RIGHT}
     for name in set(check.__all__) - {"strict"}:
-        assert name in RIGHT and getattr(check, name).__doc__.startswith("Write ")
+        assert name in answered and getattr(check, name).__doc__.startswith("Write ")

@@ -7,5 +7,20 @@ only in strict mode: ``check.strict()``, or MEDLAB_STRICT=1 in the environment.
 from medlab.classroom.exercise import strict
 from medlab.classroom.lesson00 import split_patients, window
 from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1
+from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_size
+from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 
-__all__ = ["conv2d_unfold", "conv_arithmetic", "macro_f1", "split_patients", "strict", "window"]
+__all__ = [
+    "balanced_pairs",
+    "conv2d_unfold",
+    "conv_arithmetic",
+    "dense_block",
+    "dice",
+    "macro_f1",
+    "receptive_field",
+    "split_patients",
+    "strict",
+    "synergic_loss",
+    "synergic_size",
+    "window",
+]

@@ -1,0 +1,195 @@
+"""The exercises of lesson 02: the verifier's loss, pairs with a coin toss, the size of a synergic network."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy as plain
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.nn.functional import logsigmoid
+
+from medlab.classroom.exercise import Attempt, exercise
+
+PAIRS = 6000  # so many that a share of one half stays within 45 to 55 % however it is drawn
+
+
+@exercise
+def synergic_loss(synergic_loss: Attempt) -> None:
+    """Write ``synergic_loss(logits, same)``: what a verifier is to minimise.
+
+    `logits` ``(N,)`` is the verifier's answer to N pairs of images, `same` ``(N,)`` a floating-point tensor, 1 where
+    the two images have the same class and 0 where not. With ``p = sigmoid(logit)`` the loss of a pair is
+    ``-(s log p + (1 - s) log(1 - p))``; the answer is the mean over the pairs, a tensor without axes through which
+    gradients flow. It is exact for every logit from -60 to 60. For logits ``[0.0, 2.0]`` and same ``[1.0, 0.0]`` it is
+    ``(0.693 + 2.127) / 2 = 1.410``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    cases = [(torch.tensor([0.2, 0.7, 0.6]), torch.tensor([1.0, 0.0, 1.0]))]  # they could be taken for probabilities
+    cases += [(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.0])), (torch.tensor([-1.5]), torch.tensor([1.0]))]
+    for n in (4, 7, 32):
+        same = (torch.rand(n, generator=generator) < 0.5).float()
+        cases.append((2 * torch.randn(n, generator=generator), same))
+    edge = torch.tensor([60.0, -60.0])
+    cases += [(edge, torch.tensor([1.0, 0.0])), (edge, torch.tensor([0.0, 1.0])), (edge, torch.ones(2))]
+    for logits, same in cases:
+        p, expected = logits.sigmoid(), cross_entropy(logits, same)
+        got = synergic_loss(logits, same)
+        if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
+            mistake = "sigmoid(60) is exactly 1, and log(1 - 1) is -inf: take the log of the sigmoid from the logit"
+            synergic_loss.wrong(
+                got, expected, mistake if logits.abs().max() == 60 else "log of 0 or of a negative number"
+            )
+        synergic_loss.compare(
+            got,
+            expected,
+            {
+                "the minus sign is missing, as it is in the paper: this loss rewards wrong answers": -expected,
+                "the sum over the pairs; take the mean": expected * len(logits),
+                "the labels are swapped: 1 means the same class": cross_entropy(logits, 1 - same),
+                "the logits are taken for probabilities: p = sigmoid(logit)": plain(logits.clamp(0, 1), same),
+                "softmax over the pairs; every pair has a sigmoid of its own": plain(logits.softmax(0), same),
+                "the sigmoid is taken twice": cross_entropy(p, same),
+                "pairs of two classes are left out: (1 - s) log(1 - p)": -(same * logsigmoid(logits)).mean(),
+                "pairs of one class are left out: s log p": -((1 - same) * logsigmoid(-logits)).mean(),
+                "the logarithm is cut off at -100, not computed from the logit": plain(p, same),
+            },
+        )
+    if not synergic_loss(torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([1.0, 0.0])).requires_grad:
+        mistake = "item(), detach(), numpy() or no_grad() cut the way back to the verifier"
+        synergic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", mistake)
+
+
+class _Generator(torch.Generator):
+    """Given to the student as it is, not as a copy: that it moves on is part of the task."""
+
+    def __deepcopy__(self, memo: dict) -> "_Generator":
+        return self
+
+    def __repr__(self) -> str:
+        return f"torch.Generator of seed {self.initial_seed()}"
+
+
+@exercise
+def balanced_pairs(balanced_pairs: Attempt) -> None:
+    """Write ``balanced_pairs(targets, n, generator)``, which draws the images of n pairs.
+
+    `targets` ``(M,)`` holds the classes of M images as int64, 0 .. K - 1 in any order, K at least 2, every class with
+    at least two images. The answer is an int64 tensor ``(2, n)`` of positions in `targets`: column i is a pair, row 0
+    what network 1 sees, row 1 what network 2 sees. The two images of a pair have the same class with probability 1/2
+    (45 to 55 % of many pairs, also where one class is rare). Both rows are random and hold all classes; within a class
+    all images are equally likely, and a pair is one image twice by chance only. All randomness comes from `generator`
+    (a torch.Generator): the same state gives the same pairs, and the next call gives others. For targets
+    ``[0, 0, 1, 1]`` the column ``(0, 1)`` is a pair of the same class, ``(3, 0)`` is not.
+    """
+    for n in (1, 4, 7):
+        _check_positions(balanced_pairs, torch.tensor([0, 1, 1, 0, 2, 2]), n, _Generator().manual_seed(n))
+    for counts in ([8, 6, 4, 3, 3], [20, 4]):
+        targets = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+        targets = targets[torch.randperm(len(targets), generator=torch.Generator().manual_seed(1))]
+        _check_draw(balanced_pairs, targets)
+        generators = [_Generator().manual_seed(seed) for seed in (7, 7, 8)]
+        pairs, same, other = (_check_positions(balanced_pairs, targets, 100, generator) for generator in generators)
+        if torch.equal(pairs, _check_positions(balanced_pairs, targets, 100, generators[0])):
+            mistake = "the generator does not move on: give it to every draw as `generator=generator`"
+            balanced_pairs.wrong("the same pairs at the next call", "new pairs", mistake)
+        if not torch.equal(pairs, same):
+            mistake = "something is not drawn from `generator`: give it to every draw as `generator=generator`"
+            balanced_pairs.wrong("other pairs", "the same pairs for the same state of the generator", mistake)
+        for row in (0, 1):
+            if torch.equal(pairs[row], other[row]):
+                balanced_pairs.wrong(f"row {row} as for seed 7", "another row", f"row {row} is not drawn at random")
+
+
+def _check_positions(attempt: Attempt, targets: Tensor, n: int, generator: _Generator) -> Tensor:
+    pairs = attempt(targets, n, generator)
+    if not isinstance(pairs, Tensor) or pairs.dtype != torch.int64:
+        kind = f"a tensor of {pairs.dtype}" if isinstance(pairs, Tensor) else type(pairs).__name__
+        mistake = "there is no `return`" if pairs is None else f"returned {kind}"
+        attempt.wrong(pairs, f"an int64 tensor, shape (2, {n})", mistake)
+    if pairs.shape != (2, n):
+        attempt.wrong(f"shape {tuple(pairs.shape)}", f"shape (2, {n})", "one row per network, one column per pair")
+    if pairs.min() < 0 or pairs.max() >= len(targets):
+        attempt.wrong(pairs, f"positions from 0 to {len(targets) - 1}", "positions in `targets`, counted from 0")
+    return pairs
+
+
+def _check_draw(attempt: Attempt, targets: Tensor) -> None:
+    pairs, counts = _check_positions(attempt, targets, PAIRS, _Generator().manual_seed(6)), torch.bincount(targets)
+    if pairs.max() < len(counts):
+        mistake = "these are classes; the answer holds positions of images"
+        attempt.wrong(f"no position above {int(pairs.max())}", f"positions from 0 to {len(targets) - 1}", mistake)
+    first, second = classes = targets[pairs]
+    same = first == second
+    share, random = float(same.double().mean()), float((counts / len(targets)).square().sum())
+    if not 0.45 <= share <= 0.55:
+        usual = {
+            "no pair has the same class: toss a coin for every pair": 0.0,
+            "all pairs have the same class: toss a coin for every pair": 1.0,
+            "the two images are drawn apart from each other: first toss a coin, same class or not": random,
+            "the two classes are drawn apart from each other: toss a coin, same class or not": 1 / len(counts),
+            "where the classes should differ, draw the second image among the other classes only": (1 + random) / 2,
+        }
+        mistake = min(usual, key=lambda name: abs(usual[name] - share))
+        mistake = mistake if abs(usual[mistake] - share) < 0.03 else ""
+        attempt.wrong(f"{share:.0%} of {PAIRS} pairs have the same class", "45 to 55 %", mistake)
+    for row in (0, 1):
+        drawn = torch.bincount(pairs[row], minlength=len(targets))
+        of_class = torch.bincount(classes[row], minlength=len(counts))
+        if of_class.min() == 0:
+            attempt.wrong(f"row {row} has no image of class {of_class.argmin()}", "images of all classes in both rows")
+        fair = (of_class / counts)[targets]
+        for image in ((drawn > 2 * fair) | (drawn < fair / 2)).nonzero().ravel().tolist():
+            mistake = f"every image of class {targets[image]} must be equally likely, in both rows"
+            attempt.wrong(
+                f"row {row} has image {image} {drawn[image]} times", f"about {fair[image]:.0f} times", mistake
+            )
+    twice, chance = (pairs[0] == pairs[1])[same].double().mean(), (1 / counts[first[same]]).mean()
+    if twice > chance + 0.1:
+        mistake = "draw the second image of a pair anew, from all images of the class"
+        attempt.wrong(f"one image twice in {twice:.0%} of the same-class pairs", f"about {chance:.0%}", mistake)
+    partners = torch.bincount(torch.unique(pairs, dim=1)[0], minlength=len(targets))
+    if partners.min() < len(targets) * 2 / 3:
+        mistake = "the second image must be drawn at random too, not follow from the first"
+        attempt.wrong(f"an image meets only {int(partners.min())} others", "any image may meet any other", mistake)
+
+
+@exercise
+def synergic_size(synergic_size: Attempt) -> None:
+    """Write ``synergic_size(components, features, width, classes, backbone)``: what a synergic network costs.
+
+    The answer is a tuple of two ints, ``(heads, parameters)``. There is one verifier head for every pair of components.
+    A component has `backbone` parameters of its own and a linear layer from `features` to `classes`. A head sees the
+    features of two components side by side: a linear layer from there to `width`, and one from `width` to 1. All linear
+    layers have biases. ``synergic_size(3, 4, 5, 2, 100)`` is ``(3, 483)``: 3 components of 110, 3 heads of 51.
+    """
+    generator = torch.Generator().manual_seed(0)
+    cases = [(4, 6, 3, 5, 70), (3, 4, 5, 2, 100), (2, 1024, 1024, 3, 23_508_032), (1, 8, 8, 2, 50)]
+    cases += [tuple(torch.randint(2, 40, (5,), generator=generator).tolist()) for _ in range(10)]
+    for case in cases:
+        n, features, width, classes, backbone = case
+        heads, head = n * (n - 1) // 2, (2 * features + 1) * width + width + 1
+        total = n * (backbone + (features + 1) * classes) + heads * head
+        got = synergic_size(*case)
+        if not isinstance(got, tuple) or len(got) != 2:
+            mistake = "there is no `return`" if got is None else "return both numbers: heads, parameters"
+            synergic_size.wrong(got, f"a tuple, {(heads, total)}", mistake)
+        call = synergic_size.case
+        mistakes = {
+            "first the heads, then the parameters": total,
+            "every pair is counted twice: n (n - 1) / 2": n * (n - 1),
+            "n squared counts every pair twice, and each component with itself": n**2,
+            "no component is paired with itself": n * (n + 1) // 2,
+            "one head per component; there is one per pair": n,
+            "one head in all; there is one per pair": 1,
+        }
+        synergic_size.case = f"the heads of {call}"
+        synergic_size.compare(got[0], heads, mistakes, tolerance=1e-9)
+        mistakes = {
+            "the backbone is not shared: every component has its own": total - (n - 1) * backbone,
+            "a head sees two components: 2 * features inputs": total - heads * features * width,
+            "the biases of all linear layers are missing": total - n * classes - heads * (width + 1),
+            "the biases of the classifiers are missing": total - n * classes,
+            "the biases of the heads are missing": total - heads * (width + 1),
+            "the bias of a head's hidden layer is missing: `width` of them": total - heads * width,
+            "the bias of a head's last layer is missing": total - heads,
+        }
+        synergic_size.case = f"the parameters of {call}"
+        synergic_size.compare(got[1], total, mistakes, tolerance=1e-9)
