@@ -12,6 +12,14 @@ from medlab.visualize.images import (
     slice_view,
     window_level,
 )
+from medlab.visualize.segmentation import (
+    error_map,
+    field_sides,
+    organ_bars,
+    receptive_field,
+    receptive_field_map,
+    segmentation_grid,
+)
 from medlab.visualize.widgets import browse, slice_widget, window_level_widget
 
 __all__ = [
@@ -25,14 +33,20 @@ __all__ = [
     "compare",
     "confusion",
     "error_gallery",
+    "error_map",
+    "field_sides",
     "filters",
     "image_grid",
     "intensity_histogram",
     "learning_curves",
     "mask_overlay",
+    "organ_bars",
     "orthoviews",
+    "receptive_field",
+    "receptive_field_map",
     "reliability",
     "roc",
+    "segmentation_grid",
     "slice_view",
     "slice_widget",
     "subplots",

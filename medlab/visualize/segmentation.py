@@ -1,0 +1,290 @@
+"""Look at label maps: networks beside the truth, where they err, organ by organ, and how far they see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.patches import Patch, Rectangle
+from torch import Tensor, nn
+
+from medlab.metrics.intervals import Interval, to_array
+from medlab.visualize.figures import LINES, MARKERS, PALETTE, Figure, subplots
+from medlab.visualize.images import MASKS, blank, montage, pixels
+
+# The image is drawn in middling greys, so that the lightest and the darkest of these stand out from it in print too.
+ERRORS = {"missed": (PALETTE[7], ""), "false alarm": (PALETTE[2], ""), "wrong organ": (PALETTE[4], "xxxx")}
+DECADES = 8  # of influence that are told apart by colour, at most
+
+
+def segmentation_grid(
+    images: object, masks: Mapping[str, object], classes: Sequence[str], *, n: int = 3, alt: str | None = None
+) -> Figure:
+    """Slices in rows; in columns the image, then the same under each entry of `masks`, class 0 left clear.
+
+    Args:
+        images: ``(N, C, H, W)`` or ``(N, H, W)``.
+        masks: label maps ``(N, H, W)`` by name, e.g. "truth", "U-Net".
+        classes: names of the labels, the background first.
+        n: at most so many slices, spread evenly over those where the first of `masks` shows most structures.
+        alt: what the figure shows, in words; None counts the pixels.
+
+    Raises:
+        ValueError: no mask, n below 1, sizes that differ, labels without a name.
+    """
+    tiles, masks = [pixels(image) for image in images], {name: to_array(maps) for name, maps in masks.items()}
+    if not masks or n < 1:
+        raise ValueError(f"{len(masks)} masks of {n} slices: give at least one of each")
+    for name, maps in masks.items():
+        if not tiles or maps.shape != (len(tiles), *tiles[0].shape[:2]):
+            size = tiles[0].shape[:2] if tiles else ()
+            raise ValueError(f"masks[{name!r}] is {maps.shape}, but there are {len(tiles)} images of {size}")
+        _check_labels(maps, classes)
+    first = next(iter(masks.values()))
+    n = min(n, len(first))
+    structures = np.array([len(np.unique(one[one > 0])) for one in first])
+    rich = np.flatnonzero(structures >= np.sort(structures)[-n])
+    rows = rich[np.linspace(0, len(rich) - 1, n).astype(int)]
+    ncols = 1 + len(masks)
+    seen = [k for k in range(1, len(classes)) if any((maps[rows] == k).any() for maps in masks.values())]
+    if alt is None:
+        counts = {
+            name: ", ".join(f"{classes[k]} {(maps[rows] == k).sum():,}" for k in seen) for name, maps in masks.items()
+        }
+        said = "; ".join(f"{name}: {count or 'none'}" for name, count in counts.items())
+        alt = f"{len(rows)} slices in rows, in columns the image and its label maps. Pixels of {said}."
+    ratio = tiles[0].shape[0] / tiles[0].shape[1]
+    tile = min(max(7.6 / ncols, 1.3), 2.4)  # inches
+    fig, ax = subplots(alt=alt, size=(tile * ncols + 0.16, 1.01 * tile * ratio * len(rows) + 0.7))
+    places = montage(ax, [tiles[i] for i in rows for _ in range(ncols)], ncols)
+    labels = np.zeros(ax.images[0].get_array().shape[:2], int)  # of the whole sheet: one contour for each class
+    height, width = first.shape[1:]
+    for place, (x, y) in enumerate(places):
+        row, column = divmod(place, ncols)
+        if column > 0:
+            left, top = round(x - width / 2 + 0.5), round(y + 0.5)
+            labels[top : top + height, left : left + width] = list(masks.values())[column - 1][rows[row]]
+    handles = []
+    for k in seen:
+        colour, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
+        _paint(ax, labels == k, colour, line)
+        style = {"edgecolor": colour, "linestyle": line, "linewidth": 1.3, "label": classes[k]}
+        handles.append(Patch(facecolor=to_rgba(colour, 0.4), **style))
+    for (x, y), name in zip(places, ["image", *masks]):
+        ax.annotate(name, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=11)
+    if handles:
+        fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), fontsize=10)
+    return fig
+
+
+def _paint(ax: Axes, where: np.ndarray, colour: str, line: object) -> None:
+    """A light fill and a contour, which is edged in black so that it is seen in print too."""
+    sheet = np.zeros((*where.shape, 4))
+    sheet[where] = to_rgba(colour, 0.3)
+    ax.imshow(sheet, interpolation="nearest")
+    ax.contour(where, [0.5], colors=["black"], linewidths=2.1)
+    ax.contour(where, [0.5], colors=[colour], linestyles=[line], linewidths=1.3)
+
+
+def _check_labels(maps: np.ndarray, classes: Sequence[str]) -> None:
+    if maps.dtype.kind not in "iub" or maps.min() < 0 or maps.max() >= len(classes):
+        span = f"{maps.min()} to {maps.max()} ({maps.dtype})"
+        raise ValueError(f"labels run from {span}; they must be whole numbers from 0 to {len(classes) - 1}")
+
+
+def error_map(image: object, mask: object, target: object, classes: Sequence[str]) -> Figure:
+    """Where a network errs: structure missed, false alarms, one organ taken for another; white lines are the truth.
+
+    Args:
+        image: ``(H, W)`` or ``(C, H, W)``, drawn in middling greys.
+        mask: label map ``(H, W)``, or several by name, one panel each.
+        target: the true label map ``(H, W)``.
+        classes: names of the labels, the background first.
+
+    Raises:
+        ValueError: no mask, sizes that differ, labels without a name.
+    """
+    masks = mask if isinstance(mask, Mapping) else {"network": mask}
+    masks, image, target = {name: to_array(one) for name, one in masks.items()}, pixels(image), to_array(target)
+    sizes = {one.shape for one in masks.values()} | {target.shape, image.shape[:2]}
+    if len(sizes) != 1 or not masks:
+        raise ValueError(f"image, target and {len(masks)} masks must share one height and width, got {sorted(sizes)}")
+    for one in (*masks.values(), target):
+        _check_labels(one, classes)
+    wrong = {
+        name: {
+            "missed": (target > 0) & (one == 0),
+            "false alarm": (target == 0) & (one > 0),
+            "wrong organ": (target > 0) & (one > 0) & (one != target),
+        }
+        for name, one in masks.items()
+    }
+    counts = {name: {kind: int(where.sum()) for kind, where in kinds.items()} for name, kinds in wrong.items()}
+    said = "; ".join(
+        f"{name}: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}" for name, kinds in counts.items()
+    )
+    alt = f"Errors over the image, in pixels ({(target > 0).sum()} of structure). {said}."
+    wide = max(3.4 * len(masks), 4.6)
+    fig, axes = subplots(1, len(masks), alt=alt, size=(wide, 3.3 * image.shape[0] / image.shape[1] + 0.9))
+    low, high = image.min(), image.max()
+    tones = 0.3 + 0.45 * (image - low) / ((high - low) or 1)
+    for ax, (name, kinds) in zip(np.atleast_1d(axes), wrong.items()):
+        blank(ax).imshow(tones, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        for k in np.unique(target[target > 0]):
+            ax.contour(target == k, [0.5], colors="white", linewidths=0.7)
+        for kind, where in kinds.items():
+            colour, hatch = ERRORS[kind]
+            sheet = np.zeros((*where.shape, 4))
+            sheet[where] = to_rgba(colour)
+            ax.imshow(sheet, interpolation="nearest")
+            if hatch and where.any():
+                ax.contourf(where, [0.5, 1.5], colors="none", hatches=[hatch])
+        numbers = ", ".join(f"{kind} {number}" for kind, number in counts[name].items())
+        ax.set_title(f"{name}\n{numbers} px", fontsize=8.5)
+    handles = [
+        Patch(facecolor=colour, edgecolor="black", hatch=hatch, linewidth=0.5, label=kind)
+        for kind, (colour, hatch) in ERRORS.items()
+    ]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
+    return fig
+
+
+def receptive_field(model: nn.Module, size: int, in_channels: int = 1, seed: int = 0) -> Tensor:
+    """How much each pixel of the input moves the answer in the middle: ``(size, size)``, zero where it cannot.
+
+    The absolute gradient of the central output pixel, summed over its logits, with respect to the image, averaged over
+    eight images of uniform noise. The model runs in evaluation mode and is left as it was.
+
+    Args:
+        model: maps ``(N, in_channels, size, size)`` to logits ``(N, K, H, W)``.
+        size: side of the images; take one larger than the field, or its edge is cut off.
+        in_channels: of the images.
+        seed: of the images.
+
+    Raises:
+        ValueError: a model that does not give label maps.
+    """
+    modes = {module: module.training for module in model.modules()}
+    device = next(model.parameters()).device
+    noise = torch.rand(8, in_channels, size, size, generator=torch.Generator().manual_seed(seed))
+    images = noise.to(device).requires_grad_()
+    try:
+        with torch.enable_grad():
+            logits = model.eval()(images)
+            if logits.ndim != 4:
+                raise ValueError(f"the model must give label maps (N, K, H, W), got {tuple(logits.shape)}")
+            middle = logits[:, :, logits.shape[2] // 2, logits.shape[3] // 2].sum()
+            gradient = torch.autograd.grad(middle, images)[0]
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return gradient.abs().mean((0, 1)).cpu()
+
+
+def field_sides(field: object, share: float = 0.95) -> tuple[int, int]:
+    """Sides in pixels: of the least centred square with `share` of the influence ``(H, W)``, of the box with all of it.
+
+    Raises:
+        ValueError: no influence at all, or a share outside (0, 1].
+    """
+    field = to_array(field).astype(float)
+    if field.ndim != 2 or not field.sum() > 0 or not 0 < share <= 1:
+        raise ValueError(f"give influence (H, W) above 0 and a share in (0, 1], got {field.shape} and {share}")
+    rows, cols = (np.abs(np.arange(side) - side // 2) for side in field.shape)
+    ring = np.maximum.outer(rows, cols)  # 0 in the middle, r on the edge of the square of side 2 r + 1
+    within = np.bincount(ring.ravel(), field.ravel()).cumsum()
+    effective = 1 + 2 * int((within < share * within[-1] * (1 - 1e-9)).sum())
+    top, left, height, width = _box(field)
+    return min(effective, *field.shape), max(height, width)
+
+
+def _box(field: np.ndarray) -> tuple[int, int, int, int]:
+    """Top, left, height and width of the least box that holds all influence."""
+    rows, cols = np.flatnonzero(field.any(1)), np.flatnonzero(field.any(0))
+    return int(rows[0]), int(cols[0]), int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
+
+
+def receptive_field_map(field: object, image: object = None, *, title: str = "") -> Figure:
+    """Influence from `receptive_field` on a logarithmic scale, with the box of all of it and the square of 95 %.
+
+    Without influence the map is light grey. Max pooling and ReLU close paths, so the box may be a little smaller than
+    the theoretical field.
+
+    Args:
+        field: ``(H, W)``, at least 0.
+        image: ``(H, W)`` or ``(C, H, W)``, drawn beside it with the same squares; None for the map alone.
+        title: e.g. the name of the network.
+
+    Raises:
+        ValueError: no influence at all, an image of another size.
+    """
+    field = to_array(field)
+    effective, _ = field_sides(field)
+    top, left, height, width = _box(field)
+    if image is not None and pixels(image).shape[:2] != field.shape:
+        raise ValueError(f"image is {pixels(image).shape[:2]} but field {field.shape}; give both the same size")
+    cut = " (cut off by the image)" if height == field.shape[0] or width == field.shape[1] else ""
+    alt = f"{title or 'Receptive field'}: influence of the input's pixels on the answer in the middle. 95 % of it lies "
+    alt += f"within {effective} x {effective} pixels, all of it within {height} x {width}{cut and ' or more'}{cut}."
+    panels = 1 if image is None else 2
+    fig, axes = subplots(1, panels, alt=alt, size=(3.7 * panels + 0.9, 4.4 - 0.2 * panels))
+    axes = np.atleast_1d(axes)
+    tens = np.full(field.shape, np.nan)
+    tens[field > 0] = np.log10(field[field > 0] / field.max())
+    least = min(max(np.floor(np.nanmin(tens)), -DECADES), -1)
+    shown = blank(axes[0]).imshow(tens, cmap="inferno", vmin=least, vmax=0, interpolation="nearest")
+    axes[0].set_facecolor("0.85")
+    fig.colorbar(shown, ax=axes[0], shrink=0.75, label="influence (10 to the power of, largest = 0)", extend="min")
+    if image is not None:
+        blank(axes[1]).imshow(pixels(image), cmap="gray")
+    middle = [length // 2 - effective // 2 for length in field.shape]
+    squares = (
+        ((left, top), (width, height), "#56B4E9", "--", f"all: {height} x {width}{cut}"),
+        (middle[::-1], (effective, effective), "white", "-", f"95 %: {effective} x {effective}"),
+    )
+    for ax in axes:
+        for (x, y), sides, colour, line, text in squares:
+            style = {"edgecolor": colour, "linestyle": line, "linewidth": 1.5, "label": text}
+            ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
+    axes[0].set_title(title, fontsize=11)
+    handles = axes[0].get_legend_handles_labels()[0]
+    look = {"facecolor": "0.35", "labelcolor": "white", "framealpha": 1, "fontsize": 9}
+    fig.legend(handles=handles, loc="outside lower center", ncols=panels, **look)
+    return fig
+
+
+def organ_bars(scores: Mapping[str, Mapping[str, Interval]], ylabel: str) -> Figure:
+    """The networks side by side for every organ: a point with its interval each.
+
+    Args:
+        scores: by network, then by organ; every network names the same organs.
+        ylabel: what the score is, with its unit.
+
+    Raises:
+        ValueError: no network, no organ, or organs that differ.
+    """
+    organs = list(next(iter(scores.values()), ()))
+    if not organs or any(set(one) != set(organs) for one in scores.values()):
+        given = {name: list(one) for name, one in scores.items()}
+        raise ValueError(f"give each network a score for the same organs, got {given}")
+    said = "; ".join(
+        f"{organ}: {', '.join(f'{name} {one[organ]:.3g}' for name, one in scores.items())}" for organ in organs
+    )
+    width = max(1.1 + len(organs) * (0.5 + 0.3 * len(scores)), 4.6)
+    fig, ax = subplots(alt=f"{ylabel} with intervals. {said}.", size=(width, 3.4))
+    step = min(0.24, 0.6 / len(scores))
+    for i, (name, one) in enumerate(scores.items()):
+        places = np.arange(len(organs)) + (i - (len(scores) - 1) / 2) * step
+        values, lows, highs = np.array([one[organ] for organ in organs], float).T
+        style = {"color": PALETTE[i % 8], "marker": MARKERS[i % 8], "linestyle": "", "markersize": 6, "capsize": 4}
+        ax.errorbar(places, values, [values - lows, highs - values], label=name, **style)
+    for edge in range(1, len(organs)):
+        ax.axvline(edge - 0.5, color="0.85", linewidth=0.8, marker="", linestyle="-")
+    ax.set_xticks(range(len(organs)), organs)
+    ax.set(ylabel=ylabel, xlim=(-0.5, len(organs) - 0.5))
+    ax.grid(False, axis="x")
+    fig.legend(loc="outside lower center", ncols=min(len(scores), 4), fontsize=9)
+    return fig
