@@ -109,7 +109,7 @@ def test_one_step_follows_the_papers_gradients(synergy):
     """Components: own loss plus synergy times the verifiers'; verifiers: their loss, not weighted."""
     model, data = network(3), toy()
     twin = deepcopy(model)
-    train(model, epochs=1, batch_size=48, synergy=synergy, momentum=0.0, lr=0.1)  # one step
+    train(model, epochs=1, batch_size=48, synergy=synergy, lr=0.1)  # one step, still without momentum
     index = draw_pairs(data.targets, 3, 48, torch.Generator().manual_seed(0))
     out = [component(data.images[own]) for component, own in zip(twin.components, index)]
     losses = sum(cross_entropy(logits, data.targets[own]) for (_, logits), own in zip(out, index))
@@ -127,10 +127,9 @@ def test_synergy_0_trains_each_component_as_if_it_were_alone():
     together, data = network(2), toy()
     alone = deepcopy(together.components)
     train(together, epochs=1, synergy=0.0)
-    optimisers = [torch.optim.SGD(component.parameters(), lr=0.05, momentum=0.9) for component in alone]
-    generator = torch.Generator().manual_seed(0)
-    for step in range(6):
-        index = draw_pairs(data.targets, 2, 8, generator)
+    optimisers = [torch.optim.SGD(component.parameters(), lr=0.05, momentum=0.9, fused=True) for component in alone]
+    pairs = draw_pairs(data.targets, 2, 48, torch.Generator().manual_seed(0))
+    for step, index in enumerate(pairs.split(8, dim=1)):
         for component, optimiser, own in zip(alone, optimisers, index):
             optimiser.param_groups[0]["lr"] = 0.05 / (1 + 1e-4 * step)
             optimiser.zero_grad()
@@ -178,7 +177,6 @@ def test_early_stopping_goes_back_to_the_best_weights():
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"lr": 0}, "lr must be positive"),
         ({"synergy": -1}, "synergy must not be negative, got -1"),
-        ({"momentum": 1}, r"momentum must lie in \[0, 1\), got 1"),
         ({"patience": 2}, "patience needs a validation set"),
         ({"lr": 1e30}, "the loss became .* at step .*: lower lr, or synergy"),
     ],
@@ -190,10 +188,19 @@ def test_bad_settings(settings, message):
 
 def test_sets_that_do_not_fit():
     data = toy(classes=("dark", "bright"))
-    with pytest.raises(ValueError, match="toy has 2 classes, but the model gives 3; build it with classes=2"):
+    with pytest.raises(
+        ValueError, match="toy has 2 classes, but SynergicNetwork gives 3 outputs; build it with classes=2"
+    ):
         fit_synergic(network(), data, epochs=1)
     with pytest.raises(ValueError, match="no training image of class middle, bright"):
-        fit_synergic(network(), toy()[toy().targets.numpy() == 0], epochs=1)
+        fit_synergic(network(), toy()[toy().targets.numpy() == 0], epochs=1, batch_size=8)
+
+
+def test_label_maps_have_no_pairs():
+    info = Info("maps", "none", "segmentation", CLASSES, "none", "none", phantom=True)
+    maps = ImageSet(torch.rand(4, 3, 8, 8), torch.zeros(4, 8, 8, dtype=torch.uint8), np.arange(4), info)
+    with pytest.raises(ValueError, match="pairs images by class, but maps is a segmentation set"):
+        fit_synergic(network(), maps, epochs=1, batch_size=2)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [((0,), "at least 1 component"), ((2, 1), "at least 2 classes")])

@@ -80,7 +80,7 @@ def fit(
         epochs=epochs, batch_size=batch_size, lr=lr, optimiser=optimiser, weight_decay=weight_decay,
         schedule=schedule, clip=clip, augment=augment, patience=patience, seed=seed,
     )  # fmt: skip
-    _check_data(recipe, train, val)
+    check_data(recipe, train, val)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs `checkpoint`, the file to go on from")
     device = pick_device(device)
@@ -93,7 +93,7 @@ def fit(
     if train.images.ndim == 4:
         model.to(memory_format=torch.channels_last)  # 1.2 to 1.7 times as fast on an AVX2 CPU
     if loss is None:
-        _check_outputs(model, train)
+        check_outputs(model, train)
         loss = _default_loss(train)
     elif isinstance(loss, nn.Module):
         loss.to(device)
@@ -144,7 +144,8 @@ def fit(
     return history
 
 
-def _check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
+def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
+    """Refuse sets that `recipe` cannot train on: too few images, a class without any, a validation set that differs."""
     if recipe.batch_size > len(train):
         raise ValueError(
             f"batch_size {recipe.batch_size} is larger than the training set of {len(train)} images; "
@@ -163,7 +164,7 @@ def _check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
 
 
 @torch.no_grad()
-def _check_outputs(model: nn.Module, train: ImageSet) -> None:
+def check_outputs(model: nn.Module, train: ImageSet) -> None:
     """Refuse a wrong number of outputs here: on a GPU it would end in a failed assertion of the device."""
     model.eval()
     images, _ = train.take(torch.arange(1))
