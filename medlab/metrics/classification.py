@@ -6,7 +6,7 @@ scikit-learn once per resample is too slow for a lesson; the tests hold the valu
 """
 
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -18,6 +18,7 @@ from medlab.metrics.intervals import (
     check_level,
     enough_groups,
     percentile_interval,
+    plain,
     to_array,
 )
 
@@ -101,15 +102,7 @@ class Report:
 
     def to_dict(self) -> dict:
         """Plain numbers, lists and dicts, ready for JSON; None stands for a value that is not defined."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, (Interval, np.ndarray)):
-        return value.to_dict() if isinstance(value, Interval) else value.tolist()
-    if isinstance(value, ClassScores):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return {name: _plain(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return plain(self)
 
 
 def classification_report(

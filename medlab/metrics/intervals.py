@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,17 @@ def to_array(values: object) -> np.ndarray:
         values = (values.double() if values.is_floating_point() else values).numpy()
     values = np.asarray(values)
     return values.astype(np.float64) if values.dtype.kind == "f" else values
+
+
+def plain(value: object) -> object:
+    """A report, or a part of one, as numbers, lists and dicts ready for JSON; None stands for NaN."""
+    if isinstance(value, Interval):
+        return value.to_dict()
+    if isinstance(value, np.ndarray):
+        return [None if item != item else item for item in value.tolist()]
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    return {name: plain(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:

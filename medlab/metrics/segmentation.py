@@ -14,7 +14,7 @@ HD95 therefore says nothing of a class that was not found at all: read it beside
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -26,6 +26,7 @@ from medlab.metrics.intervals import (
     check_level,
     enough_groups,
     percentile_interval,
+    plain,
     to_array,
 )
 
@@ -86,17 +87,7 @@ class SegmentationReport:
 
     def to_dict(self) -> dict:
         """Plain numbers, lists and dicts, ready for JSON; None stands for a value that is not defined."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Interval):
-        return value.to_dict()
-    if isinstance(value, np.ndarray):
-        return [None if item != item else item for item in value.tolist()]  # NaN is no JSON
-    if isinstance(value, SegmentationScores):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    return {name: _plain(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return plain(self)
 
 
 def segmentation_report(
