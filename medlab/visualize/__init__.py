@@ -12,14 +12,8 @@ from medlab.visualize.images import (
     slice_view,
     window_level,
 )
-from medlab.visualize.segmentation import (
-    error_map,
-    field_sides,
-    organ_bars,
-    receptive_field,
-    receptive_field_map,
-    segmentation_grid,
-)
+from medlab.visualize.receptive import field_sides, receptive_field, receptive_field_map
+from medlab.visualize.segmentation import error_map, organ_bars, segmentation_grid
 from medlab.visualize.widgets import browse, slice_widget, window_level_widget
 
 __all__ = [
