@@ -33,9 +33,9 @@ def flat(features: int) -> nn.Module:
     return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(12, features))
 
 
-def network(components: int = 2, seed: int = 0) -> SynergicNetwork:
-    torch.manual_seed(seed)
-    return SynergicNetwork(components, features=6, backbone=flat)
+def network(components: int = 2, features: int = 6) -> SynergicNetwork:
+    torch.manual_seed(0)
+    return SynergicNetwork(components, features=features, backbone=flat)
 
 
 def train(model: SynergicNetwork, **settings) -> object:
@@ -141,14 +141,14 @@ def test_synergy_0_trains_each_component_as_if_it_were_alone():
 
 
 def test_training_learns_classes_and_pairs_and_repeats():
-    model, twin = network(2), network(2)
-    history = train(model, epochs=40, val=toy(), lr=0.1)
+    model, twin = network(features=32), network(features=32)
+    history = train(model, epochs=40, val=toy(), lr=0.03)
     assert history.train_loss[-1] < 0.5 * history.train_loss[0]
     first, *_, late = np.split(np.array(history.metrics["verifier_accuracy"]), 4)
-    assert first.mean() < 0.65 and late.mean() > 0.58  # six seeds: 0.65 to 0.74 in the end; guessing gives 0.50
+    assert first[0] < 0.7 and late.mean() > 0.85  # ten seeds of weights and pairs: all 1.00; guessing gives 0.50
     assert history.metrics["accuracy"][-1] > 0.9 and len(history) == 40
     assert float((predict(model, toy()).argmax(1) == toy().targets).float().mean()) == history.metrics["accuracy"][-1]
-    assert train(twin, epochs=40, lr=0.1).train_loss == history.train_loss
+    assert train(twin, epochs=40, lr=0.03).train_loss == history.train_loss
     for one, other in zip(model.parameters(), twin.parameters()):
         assert torch.equal(one, other)
 
