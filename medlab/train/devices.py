@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from medlab.errors import unknown_name
 
@@ -43,6 +44,18 @@ def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
     # Without these instructions the CPU emulates bfloat16, which is slower than float32.
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
+
+
+def pick_layout(model: nn.Module, images: Tensor, device: torch.device) -> torch.memory_format:
+    """Channels-last for images ``(N, C, H, W)``, which is 1.2 to 1.7 times as fast on an AVX2 CPU; else the plain one.
+
+    The plain one too for a network with dilated convolutions on a CPU: they take up to twice as long in channels-last,
+    and in bfloat16 their gradient is NaN for 17 to 31 maps (PyTorch 2.12, oneDNN 3.11).
+    """
+    dilated = any(isinstance(layer, nn.Conv2d) and max(layer.dilation) > 1 for layer in model.modules())
+    if images.ndim != 4 or (dilated and device.type == "cpu"):
+        return torch.contiguous_format
+    return torch.channels_last
 
 
 def seed_everything(seed: int) -> None:

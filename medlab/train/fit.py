@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.train.checkpoint import check_model, check_settings, load_checkpoint, model_name, save_checkpoint
-from medlab.train.devices import pick_device, pick_precision
+from medlab.train.devices import pick_device, pick_layout, pick_precision
 from medlab.train.history import History
 from medlab.train.loop import Loop
 from medlab.train.recipe import Recipe
@@ -89,9 +89,8 @@ def fit(
     if device.type == "cuda" and team.size > 1:
         device = torch.device("cuda", torch.cuda.current_device())
 
-    model.to(device)
-    if train.images.ndim == 4:
-        model.to(memory_format=torch.channels_last)  # 1.2 to 1.7 times as fast on an AVX2 CPU
+    layout = pick_layout(model, train.images, device)
+    model.to(device).to(memory_format=layout)
     if loss is None:
         check_outputs(model, train)
         loss = _default_loss(train)
@@ -122,7 +121,10 @@ def fit(
     bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=not (progress and team.leads), unit="step")
     train, val = train.to(device), None if val is None else val.to(device)
     wrapped = team.wrap(model, device)
-    loop = Loop(recipe=recipe, model=wrapped, train=train, optimiser=optim, loss=loss, dtype=dtype, team=team, bar=bar)
+    loop = Loop(
+        recipe=recipe, model=wrapped, train=train, optimiser=optim, loss=loss, dtype=dtype, layout=layout, team=team,
+        bar=bar,
+    )  # fmt: skip
     with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(history) < epochs and not history.stopped_early:
             start = time.perf_counter()

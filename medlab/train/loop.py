@@ -25,6 +25,7 @@ class Loop:
     optimiser: torch.optim.Optimizer
     loss: Callable[[Tensor, Tensor], Tensor]
     dtype: torch.dtype
+    layout: torch.memory_format
     team: Team
     bar: tqdm
 
@@ -76,8 +77,7 @@ class Loop:
         images, targets = self.train.take(mine)
         if draws is not None:
             images, targets = self.recipe.augment(images, targets, draws=self.team.share(draws)[0])
-        if images.ndim == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=self.layout)
         with torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32):
             loss = self.loss(self.model(images), targets) * weight
         self.optimiser.zero_grad(set_to_none=True)
