@@ -4,12 +4,14 @@ from medlab.train.checkpoint import CheckpointError, load_checkpoint, save_check
 from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
 from medlab.train.history import History
+from medlab.train.losses import dice_cross_entropy
 from medlab.train.synergic import fit_synergic
 from medlab.train.validate import predict
 
 __all__ = [
     "CheckpointError",
     "History",
+    "dice_cross_entropy",
     "fit",
     "fit_synergic",
     "load_checkpoint",

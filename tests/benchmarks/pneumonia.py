@@ -8,18 +8,14 @@ seed, after the last epoch.
     python tests/benchmarks/pneumonia.py --record   # and writes the result
 """
 
-import argparse
 import time
-from datetime import UTC, datetime
 
+from kept import Clock
 from torch import nn
 
 from medlab.data import Augment, load
 from medlab.metrics import classification_report, mean_interval
 from medlab.models import SmallCNN, Standardise
-from medlab.runs.provenance import commit, hardware, versions
-from medlab.runs.records import results_folder
-from medlab.runs.state import write_json
 from medlab.train import fit, predict, seed_everything
 
 RECIPE = {"epochs": 8, "batch_size": 64, "lr": 2e-3, "weight_decay": 0.05}
@@ -44,10 +40,7 @@ def train_once(seed: int) -> tuple[dict, float]:
 
 def main() -> None:
     """Train, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="write the result to data/results/")
-    record = parser.parse_args().record
-    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+    clock = Clock(__doc__)
     per_seed, seconds = [], []
     for seed in SEEDS:
         scores, took = train_once(seed)
@@ -57,20 +50,13 @@ def main() -> None:
     means = {name: mean_interval([scores[name] for scores in per_seed]) for name in per_seed[0]}
     for name, interval in means.items():
         print(f"{name:14} {interval:.4f}")
-    if record:
-        file = results_folder() / "01-pneumoniamnist.json"
-        values = {
-            "scores": {name: interval.to_dict() for name, interval in means.items()},
-            "per_seed": {name: [scores[name] for scores in per_seed] for name in means},
-            "seconds_per_seed": seconds,
-        }
-        write_json(file, {
-            "command": "python tests/benchmarks/pneumonia.py --record",
-            "parameters": {**RECIPE, "augment": repr(AUGMENT), "width": WIDTH, "dropout": DROPOUT, "seeds": len(SEEDS)},
-            "started": started, "values": values, "commit": commit(file.parent), "hardware": hardware(),
-            "versions": versions(), "seconds": round(time.perf_counter() - clock, 1),
-        })  # fmt: skip
-        print(f"recorded in {file.name}")
+    values = {
+        "scores": {name: interval.to_dict() for name, interval in means.items()},
+        "per_seed": {name: [scores[name] for scores in per_seed] for name in means},
+        "seconds_per_seed": seconds,
+    }
+    parameters = {**RECIPE, "augment": repr(AUGMENT), "width": WIDTH, "dropout": DROPOUT, "seeds": len(SEEDS)}
+    clock.keep("01-pneumoniamnist", __file__, parameters, values)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,33 @@
+"""What the scripts beside it share that keep a result of the course: from a clock to `data/results/NAME.json`."""
+
+import argparse
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medlab.runs.provenance import commit, hardware, versions
+from medlab.runs.records import results_folder
+from medlab.runs.state import write_json
+
+
+class Clock:
+    """Notes when a script began, and reads its only option: `recording` is True with ``--record``."""
+
+    def __init__(self, description: str) -> None:
+        parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--record", action="store_true", help="write the result to data/results/")
+        self.recording = parser.parse_args().record
+        self.commit = commit(results_folder())  # of what runs, whatever is edited meanwhile
+        self.started, self.start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+
+    def keep(self, name: str, script: str, parameters: dict, values: dict) -> None:
+        """Write `data/results/NAME.json` if asked to; `values` is what `medlab.runs.recorded` will show."""
+        if not self.recording:
+            return
+        file = results_folder() / f"{name}.json"
+        write_json(file, {
+            "command": f"python tests/benchmarks/{Path(script).name} --record", "parameters": parameters,
+            "started": self.started, "values": values, "commit": self.commit, "hardware": hardware(),
+            "versions": versions(), "seconds": round(time.perf_counter() - self.start, 1),
+        })  # fmt: skip
+        print(f"recorded in {file.name}")
