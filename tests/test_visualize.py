@@ -42,6 +42,9 @@ def probabilities(n: int = 12) -> np.ndarray:
 
 
 IMAGES, LABELS = image_set(), image_set().targets.numpy()
+MAPS = torch.zeros(3, 8, 8, dtype=torch.int64)
+MAPS[:, 2:4] = 1
+WITH_ORGANS = ImageSet(0.1 + 0.8 * MAPS[:, None].float(), MAPS, range(3), image_set("segmentation").info)
 REPORT = metrics.classification_report(np.eye(2)[[0, 0, 1, 1]] * 0.8 + 0.1, [0, 1, 1, 1], resamples=5)
 FIGURES = {
     "grid": (lambda: visualize.image_grid(IMAGES.images, LABELS, IMAGES.info.classes), "12 images in rows of 8"),
@@ -52,6 +55,10 @@ FIGURES = {
     "histogram": (
         lambda: visualize.intensity_histogram(IMAGES),
         r"Mean grey value: normal 0\.\d\d, emphysema 0\.\d\d\.",
+    ),
+    "organs": (
+        lambda: visualize.intensity_histogram(WITH_ORGANS),
+        r"Mean grey value: normal 0\.10, emphysema 0\.90\.",  # no pixel of fibrosis
     ),
     "window": (lambda: visualize.window_level(np.array([[-500.0, 0], [100, 900]]), 40, 400), r"240 HU and above.*25 %"),
     "slice": (lambda: visualize.slice_view(VOLUME, 2, 1), "Coronal slice 2 of 0 to 5"),
@@ -241,6 +248,12 @@ def test_class_activation_map_bad_layer():
 WIDGETS = {
     "window": lambda: visualize.window_level_widget(HU),
     "slices": lambda: visualize.slice_widget(VOLUME, spacing=(3, 1, 1)),
+    "errors": lambda: visualize.error_widget(
+        torch.rand(3, 1, 8, 8),
+        {"a": MAPS.roll(1, 1), "b": 1 - MAPS},
+        torch.stack([MAPS[0], 1 - MAPS[0], 0 * MAPS[0]]),
+        "012",
+    ),
     "browse": lambda: visualize.browse(
         lambda x, n: visualize.bars({"x": x, "n": n}, "u"), x=(0, 1, 0.5, 0.5), n=(1, 3, 1, 2)
     ),

@@ -14,7 +14,7 @@ from medlab.visualize.images import (
 )
 from medlab.visualize.receptive import field_sides, receptive_field, receptive_field_map
 from medlab.visualize.segmentation import error_map, organ_bars, segmentation_grid
-from medlab.visualize.widgets import browse, slice_widget, window_level_widget
+from medlab.visualize.widgets import browse, error_widget, slice_widget, window_level_widget
 
 __all__ = [
     "PALETTE",
@@ -28,6 +28,7 @@ __all__ = [
     "confusion",
     "error_gallery",
     "error_map",
+    "error_widget",
     "field_sides",
     "filters",
     "image_grid",

@@ -166,17 +166,21 @@ def _of_class(imageset: ImageSet) -> list[np.ndarray]:
 
 
 def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
-    """How often each grey value occurs in each class, over at most `per_class` images of it, evenly spread.
+    """How often each grey value occurs in each class, over at most `per_class` images, evenly spread.
 
-    Raises:
-        ValueError: a segmentation set, which has no class per image.
+    For single classes the images are those of the class; for label maps the grey values are those of its pixels.
     """
     edges, info = (np.arange(0, 257, 4) - 0.5) / 255, imageset.info  # four levels of an 8-bit image each: no comb
+    by_pixel = info.task == "segmentation"
+    members = [np.arange(len(imageset))] * len(info.classes) if by_pixel else _of_class(imageset)
     curves = {}
-    for name, where in zip(info.classes, _of_class(imageset)):
-        if len(where):
-            chosen = where[np.linspace(0, len(where) - 1, min(per_class, len(where))).astype(int)]
-            values = to_array(imageset.take(torch.from_numpy(chosen))[0]).ravel()
+    for k, (name, where) in enumerate(zip(info.classes, members)):
+        if len(where) == 0:
+            continue
+        chosen = where[np.linspace(0, len(where) - 1, min(per_class, len(where))).astype(int)]
+        images, targets = (to_array(part) for part in imageset.take(torch.from_numpy(chosen)))
+        values = images.mean(1)[targets == k] if by_pixel else images.ravel()
+        if len(values):
             curves[name] = (np.histogram(values, edges)[0] / len(values), values.mean())
     means = _list([f"{name} {mean:.2f}" for name, (_, mean) in curves.items()])
     fig, ax = subplots(alt=f"{info.name}: histogram of grey values per class. Mean grey value: {means}.", size=(6, 3.2))

@@ -11,6 +11,7 @@ from ipywidgets import HTML, FloatSlider, IntSlider, VBox
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import Figure
 from medlab.visualize.images import orthoviews, window_level
+from medlab.visualize.segmentation import error_map
 
 KEYS = ("low", "high", "step", "value")
 
@@ -92,3 +93,13 @@ def slice_widget(volume: object, *, spacing: Sequence[float] = (1, 1, 1)) -> VBo
     return browse(
         draw, **{n: dict(zip(KEYS, end), description=f"{n.capitalize()} slice") for n, end in zip(names, ends)}
     )
+
+
+def error_widget(images: object, masks: Mapping[str, object], targets: object, classes: Sequence[str]) -> VBox:
+    """`error_map` of the slices ``(N, C, H, W)`` under label maps ``(N, H, W)`` by network, with a slider."""
+    last = len(images) - 1
+
+    def draw(slice: int) -> Figure:
+        return error_map(images[slice], {name: maps[slice] for name, maps in masks.items()}, targets[slice], classes)
+
+    return browse(draw, slice=dict(zip(KEYS, (0, last, 1, last // 2)), description="Slice"))
