@@ -187,7 +187,10 @@ def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
     for i, (name, (share, mean)) in enumerate(curves.items()):
         style = {"color": PALETTE[i % len(PALETTE)], "linestyle": LINES[i % len(LINES)]}
         ax.stairs(100 * share, edges, label=f"{name} (mean {mean:.2f})", linewidth=1.6, **style)
-    ax.set(xlabel=f"grey value ({info.unit})", ylabel="pixels (%)", xlim=(0, 1), ylim=(0, None))
+    # Air would make every organ a flat line: its peak is cut off.
+    shown = [share for name, (share, _) in curves.items() if not by_pixel or name != info.classes[0]]
+    top = 115 * max((share.max() for share in shown), default=1 / 115)
+    ax.set(xlabel=f"grey value ({info.unit})", ylabel="pixels (%)", xlim=(0, 1), ylim=(0, top))
     ax.legend(fontsize=9)
     return fig
 
