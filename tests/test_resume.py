@@ -19,7 +19,8 @@ from test_train import network, stripes, weights
 from torch import nn
 
 from medlab.data.augment import Augment
-from medlab.train import CheckpointError, checkpoint, fit, load_checkpoint, save_checkpoint
+from medlab.models import SynergicNetwork
+from medlab.train import CheckpointError, checkpoint, fit, fit_synergic, load_checkpoint, save_checkpoint, training
 
 # A server that has imported PyTorch once and forks for every child: a child starts in no time.
 CHILDREN = multiprocessing.get_context("forkserver")
@@ -27,14 +28,27 @@ CHILDREN.set_forkserver_preload(["medlab.train", "medlab.models"])
 CASES = {
     "adamw": {"augment": Augment(flip=True, shift=0.1, intensity=0.1), "clip": 1.0, "epochs": 10},
     "sgd": {"optimiser": "sgd", "lr": 0.3, "schedule": "constant", "patience": 4, "epochs": 10},
+    "synergic": {"augment": Augment(flip=True), "lr": 0.1, "patience": 4, "epochs": 10},
 }
 
 
+def backbone(features: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, features), nn.Dropout(0.5))
+
+
+def fresh(case, seed=0):
+    if case != "synergic":
+        return network(seed)
+    torch.manual_seed(seed)
+    return SynergicNetwork(3, classes=2, features=16, backbone=backbone)
+
+
 def train(file=None, resume=True, case="adamw", model=None, **changes):
-    model = network() if model is None else model
+    model = fresh(case) if model is None else model
     data, val = stripes(64), stripes(32, seed=1)
     arguments = {"batch_size": 4, "checkpoint": file, "resume": resume and file is not None, "progress": False}
-    return model, fit(model, data, val, **{**arguments, **CASES[case], **changes})
+    trainer = fit_synergic if case == "synergic" else fit
+    return model, trainer(model, data, val, **{**arguments, **CASES[case], **changes})
 
 
 def outcome(model, history):
@@ -127,8 +141,9 @@ def test_a_kill_while_saving_changes_nothing(tmp_path, point):
     assert [path.name for path in tmp_path.iterdir()] == ["killed.pt"]  # what the kill left was cleared up
 
 
-def test_early_stopping_survives_a_resume(tmp_path):
-    straight = train(case="sgd")
+@pytest.mark.parametrize("case", ["sgd", "synergic"])
+def test_early_stopping_survives_a_resume(tmp_path, case):
+    straight = train(case=case)
     assert straight[1].stopped_early and straight[1].best_epoch < len(straight[1])  # the case is what it should be
     file = tmp_path / "run.pt"
 
@@ -139,9 +154,9 @@ def test_early_stopping_survives_a_resume(tmp_path):
 
     for after in (straight[1].best_epoch, straight[1].best_epoch + 1):
         with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setitem(fit.__globals__, "save_checkpoint", lambda path, state, a=after: stop_after(state, path, a))
-            train(file, case="sgd")
-    assert outcome(*train(file, case="sgd")) == outcome(*straight)
+            patch.setattr(training, "save_checkpoint", lambda path, state, a=after: stop_after(state, path, a))
+            train(file, case=case)
+    assert outcome(*train(file, case=case)) == outcome(*straight)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -149,11 +164,10 @@ def test_a_finished_run_trains_nothing_more(tmp_path, case):
     file = tmp_path / "run.pt"
     model, history = train(file, case=case)
     before = file.read_bytes()
-    other = network(seed=5)
+    other = fresh(case, seed=5)
     forwards = []
     other.register_forward_hook(lambda m, x, y: forwards.append(m.training))
-    assert fit(other, stripes(64), stripes(32, seed=1), batch_size=4, checkpoint=file, resume=True, progress=False,
-               **CASES[case]) == history  # fmt: skip
+    assert train(file, case=case, model=other)[1] == history
     assert torch.equal(weights(other), weights(model)) and True not in forwards and file.read_bytes() == before
 
 

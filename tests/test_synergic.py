@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from medlab.data.images import ImageSet, Info
 from medlab.models import SynergicNetwork, resnet50_backbone
-from medlab.train import fit_synergic, predict
+from medlab.train import CheckpointError, fit_synergic, predict
 from medlab.train.synergic import draw_pairs
 
 CLASSES = ("dark", "middle", "bright")
@@ -178,12 +178,30 @@ def test_early_stopping_goes_back_to_the_best_weights():
         ({"lr": 0}, "lr must be positive"),
         ({"synergy": -1}, "synergy must not be negative, got -1"),
         ({"patience": 2}, "patience needs a validation set"),
+        ({"resume": True}, "resume=True needs `checkpoint`"),
         ({"lr": 1e30}, "the loss became .* at step .*: lower lr, or synergy"),
     ],
 )
 def test_bad_settings(settings, message):
     with pytest.raises((ValueError, FloatingPointError), match=message):
         train(network(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"synergy": 1}, "other settings: synergy=3.0 there, 1.0 here; use those, or start anew"),
+        ({"decay": 0.5, "seed": 1}, "other settings: seed=0 there, 1 here; decay=0.0001 there, 0.5 here"),
+        ({"model": 3}, "another model: SynergicNetwork with components.2.* None, but this SynergicNetwork has"),
+        ({"model": 1}, "another model: SynergicNetwork with components.1"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(tmp_path, change, message):
+    file = tmp_path / "run.pt"
+    train(network(), checkpoint=file, epochs=1)
+    model = network(change.pop("model", 2))
+    with pytest.raises(CheckpointError, match=message):
+        train(model, checkpoint=file, resume=True, epochs=1, **change)
 
 
 def test_sets_that_do_not_fit():

@@ -147,6 +147,14 @@ def test_alt_text_reaches_the_page_once():
     assert re.search(r'alt="speed: a (&lt;|<)b(&gt;|>) 1\."', images[0]), images[0][:200]
 
 
+def test_numbers_of_bars_stay_within_the_axes():
+    fig = visualize.bars({"up": 0.0594, "down": -0.00522}, "push")
+    fig.draw_without_rendering()
+    frame = fig.axes[0].get_window_extent()
+    for text in fig.axes[0].texts:
+        assert frame.x0 < text.get_window_extent().x0 and text.get_window_extent().x1 < frame.x1
+
+
 def test_window_is_drawn_as_asked():
     fig = visualize.window_level(HU, 50, 350)
     assert fig.axes[0].images[0].get_clim() == (-125, 225)

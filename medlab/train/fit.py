@@ -2,9 +2,7 @@
 
 import math
 import time
-import zlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,12 +11,12 @@ from tqdm.auto import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
-from medlab.train.checkpoint import check_model, check_settings, load_checkpoint, model_name, save_checkpoint
 from medlab.train.devices import pick_device, pick_layout, pick_precision
 from medlab.train.history import History
 from medlab.train.loop import Loop
 from medlab.train.recipe import Recipe
 from medlab.train.team import join_team
+from medlab.train.training import Training, settings_of
 from medlab.train.validate import validate
 
 
@@ -81,8 +79,6 @@ def fit(
         schedule=schedule, clip=clip, augment=augment, patience=patience, seed=seed,
     )  # fmt: skip
     check_data(recipe, train, val)
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs `checkpoint`, the file to go on from")
     device = pick_device(device)
     dtype = pick_precision(precision, device)
     team = join_team(device)
@@ -96,23 +92,19 @@ def fit(
         loss = _default_loss(train)
     elif isinstance(loss, nn.Module):
         loss.to(device)
-    optim = recipe.make_optimiser(model)
-    history = History(device=device.type, precision=str(dtype).removeprefix("torch."))
-    settings = {**asdict(recipe), "augment": repr(augment), "precision": history.precision}
-    settings |= {"processes": team.size, "data": _describe(train, val)}
-    best = None
-    if resume and Path(checkpoint).is_file():
-        state = load_checkpoint(checkpoint)
-        check_model(checkpoint, state, model)
-        check_settings(checkpoint, state, settings)
-        model.load_state_dict(state["model"])
-        optim.load_state_dict(state["optimiser"])
-        history, best = History(**state["history"]), state["best"]
+    precision = str(dtype).removeprefix("torch.")
+    training = Training(
+        model=model, optimiser=recipe.make_optimiser(model), history=History(device=device.type, precision=precision),
+        settings=settings_of(recipe, train, val, precision) | {"processes": team.size},
+        patience=patience, checkpoint=checkpoint,
+    )  # fmt: skip
+    if resume:
+        training.restore()
+    history = training.history
 
     def save() -> None:
-        if checkpoint is not None and team.leads:
-            state = {"model": model.state_dict(), "optimiser": optim.state_dict(), "best": best, "settings": settings}
-            save_checkpoint(checkpoint, {**state, "model_name": model_name(model), "history": history.to_dict()})
+        if team.leads:
+            training.save()
         team.wait()  # nobody starts the next epoch before the checkpoint is written
 
     if not len(history):
@@ -121,10 +113,8 @@ def fit(
     bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=not (progress and team.leads), unit="step")
     train, val = train.to(device), None if val is None else val.to(device)
     wrapped = team.wrap(model, device)
-    loop = Loop(
-        recipe=recipe, model=wrapped, train=train, optimiser=optim, loss=loss, dtype=dtype, layout=layout, team=team,
-        bar=bar,
-    )  # fmt: skip
+    parts = {"recipe": recipe, "optimiser": training.optimiser, "loss": loss, "dtype": dtype, "team": team}
+    loop = Loop(model=wrapped, train=train, layout=layout, bar=bar, **parts)
     with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(history) < epochs and not history.stopped_early:
             start = time.perf_counter()
@@ -133,17 +123,12 @@ def fit(
             bar.set_postfix_str(f"loss={mean_loss:.4f}", refresh=False)
             if val is not None:
                 scores = validate(model, val, loss, dtype) if team.leads else None
-                history.add_validation(team.from_leader(scores), patience)
-                if patience is not None and history.best_epoch == len(history):
-                    best = {name: value.clone() for name, value in model.state_dict().items()}
+                training.add_validation(team.from_leader(scores))
                 bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
             save()
         if history.stopped_early:
             bar.total = bar.n  # stopping early is no failure: no red bar
-    if best is not None:
-        model.load_state_dict(best)
-    model.to(memory_format=torch.contiguous_format).eval()  # plain layout again: safetensors and .view() ask for it
-    return history
+    return training.finish()
 
 
 def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
@@ -176,13 +161,6 @@ def check_outputs(model: nn.Module, train: ImageSet) -> None:
             f"{train.info.name} has {classes} classes, but {type(model).__name__} gives {outputs} outputs; "
             f"build it with classes={classes}"
         )
-
-
-def _describe(train: ImageSet, val: ImageSet | None) -> str:
-    """A line that tells sets of other images, sizes or patients apart, without reading them whole."""
-    patients = ",".join(str(patient) for patient in train.patients.tolist())
-    mark = zlib.crc32(train.images[:16].cpu().numpy().tobytes(), zlib.crc32(patients.encode()))
-    return f"{train.info.name} {tuple(train.images.shape)} #{mark:08x}, {len(val or ())} for validation"
 
 
 def _default_loss(data: ImageSet) -> Callable[[Tensor, Tensor], Tensor]:

@@ -5,6 +5,7 @@ Zhang, Xie, Wu, Xia: Medical Image Analysis 54:10-19, 2019, section 3.
 
 import math
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from medlab.train.fit import check_data, check_outputs
 from medlab.train.history import History
 from medlab.train.loop import LARGE_PRIME
 from medlab.train.recipe import Recipe
+from medlab.train.training import Training, settings_of
 from medlab.train.validate import validate
 
 
@@ -37,6 +39,8 @@ def fit_synergic(
     seed: int = 0,
     device: str | torch.device | None = None,
     precision: str | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     progress: bool = True,
 ) -> History:
     """Train all components and verifiers of `model` in place, and return the learning curve.
@@ -59,7 +63,7 @@ def fit_synergic(
         augment: applied to every batch, each image with random numbers of its own.
         patience: stop when the validation loss has not fallen for this many epochs, and go back to the best weights.
         seed: decides the draws, augmentation and dropout; the starting weights are the caller's.
-        device, precision, progress: as in `fit`.
+        device, precision, checkpoint, resume, progress: as in `fit`.
 
     Returns:
         History, whose `train_loss` is the mean cross-entropy of a component, with two more metrics of the training
@@ -69,14 +73,16 @@ def fit_synergic(
         ValueError: an argument out of its range, a task other than single classes, a class without training images,
             a set with other classes than the model.
         FloatingPointError: the loss became NaN or infinite; says at which step and learning rate.
+        CheckpointError, OSError: as in `fit`.
     """
     recipe = Recipe(
         epochs=epochs, batch_size=batch_size, lr=lr, optimiser="sgd", weight_decay=0.0, schedule="constant",
         clip=None, augment=augment, patience=patience, seed=seed,
     )  # fmt: skip
-    for name, value in {"decay": decay, "synergy": synergy}.items():
+    own = {"decay": float(decay), "synergy": float(synergy)}
+    for name, value in own.items():
         if not 0 <= value < math.inf:
-            raise ValueError(f"{name} must not be negative, got {value}")
+            raise ValueError(f"{name} must not be negative, got {value:g}")
     if train.info.task != "multi-class":
         raise ValueError(f"fit_synergic pairs images by class, but {train.info.name} is a {train.info.task} set")
     check_data(recipe, train, val)
@@ -86,12 +92,20 @@ def fit_synergic(
     if train.images.ndim == 4:
         model.to(memory_format=torch.channels_last)  # 1.2 to 1.7 times as fast on an AVX2 CPU
     check_outputs(model, train)
-    optimiser = recipe.make_optimiser(model)
-    history, best = History(device=device.type, precision=str(dtype).removeprefix("torch.")), None
+    precision = str(dtype).removeprefix("torch.")
+    training = Training(
+        model=model, optimiser=recipe.make_optimiser(model), history=History(device=device.type, precision=precision),
+        settings=settings_of(recipe, train, val, precision) | own, patience=patience, checkpoint=checkpoint,
+    )  # fmt: skip
+    if resume:
+        training.restore()
+    optimiser, history = training.optimiser, training.history
+    if not len(history):
+        training.save()  # holds the starting weights, and fails now rather than after an epoch
     targets = train.targets.cpu()
     train, val = train.to(device), None if val is None else val.to(device)
     steps = math.ceil(len(train) / batch_size)
-    bar = tqdm(total=epochs * steps, disable=not progress, unit="step")
+    bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=not progress, unit="step")
     with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(history) < epochs and not history.stopped_early:
             start, done = time.perf_counter(), len(history) * steps
@@ -125,13 +139,9 @@ def fit_synergic(
             history.metrics.setdefault("verifier_accuracy", []).append(accuracy)
             bar.set_postfix_str(f"loss={component:.4f}", refresh=False)
             if val is not None:
-                history.add_validation(validate(model, val, cross_entropy, dtype), patience)
-                if patience is not None and history.best_epoch == len(history):
-                    best = {name: value.clone() for name, value in model.state_dict().items()}
-    if best is not None:
-        model.load_state_dict(best)
-    model.to(memory_format=torch.contiguous_format).eval()
-    return history
+                training.add_validation(validate(model, val, cross_entropy, dtype))
+            training.save()
+    return training.finish()
 
 
 def draw_pairs(targets: Tensor, networks: int, n: int, generator: torch.Generator) -> Tensor:

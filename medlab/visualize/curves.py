@@ -198,7 +198,7 @@ def bars(values: Mapping[str, float], xlabel: str) -> Figure:
     drawn = ax.barh([fill(str(name), 28) for name in values], list(values.values()), color=PALETTE[0], height=0.65)
     ax.bar_label(drawn, [short(value) for value in values.values()], padding=4, fontsize=9)
     ax.invert_yaxis()
-    ax.margins(x=0.15)
+    ax.margins(x=0.15 if min(values.values()) >= 0 else 0.3)  # room for the numbers, on both sides if need be
     ax.set(xlabel=f"{xlabel}, log scale" if wide else xlabel, xscale="log" if wide else "linear")
     ax.grid(False, axis="y")
     return fig
