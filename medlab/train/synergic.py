@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.models.synergic import SynergicNetwork
-from medlab.train.devices import pick_device, pick_precision
+from medlab.train.devices import pick_device, pick_layout, pick_precision
 from medlab.train.fit import check_data, check_outputs
 from medlab.train.history import History
 from medlab.train.loop import LARGE_PRIME
@@ -88,9 +88,8 @@ def fit_synergic(
     check_data(recipe, train, val)
     device = pick_device(device)
     dtype = pick_precision(precision, device)
-    model.to(device)
-    if train.images.ndim == 4:
-        model.to(memory_format=torch.channels_last)  # 1.2 to 1.7 times as fast on an AVX2 CPU
+    layout = pick_layout(model, train.images, device)
+    model.to(device).to(memory_format=layout)
     check_outputs(model, train)
     precision = str(dtype).removeprefix("torch.")
     training = Training(
@@ -119,7 +118,7 @@ def fit_synergic(
                 optimiser.param_groups[0]["lr"] = now = lr / (1 + decay * step)
                 optimiser.zero_grad(set_to_none=True)
                 with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                    loss, parts = _loss(model, train, index, synergy, augment, generator)
+                    loss, parts = _loss(model, train, index, layout, synergy, augment, generator)
                 loss.backward()
                 optimiser.step()
                 losses.append(parts)
@@ -172,6 +171,7 @@ def _loss(
     model: SynergicNetwork,
     train: ImageSet,
     index: Tensor,
+    layout: torch.memory_format,
     synergy: float,
     augment: Augment | None,
     generator: torch.Generator,
@@ -182,9 +182,7 @@ def _loss(
         images, targets = train.take(own)
         if augment is not None:
             images, targets = augment(images, targets, generator=generator)
-        if images.ndim == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
-        feature, logits = component(images)
+        feature, logits = component(images.contiguous(memory_format=layout))
         losses.append(cross_entropy(logits, targets))
         passed = feature.clone()
         if passed.requires_grad:  # what the verifiers send back is weighted here, their own gradient is not
