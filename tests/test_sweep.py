@@ -10,7 +10,8 @@ from distributed import LocalCluster
 from test_runs import write
 
 from medlab.runs import read, sweep, table
-from medlab.runs.sweeping import _fingerprint
+from medlab.runs.records import results_folder
+from medlab.runs.sweeping import _fingerprint, _read_plan
 
 PARAMETERS = "seed: int = 0\nsize: int = 1\nlog: str = ''"
 CODE = "with open(log, 'a') as file:\n    print(size, seed, file=file)"
@@ -47,6 +48,12 @@ def test_a_wrong_plan_is_refused_before_anything_runs(tmp_path, monkeypatch, tex
     with pytest.raises(ValueError, match=message):
         sweep("plan.yaml")
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("plan", sorted(results_folder().glob("*.yaml")), ids=lambda plan: plan.stem)
+def test_the_plan_of_a_claim_fits_its_lesson(plan):
+    notebook, runs, _ = _read_plan(plan)
+    assert notebook.name[:2] == plan.name[:2] and len({run["seed"] for run in runs}) >= 5
 
 
 def test_a_missing_plan_and_wrong_workers_are_refused(tmp_path):
