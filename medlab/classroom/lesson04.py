@@ -20,8 +20,8 @@ def triplanar(triplanar: Attempt) -> None:
     """
     counted = torch.arange(600.0).reshape(6, 10, 10)
     noise = torch.rand(9, 11, 13, generator=torch.Generator().manual_seed(0))
-    cases = [(counted, (3, 4, 5), 2), (counted, (2, 4, 6), 3), (noise, (4, 5, 6), 5), (noise, (4, 6, 5), 6)]
-    cases.append((noise, (3, 3, 9), 4))
+    cases = [(counted, (3, 4, 5), 2), (counted, (3, 5, 4), 3), (noise, (4, 5, 6), 5), (noise, (4, 6, 5), 6)]
+    cases.append((noise, (4, 3, 6), 4))
     for volume, centre, width in cases:
         planes = _planes(volume, centre, width)
         last_first = tuple(reversed(centre))
@@ -45,11 +45,9 @@ def triplanar(triplanar: Attempt) -> None:
 
 
 def _planes(volume: Tensor, centre: tuple[int, ...], width: int) -> Tensor:
-    d, h, w = (range(max(c - width // 2, 0), max(c - width // 2, 0) + width) for c in centre)
-    depth, row, column = (min(c, side - 1) for c, side in zip(centre, volume.shape))
-    along = [torch.tensor([min(i, side - 1) for i in line]) for line, side in zip((d, h, w), volume.shape)]
-    axial, coronal, sagittal = volume[depth], volume[:, row], volume[:, :, column]
-    return torch.stack([axial[along[1]][:, along[2]], coronal[along[0]][:, along[2]], sagittal[along[0]][:, along[1]]])
+    d, h, w = (slice(c - width // 2, c - width // 2 + width) for c in centre)
+    depth, row, column = centre
+    return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
 
 
 def _stack(volume: Tensor, centre: tuple[int, ...], width: int) -> Tensor:
@@ -100,7 +98,7 @@ def dense_parameters(dense_parameters: Attempt) -> None:
 
 @exercise
 def dice_at(dice_at: Attempt) -> None:
-    """Write ``dice_at(probs, target, thresholds)``: Dice of voxel probabilities at each of several thresholds, ``(T,)``.
+    """Write ``dice_at(probs, target, thresholds)``: Dice of voxel probabilities at each of some thresholds, ``(T,)``.
 
     `probs` are floating point and `target` boolean, of one shape with any number of axes; `thresholds` is a tensor
     ``(T,)``, in no order. A voxel is called structure where its probability is at least the threshold. Dice is
