@@ -9,7 +9,8 @@ voxels of the hippocampus. The U-Nets learn from whole volumes, with augmentatio
 and a look at the other 15 settled their recipe.
 
 Scores are those of the whole pipeline of the report: answers outside the region around all training masks are dropped,
-then all but the largest connected piece. `raw` keeps every answer. Intervals are over patients, each the mean of its
+then all but the largest connected piece; `raw` keeps every answer. The last line averages the three 3-D U-Nets, on the
+volumes and on their mirror images. Intervals are over patients, each the mean of its
 seeds. A stopped run goes on where it was: what is done lies in the cache folder, below 04-hippocampus.
 
     python tests/benchmarks/hippocampus.py            # prints
@@ -37,6 +38,7 @@ from medlab.runs.provenance import commit, hardware, versions
 from medlab.runs.records import results_folder
 from medlab.runs.state import load_json, write_json
 from medlab.train import fit, predict, seed_everything
+from medlab.train.checkpoint import load_checkpoint
 
 SIZE = (40, 48, 32)
 PATCHES = {"width": 12, "kernel": 3, "maps": (12, 24), "dense": 64}
@@ -127,9 +129,19 @@ def run(name: str, seed: int, train: ImageSet, test: ImageSet, work: Path) -> di
     per_volume = (time.perf_counter() - start) / len(test)
     result = {"training_seconds": seconds, "seconds_per_volume": per_volume}
     result |= scores_of(probs, test, region_mask(train.targets))
-    torch.save(probs.half(), work / f"{name}-{seed}.probs.pt")
     write_json(file, result)
     return result
+
+
+def together_of(name: str, test: ImageSet, work: Path) -> Tensor:
+    """Mean probabilities of the networks of all seeds, each asked for the volumes and for their mirror images."""
+    mirrored = ImageSet(test.images.flip(4), test.targets.flip(3), test.patients, test.info)
+    probs = []
+    for seed in range(SEEDS[name]):
+        model = build(name)
+        model.load_state_dict(load_checkpoint(work / f"{name}-{seed}.pt")["model"])
+        probs += [predict(model, test, batch_size=2), predict(model, mirrored, batch_size=2).flip(4)]
+    return torch.stack(probs).mean(0)
 
 
 def differences(dice: dict[str, np.ndarray]) -> dict[str, tuple]:
@@ -162,10 +174,8 @@ def main() -> None:
                 f"raw {np.mean(one['raw']['dice']):.4f}, in the region {np.mean(one['region']['dice']):.4f}",
                 flush=True,
             )
-    probs = [
-        torch.load(work / f"U-Net 3-D-{seed}.probs.pt", weights_only=True).float() for seed in range(SEEDS["U-Net 3-D"])
-    ]
-    runs["three 3-D U-Nets averaged"] = [scores_of(sum(probs), test, region_mask(train.targets))]
+    together = together_of("U-Net 3-D", test, work)
+    runs["three 3-D U-Nets together"] = [scores_of(together, test, region_mask(train.targets))]
     averages = {
         kind: {name: np.mean([np.array(one[kind], float) for one in seeds], 0) for name, seeds in runs.items()}
         for kind in ("dice", "sensitivity", "hd95")
