@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import test_classroom_02
 import test_classroom_03
+import test_classroom_04
 import torch
 from sklearn.metrics import f1_score
 from torch import nn
@@ -63,7 +64,7 @@ RIGHT = {
     "conv2d_unfold": [conv2d_unfold],
     "macro_f1": [macro_f1],
 }
-LATER = (test_classroom_02, test_classroom_03)  # lessons whose answers have a file of their own
+LATER = (test_classroom_02, test_classroom_03, test_classroom_04)  # lessons whose answers have a file of their own
 RIGHT |= {name: [function] for lesson in LATER for name, function in lesson.RIGHT.items()}
 
 

@@ -108,7 +108,8 @@ def test_sets_to_fetch_by_hand_say_where_to_put_them(folders, monkeypatch, name,
         monkeypatch.delenv("MEDLAB_DATA", raising=False)
 
 
-def test_hippocampus_is_fetched_into_the_cache(folders, monkeypatch):
+@pytest.mark.parametrize("name", ["hippocampus", "hippocampus_volumes"])
+def test_hippocampus_is_fetched_into_the_cache(folders, monkeypatch, name):
     asked = {}
 
     def offline(folder, download):
@@ -117,7 +118,7 @@ def test_hippocampus_is_fetched_into_the_cache(folders, monkeypatch):
 
     monkeypatch.setattr(library, "load_decathlon", offline)
     with pytest.raises(ConnectionError):
-        library.load("hippocampus")
+        library.load(name)
     assert asked == {"folder": folders / "cache" / "Task04_Hippocampus", "download": True}
 
 
@@ -142,7 +143,11 @@ def test_the_table_lists_every_set_once_and_says_where_it_is(folders):
     (folders / "cache/medmnist/octmnist_64.npz").write_text("")
     (folders / "cache/Task04_Hippocampus").mkdir()
     here = {row.name: row.here for row in library.available()}
-    assert [name for name, where in here.items() if where == "cached"] == ["octmnist", "hippocampus"]
+    assert [name for name, where in here.items() if where == "cached"] == [
+        "octmnist",
+        "hippocampus",
+        "hippocampus_volumes",
+    ]
     rows = {row.name: row for row in table}
     assert (rows["organmnist3d"].sizes, rows["organmnist3d"].images, rows["organmnist3d"].classes) == (
         "28, 64",
@@ -173,4 +178,6 @@ def test_real_sets(monkeypatch):
     assert nuclei.images.shape == (60, 1, 256, 256) and 0.05 < nuclei.targets.float().mean() < 0.09
     slices = library.load("hippocampus", n=40)
     assert slices.images.shape == (40, 1, 64, 64) and slices.info.classes == ("background", "anterior", "posterior")
+    volumes = library.load("hippocampus_volumes")
+    assert volumes.images.shape == (100, 1, 40, 48, 32) and volumes.info.name == "hippocampus_volumes"
     assert library.load("pneumoniamnist", "test", n=10).images.shape == (10, 1, 28, 28)

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from medlab.data.library import PHANTOMS, load
-from medlab.phantoms import anatomy, brain, chest, lung, pet, ultrasound
+from medlab.phantoms import anatomy, brain, chest, lung, pet, temporal_lobe, ultrasound
+
+VOLUMES = ("temporal_lobe",)  # phantoms of three axes; the others are slices
 
 
 def made(name, n=30, size=48, seed=0):
@@ -24,18 +26,19 @@ def means(images, labels, classes):
 @pytest.mark.parametrize("n, size", [(1, 16), (33, 40), (7, 72)])
 def test_shapes_types_and_range(name, n, size):
     images, targets, patients = made(name, n, size)
-    assert images.shape == (n, 3 if name == "skin" else 1, size, size) and images.dtype == torch.float32
+    sides = (size,) * (3 if name in VOLUMES else 2)
+    assert images.shape == (n, 3 if name == "skin" else 1, *sides) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
     about = import_module(f"medlab.phantoms.{name}").ABOUT
     segmentation = about["task"] == "segmentation"
-    assert targets.shape == ((n, size, size) if segmentation else (n,))
+    assert targets.shape == ((n, *sides) if segmentation else (n,))
     assert targets.dtype == (torch.uint8 if segmentation else torch.int64)
     assert targets.max() < len(about["classes"]) and patients.shape == (n,)
 
 
 @pytest.mark.parametrize("name", PHANTOMS)
 def test_all_classes_are_there(name):
-    images = load(name, size=48, n=160)
+    images = load(name, size=48, n=10 if name in VOLUMES else 160)
     assert min(images.counts().values()) >= 30 and len(np.unique(images.patients)) >= 3
     assert len(images.info.licence) <= 40 and images.info.phantom
 
@@ -48,7 +51,7 @@ def test_seeds_repeat_and_differ(name):
     assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
 
 
-@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "csf", "pet", "skin", "ultrasound"])
+@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "csf", "pet", "skin", *VOLUMES, "ultrasound"])
 def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
     few, many = made(name, 5), made(name, 70)
     for some, all_ in zip(few, many):
@@ -164,6 +167,38 @@ def test_patches_of_one_lung_look_alike():
     distance[patterns[:, None] != patterns] = torch.inf
     found = (patients[distance.argmin(1)] == patients).mean()
     assert found > 0.3  # the most alike patch is of the same patient, by chance in one of ten: a patch-wise split leaks
+
+
+def test_the_hippocampus_is_one_bent_piece_of_grey_matter_where_it_should_be():
+    images, masks, patients = temporal_lobe.make(12, 40, 0)
+    assert len(set(patients)) == 12
+    volume = masks.sum((1, 2, 3)) * (temporal_lobe.FIELD_OF_VIEW / 40) ** 3 / 1000  # ml
+    assert (volume > 2.5).all() and (volume < 7.5).all()  # a tube a little wider than the organ, which has 2 to 5
+    for image, mask in zip(images[:, 0], masks):
+        grown = torch.nn.functional.max_pool3d(mask[None].float(), 5, 1, 2)[0] > 0
+        around = grown & (mask == 0)
+        assert image[mask == 1].mean() < image[around & (image > 0.5)].mean() - 0.05  # grey beside white matter
+        depth, row, _ = mask.nonzero().float().T
+        head, tail = depth[row < row.quantile(0.2)].mean(), depth[row > row.quantile(0.8)].mean()
+        assert tail > head + 5  # it rises from front to back
+
+
+def test_a_strand_passes_by_the_hippocampus_and_looks_like_it():
+    line = torch.arange(40) * 1.4 - 28.0
+    here = torch.stack(torch.meshgrid(line, -line, -line, indexing="ij"))[[2, 1, 0]]
+    inside = (here.square().sum(0) < 36)[None].expand(6, -1, -1, -1)
+    strands = temporal_lobe._strand(here, inside, torch.Generator().manual_seed(0))
+    volume = strands.sum((1, 2, 3)) * 1.4**3
+    assert (volume > 1000).all() and (volume < 6500).all()  # mm3: 4 to 5.5 mm thick, 24 to 36 mm long, perhaps cut off
+    assert not strands[inside].any() and len(volume.unique()) == 6
+
+
+def test_temporal_lobe_volumes_lie_as_real_ones_do():
+    _, origin = temporal_lobe._region()
+    grid = torch.stack(torch.meshgrid(*[torch.arange(3.0)] * 3, indexing="ij"))[None]
+    assert torch.isfinite(temporal_lobe._sample(grid + origin[:, None, None, None])).all()
+    tube = temporal_lobe._tube(temporal_lobe.AXIS.T[None, :, :, None, None], temporal_lobe.AXIS, temporal_lobe.RADIUS)
+    torch.testing.assert_close(tube.flatten(), temporal_lobe.RADIUS)  # on the axis, the surface is a radius away
 
 
 def test_blur_keeps_the_mean_and_takes_one_width_per_image():

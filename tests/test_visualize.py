@@ -63,6 +63,10 @@ FIGURES = {
     "window": (lambda: visualize.window_level(np.array([[-500.0, 0], [100, 900]]), 40, 400), r"240 HU and above.*25 %"),
     "slice": (lambda: visualize.slice_view(VOLUME, 2, 1), "Coronal slice 2 of 0 to 5"),
     "ortho": (lambda: visualize.orthoviews(VOLUME, spacing=(3, 1, 1)), "Axial slice 2, coronal slice 3 and sagittal"),
+    "ortho_masks": (
+        lambda: visualize.orthoviews(VOLUME, masks={"truth": VOLUME > VOLUME.mean(), "nothing": 0 * VOLUME}),
+        r"Outlined voxels: truth \d+, nothing 0\.",
+    ),
     "mask": (lambda: visualize.mask_overlay(np.eye(4), np.eye(4), ["background", "liver"]), "liver 25.0 %"),
     "no_mask": (lambda: visualize.mask_overlay(np.eye(4), np.zeros((4, 4)), ["background", "liver"]), "no structure"),
     "learning": (lambda: visualize.learning_curves(HISTORY), "loss validation 1.1 to 0.7, accuracy 0.5 to 0.8"),
@@ -181,6 +185,19 @@ def test_planes_are_the_right_slices_in_mm():
         visualize.slice_view(VOLUME, 5)
 
 
+def test_orthoviews_outline_masks_where_they_are():
+    volume, mask = np.random.default_rng(0).random((6, 8, 10)), np.zeros((6, 8, 10), int)
+    mask[2:5, 3:6, 4:8] = 2
+    fig = visualize.orthoviews(volume, (3, 4, 5), spacing=(2, 1, 1), masks={"truth": mask, "all": mask * 0 + 1})
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["truth", "all"]
+    axial, coronal, sagittal = ([c for c in ax.collections if len(c.get_paths())] for ax in fig.axes)
+    assert len(axial) == len(coronal) == len(sagittal) == 1  # a mask that fills the plane has no outline
+    boxes = [one[0].get_paths()[0].get_extents().extents.tolist() for one in (axial, coronal)]
+    assert boxes == [[3.5, 2.5, 7.5, 5.5], [3.5, 3, 7.5, 9]]  # mm; half a voxel around it
+    with pytest.raises(ValueError, match=r"mask 'truth' is \(8, 10\), but the volume \(6, 8, 10\)"):
+        visualize.orthoviews(volume, masks={"truth": mask[0]})
+
+
 def test_error_gallery_shows_the_surest_mistakes():
     probs = np.full((12, 3), 0.1)
     probs[np.arange(12), LABELS] = 0.8
@@ -262,6 +279,7 @@ WIDGETS = {
         torch.stack([MAPS[0], 1 - MAPS[0], 0 * MAPS[0]]),
         "012",
     ),
+    "slices_masks": lambda: visualize.slice_widget(VOLUME, masks={"truth": VOLUME > VOLUME.mean()}),
     "browse": lambda: visualize.browse(
         lambda x, n: visualize.bars({"x": x, "n": n}, "u"), x=(0, 1, 0.5, 0.5), n=(1, 3, 1, 2)
     ),

@@ -156,6 +156,56 @@ def test_slices_and_volumes_are_upright_with_the_right_on_the_left(tmp_path):
     assert torch.equal(volumes.volume_set(cases, info, (3, 7, 7)).targets[0], slices.targets)
 
 
+def a_box(folder, affine, number=0):
+    """One case with a bright box of 12 x 12 x 12 mm in the middle of 24 mm, sampled on the grid of `affine`."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    shape = np.rint(24 / spacing).astype(int)
+    affine[:3, 3] = -affine[:3, :3] @ ((shape - 1) / 2)  # the middle is at 0 mm
+    index = np.stack(np.meshgrid(*[np.arange(side) for side in shape], indexing="ij"), -1)
+    box = (np.abs(nib.affines.apply_affine(affine, index)) < 6).all(-1)
+    for kind in ("imagesTr", "labelsTr"):
+        write_nifti(
+            folder / kind / f"case_{number}.nii.gz", box.astype(np.float32 if kind == "imagesTr" else np.uint8), affine
+        )
+
+
+def turned(degrees):
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("affine", "said"),
+    [
+        (np.diag([1.0, 1, 3, 1]), "1.00 x 1.00 x 3.00 mm, turned by up to 0 degrees"),
+        (np.diag([0.5, 0.5, 0.5, 1]), "0.50 x 0.50 x 0.50 mm"),
+        (turned(20), "turned by up to 20 degrees"),
+    ],
+)
+def test_volumes_on_unlike_grids_are_refused_or_resampled_as_asked(tmp_path, affine, said):
+    folder = write_decathlon(tmp_path, cases=2)
+    a_box(folder, np.eye(4), 0)
+    a_box(folder, affine, 1)
+    cases, info = volumes.load_decathlon(folder)
+    with pytest.raises(ValueError, match=rf"case_1.nii.gz has voxels of .*{said}.*1.00 x 1.00 x 1.00 mm: give spacing"):
+        volumes.volume_set(cases, info, (24, 24, 24))
+    both = volumes.volume_set(cases, info, (24, 24, 24), spacing=1.0)
+    first, second = both.targets.bool()
+    assert first.sum() == 12**3 and abs(int(second.sum()) - 12**3) < 0.25 * 12**3
+    overlap = 2 * (first & second).sum() / (first.sum() + second.sum())
+    assert overlap > 0.8 and both.images[1, 0][second].mean() > 0.8  # the same box, in mm, in image and mask
+    assert volumes.volume_set(cases[1:], info, (24, 24, 24)) if said.startswith(("1.00", "0.50")) else True
+
+
+def test_a_case_without_structure_stays_in_the_set(tmp_path):
+    folder = write_decathlon(tmp_path, cases=2)
+    write_nifti(folder / "labelsTr" / "case_1.nii.gz", np.zeros((6, 7, 3), np.uint8))
+    write_nifti(folder / "imagesTr" / "case_1.nii.gz", scan((6, 7, 3)))
+    cases, info = volumes.load_decathlon(folder)
+    both = volumes.volume_set(cases, info, (4, 7, 6))
+    assert both.targets[1].sum() == 0 and len(both) == 2
+
+
 def test_bad_decathlon_folders(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="dataset.json"):
         volumes.load_decathlon(tmp_path)
@@ -271,3 +321,5 @@ def test_real_files():
     whole = volumes.volume_set(cases[:3], info, (48, 64, 64))
     assert len(cases) == 100 and whole.images.shape == (3, 1, 48, 64, 64)
     assert min(whole.counts().values()) > 1000
+    fitted, large = (volumes.volume_set(cases, info, size).counts() for size in ((40, 48, 32), (48, 64, 48)))
+    assert all(fitted[name] == large[name] for name in info.classes[1:])  # no labelled voxel is cut off

@@ -9,18 +9,22 @@ from medlab.classroom.lesson00 import split_patients, window
 from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1
 from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_size
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
+from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 
 __all__ = [
     "balanced_pairs",
     "conv2d_unfold",
     "conv_arithmetic",
     "dense_block",
+    "dense_parameters",
     "dice",
+    "dice_at",
     "macro_f1",
     "receptive_field",
     "split_patients",
     "strict",
     "synergic_loss",
     "synergic_size",
+    "triplanar",
     "window",
 ]

@@ -1,6 +1,7 @@
 """Images: load them by name, look at them, split them by patient, batch and augment them on the device."""
 
 from medlab.data.augment import Augment
+from medlab.data.augment_volumes import AugmentVolumes
 from medlab.data.dicom import load_dicom, load_dicom_series
 from medlab.data.images import ImageSet, Info
 from medlab.data.library import available, load
@@ -8,6 +9,7 @@ from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
 
 __all__ = [
     "Augment",
+    "AugmentVolumes",
     "ImageSet",
     "Info",
     "Volume",

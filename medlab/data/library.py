@@ -13,10 +13,20 @@ from medlab.data.files import cache_folder, data_folder, pick_rows, read_archive
 from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.data.medmnist import channels_first
 from medlab.data.png import load_png_folder
-from medlab.data.volumes import load_decathlon, slice_set
+from medlab.data.volumes import load_decathlon, slice_set, volume_set
 from medlab.errors import unknown_name
 
-PHANTOMS = ("abdomen", "brain", "chest", "csf", "lung", "pet", "skin", "ultrasound")  # modules of medlab.phantoms
+PHANTOMS = (
+    "abdomen",
+    "brain",
+    "chest",
+    "csf",
+    "lung",
+    "pet",
+    "skin",
+    "temporal_lobe",
+    "ultrasound",
+)  # modules of medlab.phantoms
 BCCD_SPLITS = {"train": 934, "val": 388, "test": 313}
 
 
@@ -171,6 +181,12 @@ def _read_hippocampus(folder: Path | None, size: int) -> ImageSet:
     return slice_set(cases, replace(HIPPOCAMPUS, classes=info.classes), size)
 
 
+def _read_hippocampus_volumes(folder: Path | None, size: int) -> ImageSet:
+    cases, info = load_decathlon(folder or cache_folder() / "Task04_Hippocampus", download=True)
+    shape = (5 * size // 6, size, 2 * size // 3)  # 40 x 48 x 32 mm cut off no labelled voxel of 100 cases
+    return volume_set(cases, replace(HIPPOCAMPUS_VOLUMES, classes=info.classes), shape)
+
+
 def _read_nuclei(folder: Path | None, size: int) -> ImageSet:
     folder = _by_hand(folder, "nuclei", "nuclei_dsb2018/images and nuclei_dsb2018/masks")
     return load_png_folder(folder / "images", folder / "masks", NUCLEI)
@@ -205,6 +221,12 @@ HIPPOCAMPUS = Info(
     note="Axial slices of crops around one hippocampus, front up, the patient's right on the left. Ids are those of "
     "the crops: some people gave two, and the numbering does not say which.",
 )
+HIPPOCAMPUS_VOLUMES = replace(
+    HIPPOCAMPUS,
+    name="hippocampus_volumes",
+    note="Crops of 40 x 48 x 32 mm around one hippocampus; slices from the feet up, front up, the patient's right on "
+    "the left. Ids are those of the crops: some people gave two, and the numbering does not say which.",
+)
 NUCLEI = Info(
     name="nuclei",
     modality="fluorescence microscopy",
@@ -230,6 +252,9 @@ BCCD = Info(
 )
 REAL = {
     "hippocampus": _Real(HIPPOCAMPUS, 64, None, "by case", _find_hippocampus, _read_hippocampus),
+    "hippocampus_volumes": _Real(
+        HIPPOCAMPUS_VOLUMES, 48, (48,), "by case", _find_hippocampus, _read_hippocampus_volumes
+    ),
     "nuclei": _Real(NUCLEI, 256, (256,), 60, _find("nuclei_dsb2018"), _read_nuclei),
     "bccd": _Real(BCCD, 28, (28,), 1635, _find("bccd_crops", "bccd_crops_28.npz"), _read_bccd),
 }

@@ -3,16 +3,18 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
+import nibabel.processing
 import numpy as np
 from numpy.typing import NDArray
 
 from medlab.data.files import disk_errors
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import Volume, check_size, load_nifti_pair
+from medlab.data.nifti import Volume, canonical, check_size, load_nifti_pair
 from medlab.errors import unknown_name
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
@@ -81,9 +83,56 @@ def slice_set(cases: Iterable[Case], info: Info, size: int) -> ImageSet:
     return _collect(cases, info, (size, size))
 
 
-def volume_set(cases: Iterable[Case], info: Info, size: tuple[int, int, int]) -> ImageSet:
-    """The cases as volumes: images ``(N, 1, D, H, W)``, label maps ``(N, D, H, W)``; as the slices of `slice_set`."""
-    return _collect(cases, info, size)
+def volume_set(cases: Iterable[Case], info: Info, size: tuple[int, int, int], spacing: float | None = None) -> ImageSet:
+    """The cases as volumes: images ``(N, 1, D, H, W)``, label maps ``(N, D, H, W)``; as the slices of `slice_set`.
+
+    Args:
+        cases, info: as of `load_decathlon`.
+        size: D, H and W that every case is padded or cropped to, around its centre.
+        spacing: None takes the voxels as they are, and refuses a case whose voxels have another size than those of the
+            first, or whose axes are turned against the body: a network would see it distorted. A length in mm resamples
+            every case to cubes of that side along the axes of the body, linearly; labels take the nearest.
+
+    Raises:
+        ValueError: no case, a constant one, a set too large for memory; without `spacing`, cases on unlike grids.
+    """
+    return _collect(_alike(cases) if spacing is None else (_Resampled(case, spacing) for case in cases), info, size)
+
+
+@dataclass(frozen=True)
+class _Resampled:
+    """A case on cubic voxels of `spacing` mm, along the axes of the body."""
+
+    case: Case
+    spacing: float
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.case, name)
+
+    def load(self) -> tuple[Volume, NDArray[np.int64]]:
+        volume, mask = self.case.load()
+        turned = [
+            nib.processing.resample_to_output(nib.Nifti1Image(voxels.T, volume.affine), self.spacing, order=order)
+            for voxels, order in ((volume.voxels, 1), (mask.astype(np.float32), 0))
+        ]
+        return canonical(turned[0]), canonical(turned[1]).voxels.astype(np.int64)
+
+
+def _alike(cases: Iterable[Case]) -> Iterator[Case]:
+    """The cases, as long as their voxels have one size and lie along the axes of the body (to 5 % and 5 degrees)."""
+    first = None
+    for case in cases:
+        affine = nib.as_closest_canonical(nib.load(case.image)).affine[:3, :3]
+        spacing = np.linalg.norm(affine, axis=0)
+        first = spacing if first is None else first
+        cosines = np.abs(np.diag(affine)) / spacing
+        if not np.allclose(spacing, first, rtol=0.05) or cosines.min() < np.cos(np.deg2rad(5)):
+            raise ValueError(
+                f"{case.image} has voxels of {' x '.join(f'{mm:.2f}' for mm in spacing)} mm, turned by up to "
+                f"{np.rad2deg(np.arccos(min(cosines.min(), 1))):.0f} degrees; those of the first case have "
+                f"{' x '.join(f'{mm:.2f}' for mm in first)} mm: give spacing=1.0 (mm) to resample all cases"
+            )
+        yield case
 
 
 def _download_task(folder: Path) -> None:

@@ -1,20 +1,27 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
+from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.drinet import DRINet
+from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardise import Standardise
 from medlab.models.synergic import SynergicNetwork
-from medlab.models.unet import UNet
+from medlab.models.unet import SliceBySlice, UNet
 
 __all__ = [
     "DRINet",
+    "PatchCNN",
     "ShallowCNN",
+    "SliceBySlice",
     "SmallCNN",
     "Standardise",
     "SynergicNetwork",
     "UNet",
+    "WholeVolume",
+    "multiply_adds",
     "resnet50_backbone",
     "small_resnet18",
+    "training_bytes",
 ]

@@ -1,7 +1,7 @@
 """U-Net: a contracting path, an expanding path, and skip connections between them.
 
 Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation. MICCAI 2015,
-arXiv:1505.04597.
+arXiv:1505.04597. With three axes: Cicek et al.: 3D U-Net. MICCAI 2016, arXiv:1606.06650.
 
 | stage         | layers                                                             | maps (width 64) |
 | ------------- | ------------------------------------------------------------------ | --------------- |
@@ -18,18 +18,24 @@ on by default (`norm=False` is the paper's network), because comparisons with DR
 import torch
 from torch import Tensor, nn
 
+LAYERS = {  # by number of axes: convolution, up-convolution, batch normalisation, pooling
+    2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
+    3: (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
+}
 
-def convolutions(in_channels: int, out_channels: int, padding: str, norm: bool) -> nn.Sequential:
-    """Twice convolution 3 x 3, batch normalisation where asked, ReLU."""
+
+def convolutions(in_channels: int, out_channels: int, padding: str, norm: bool, axes: int = 2) -> nn.Sequential:
+    """Twice convolution 3 x 3 (x 3), batch normalisation where asked, ReLU."""
+    convolution, _, normalisation, _ = LAYERS[axes]
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
-        layers.append(nn.Conv2d(channels, out_channels, 3, padding=padding, bias=not norm))
-        layers += [*([nn.BatchNorm2d(out_channels)] if norm else []), nn.ReLU(inplace=True)]
+        layers.append(convolution(channels, out_channels, 3, padding=padding, bias=not norm))
+        layers += [*([normalisation(out_channels)] if norm else []), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
 class UNet(nn.Module):
-    """U-Net for images of any size that its poolings divide.
+    """U-Net for images, or with ``axes=3`` for volumes, of any size that its poolings divide.
 
     Args:
         in_channels: channels of the images.
@@ -39,9 +45,10 @@ class UNet(nn.Module):
         padding: "same" keeps the size; "valid" is the paper's, whose output is smaller.
         norm: batch normalisation after each 3 x 3 convolution.
         skips: the skip connections; False shows what they are for.
+        axes: 2 for images; 3 for volumes, with every kernel and pooling a cube (as in Cicek et al., 2016).
 
     Raises:
-        ValueError: no level to pool between, an unknown padding.
+        ValueError: no level to pool between, an unknown padding, another number of axes.
     """
 
     def __init__(
@@ -53,21 +60,25 @@ class UNet(nn.Module):
         padding: str = "same",
         norm: bool = True,
         skips: bool = True,
+        axes: int = 2,
     ) -> None:
         super().__init__()
         if levels < 2:
             raise ValueError(f"UNet needs at least 2 levels, got {levels}; 5 are the paper's")
         if padding not in ("same", "valid"):
             raise ValueError(f"padding must be 'same' or 'valid' (the paper's), got {padding!r}")
+        if axes not in LAYERS:
+            raise ValueError(f"UNet has 2 axes for images or 3 for volumes, got {axes}")
         self.padding, self.skips = padding, skips
+        convolution, upwards, _, pooling = LAYERS[axes]
         maps = [width * 2**level for level in range(levels)]
         self.down = nn.ModuleList(
-            convolutions(before, after, padding, norm) for before, after in zip([in_channels, *maps], maps)
+            convolutions(before, after, padding, norm, axes) for before, after in zip([in_channels, *maps], maps)
         )
-        self.pool = nn.MaxPool2d(2)
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * m, m, kernel_size=2, stride=2) for m in maps[-2::-1])
-        self.merge = nn.ModuleList(convolutions((1 + skips) * m, m, padding, norm) for m in maps[-2::-1])
-        self.head = nn.Conv2d(width, classes, kernel_size=1)
+        self.pool = pooling(2)
+        self.up = nn.ModuleList(upwards(2 * m, m, kernel_size=2, stride=2) for m in maps[-2::-1])
+        self.merge = nn.ModuleList(convolutions((1 + skips) * m, m, padding, norm, axes) for m in maps[-2::-1])
+        self.head = convolution(width, classes, kernel_size=1)
 
     def output_size(self, size: int) -> int:
         """Side of the label map for images of that side: 388 for 572 with the paper's settings.
@@ -98,8 +109,12 @@ class UNet(nn.Module):
         return size if size > 0 else None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, in_channels, H, W)`` to logits ``(N, classes, H', W')``, with H' = `output_size` (H)."""
-        height, width = (self.output_size(side) for side in images.shape[2:])
+        """Images ``(N, in_channels, H, W)`` to logits ``(N, classes, H', W')``, with H' = `output_size` (H).
+
+        With three axes, volumes ``(N, in_channels, D, H, W)`` to ``(N, classes, D', H', W')``.
+        """
+        for side in images.shape[2:]:
+            self.output_size(side)  # refuses what cannot be pooled
         maps, kept = self.down[0](images), []
         for block in self.down[1:]:
             kept.append(maps)  # level l: (N, width 2^l, H / 2^l, W / 2^l) with "same" padding
@@ -107,10 +122,28 @@ class UNet(nn.Module):
         for up, merge in zip(self.up, self.merge):
             maps, skip = up(maps), kept.pop()
             maps = merge(torch.cat([_crop(skip, maps), maps], 1) if self.skips else maps)
-        return self.head(maps)  # (N, classes, height, width)
+        return self.head(maps)  # (N, classes, H', W')
 
 
 def _crop(maps: Tensor, like: Tensor) -> Tensor:
     """The centre of `maps`, as large as `like`."""
-    top, left = ((a - b) // 2 for a, b in zip(maps.shape[2:], like.shape[2:]))
-    return maps[:, :, top : top + like.shape[2], left : left + like.shape[3]]
+    for axis in range(2, maps.ndim):
+        maps = maps.narrow(axis, (maps.shape[axis] - like.shape[axis]) // 2, like.shape[axis])
+    return maps
+
+
+class SliceBySlice(nn.Module):
+    """A 2-D network on volumes: every axial slice is an image of its own.
+
+    Args:
+        network: maps images ``(N, C, H, W)`` to logits ``(N, K, H, W)``.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        """Volumes ``(N, C, D, H, W)`` to logits ``(N, K, D, H, W)``."""
+        slices = volumes.transpose(1, 2)  # (N, D, C, H, W)
+        return self.network(slices.flatten(0, 1)).unflatten(0, slices.shape[:2]).transpose(1, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from medlab.metrics.intervals import to_array
@@ -244,26 +245,52 @@ def slice_view(volume: object, index: int, axis: int = 0, *, spacing: Sequence[f
     return fig
 
 
-def orthoviews(volume: object, index: Sequence[int] | None = None, *, spacing: Sequence[float] = (1, 1, 1)) -> Figure:
+def orthoviews(
+    volume: object,
+    index: Sequence[int] | None = None,
+    *,
+    spacing: Sequence[float] = (1, 1, 1),
+    masks: Mapping[str, object] | None = None,
+) -> Figure:
     """The three planes of a volume ``(D, H, W)`` through one voxel, with a crosshair there, true to scale in mm.
 
     Axes as in `slice_view`. `index` is the voxel (depth, row, column), the middle for None; `spacing` has that order.
+    `masks` are outlined, each in a colour and a line of its own: label maps ``(D, H, W)`` by name, e.g. "truth", in
+    which everything but 0 is structure.
 
     Raises:
-        ValueError: not a volume, or an index or spacing that does not fit.
+        ValueError: not a volume, or an index, a spacing or a mask that does not fit.
     """
     volume, spacing = _check_volume(volume, spacing)
+    masks = {name: to_array(mask) != 0 for name, mask in (masks or {}).items()}
+    for name, mask in masks.items():
+        if mask.shape != volume.shape:
+            raise ValueError(f"mask {name!r} is {mask.shape}, but the volume {volume.shape}; give one label per voxel")
     index = tuple(int(i) for i in (np.array(volume.shape) // 2 if index is None else index))
     if len(index) != 3 or not all(0 <= i < size for i, size in zip(index, volume.shape)):
         raise ValueError(f"index {index} lies outside the volume {volume.shape}; give (depth, row, column)")
     alt = f"Axial slice {index[0]}, coronal slice {index[1]} and sagittal slice {index[2]} of a volume of "
     alt += f"{' x '.join(map(str, volume.shape))} voxels; at the crosshair the intensity is {volume[index]:.3g}."
-    fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9))
+    if masks:
+        alt += f" Outlined voxels: {', '.join(f'{name} {mask.sum():,}' for name, mask in masks.items())}."
+    fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9 + 0.3 * bool(masks)))
+    styles = {name: {"color": MASKS[k % len(MASKS)], "linestyle": LINES[k]} for k, name in enumerate(masks)}
+    cross = "0.75" if masks else PALETTE[1]  # the first outline is orange
     for axis, ax in enumerate(axes):
         _plane(ax, volume, index[axis], axis, spacing)
         down, across = (i for i in range(3) if i != axis)
-        ax.axhline(index[down] * spacing[down], color=PALETTE[1], linewidth=0.8)
-        ax.axvline(index[across] * spacing[across], color=PALETTE[1], linewidth=0.8)
+        ax.axhline(index[down] * spacing[down], color=cross, linewidth=0.8)
+        ax.axvline(index[across] * spacing[across], color=cross, linewidth=0.8)
+        for name, mask in masks.items():
+            plane, (colour, line) = mask.take(index[axis], axis), styles[name].values()
+            if plane.any() and not plane.all():  # else there is no outline
+                extent = ax.images[0].get_extent()
+                ax.contour(
+                    plane, [0.5], colors=[colour], linestyles=[line], linewidths=1.5, extent=extent, origin="lower"
+                )
+    if masks:
+        handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
+        fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
     return fig
 
 

@@ -79,14 +79,16 @@ def window_level_widget(hu_image: object, *, level: int = 40, width: int = 400) 
     )
 
 
-def slice_widget(volume: object, *, spacing: Sequence[float] = (1, 1, 1)) -> VBox:
-    """`orthoviews` of a volume ``(D, H, W)``, spacing in mm, with one slider per plane."""
+def slice_widget(
+    volume: object, *, spacing: Sequence[float] = (1, 1, 1), masks: Mapping[str, object] | None = None
+) -> VBox:
+    """`orthoviews` of a volume ``(D, H, W)``, spacing in mm, `masks` outlined, with one slider per plane."""
     volume = to_array(volume)
     if volume.ndim != 3:
         raise ValueError(f"a volume must be (D, H, W), got {volume.shape}")
 
     def draw(axial: int, coronal: int, sagittal: int) -> Figure:
-        return orthoviews(volume, (axial, coronal, sagittal), spacing=spacing)
+        return orthoviews(volume, (axial, coronal, sagittal), spacing=spacing, masks=masks)
 
     ends = [(0, size - 1, 1, size // 2) for size in volume.shape]
     names = ("axial", "coronal", "sagittal")

@@ -1,0 +1,153 @@
+"""The exercises of lesson 04: three planes through a voxel, the price of a dense layer, Dice at a threshold."""
+
+from math import nan
+
+import torch
+from torch import Tensor
+
+from medlab.classroom.exercise import Attempt, exercise
+
+
+@exercise
+def triplanar(triplanar: Attempt) -> None:
+    """Write ``triplanar(volume, centre, width)``: the three planes through a voxel, a tensor ``(3, width, width)``.
+
+    `volume` is ``(D, H, W)``, `centre` three whole numbers: depth, row, column. First the axial plane (H down, W
+    across), then the coronal one (D down, W across), then the sagittal one (D down, H across), each cut to `width`
+    around the centre, which is voxel number ``width // 2`` along both sides. The patches lie inside the volume. In a
+    volume whose voxel (d, h, w) is ``100 d + 10 h + w``, the axial plane of width 2 at (3, 4, 5) is
+    ``[[334, 335], [344, 345]]``.
+    """
+    counted = torch.arange(600.0).reshape(6, 10, 10)
+    noise = torch.rand(9, 11, 13, generator=torch.Generator().manual_seed(0))
+    cases = [(counted, (3, 4, 5), 2), (counted, (3, 5, 4), 3), (noise, (4, 5, 6), 5), (noise, (4, 6, 5), 6)]
+    cases.append((noise, (4, 3, 6), 4))
+    for volume, centre, width in cases:
+        planes = _planes(volume, centre, width)
+        last_first = tuple(reversed(centre))
+        mistakes = {
+            "the planes come in another order: axial, coronal, sagittal": planes.flip(0),
+            "rows and columns of the planes are swapped": planes.mT,
+            "the first plane three times": planes[:1].expand(3, -1, -1),
+            "three slices that lie on each other (the stacked view), not three planes that cross": _stack(
+                volume, centre, width
+            ),
+            "depth, row and column are taken in the wrong order": _planes(volume, last_first, width),
+        }
+        if width % 2 == 0:
+            shifted = tuple(c + 1 for c in centre)
+            mistakes["the centre is voxel number width // 2: of four, the third"] = _planes(volume, shifted, width)
+        else:
+            mistakes["off by one: the centre is voxel number width // 2"] = _planes(
+                volume, tuple(c - 1 for c in centre), width
+            )
+        triplanar.compare(triplanar(volume, centre, width), planes, mistakes)
+
+
+def _planes(volume: Tensor, centre: tuple[int, ...], width: int) -> Tensor:
+    d, h, w = (slice(c - width // 2, c - width // 2 + width) for c in centre)
+    depth, row, column = centre
+    return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
+
+
+def _stack(volume: Tensor, centre: tuple[int, ...], width: int) -> Tensor:
+    return torch.stack([_planes(volume, (centre[0] + step, *centre[1:]), width)[0] for step in (-1, 0, 1)])
+
+
+@exercise
+def dense_parameters(dense_parameters: Attempt) -> None:
+    """Write ``dense_parameters(width, kernel, maps, units, axes=2, streams=1)``: weights and biases of the dense layer.
+
+    The network: each of `streams` inputs is a patch `width` wide along each of `axes` axes; two convolutions without
+    padding, their kernels `kernel` wide, the second with `maps` maps; then one fully connected layer of `units` units
+    on all maps of all streams. The answer is an int. A single patch in 2-D: ``dense_parameters(24, 5, 50, 1000)`` is
+    12 801 000. A tiny one: patches 6 wide and kernels 3 wide leave 2 x 2 places, so with 5 maps and 7 units it is
+    ``2 * 2 * 5 * 7 + 7 = 147``.
+    """
+    cases = [
+        ((6, 3, 5, 7), {}),
+        ((24, 5, 50, 1000), {}),
+        ((24, 5, 50, 1000), {"streams": 3}),
+        ((24, 5, 50, 1000), {"axes": 3}),
+        ((12, 3, 16, 64), {"axes": 3}),
+        ((9, 4, 6, 10), {"axes": 2, "streams": 2}),
+        ((9, 1, 2, 3), {"axes": 3, "streams": 4}),
+    ]
+    for given, more in cases:
+        width, kernel, maps, units = given
+        axes, streams = more.get("axes", 2), more.get("streams", 1)
+
+        def count(side: int, axes: int = axes, streams: int = streams, m: int = maps, n: int = units) -> int:
+            return streams * m * side**axes * n + n
+
+        side = width - 2 * (kernel - 1)
+        mistakes = {
+            "the biases are missing: one per unit": count(side) - units,
+            "one bias per unit, not one in all": count(side) - units + 1,
+            "only one convolution made the patch smaller; there are two": count(width - kernel + 1),
+            "a kernel of k takes away k - 1, not k": count(max(width - 2 * kernel, 0)),
+            "without padding the maps are smaller than the patch": count(width),
+            "`axes` is not used": count(side, axes=2),
+            "`streams` is not used": count(side, streams=1),
+            "the biases are counted once per stream": count(side) + (streams - 1) * units,
+            "the maps are missing": count(side, m=1),
+            "side to the power of axes, not side times axes": count(side * axes, axes=1),
+        }
+        dense_parameters.compare(dense_parameters(*given, **more), count(side), mistakes)
+
+
+@exercise
+def dice_at(dice_at: Attempt) -> None:
+    """Write ``dice_at(probs, target, thresholds)``: Dice of voxel probabilities at each of some thresholds, ``(T,)``.
+
+    `probs` are floating point and `target` boolean, of one shape with any number of axes; `thresholds` is a tensor
+    ``(T,)``, in no order. A voxel is called structure where its probability is at least the threshold. Dice is
+    ``2 |A and B| / (|A| + |B|)`` over all voxels together, nan where both are empty. For probabilities
+    ``[0.9, 0.6, 0.4, 0.1]``, target ``[1, 0, 1, 0]`` and thresholds ``[0.5, 0.3]`` it is ``[0.5, 0.8]``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    cases = [(torch.tensor([0.9, 0.6, 0.4, 0.1]), torch.tensor([1, 0, 1, 0]).bool(), torch.tensor([0.5, 0.3]))]
+    for shape in [(12,), (5, 6), (3, 4, 5)]:
+        target = torch.rand(shape, generator=generator) < 0.3
+        probs = (torch.rand(shape, generator=generator) * 0.8 + 0.25 * target).clamp(0, 1)
+        cases.append((probs, target, torch.tensor([0.5, 0.2, 0.8, 0.0, 0.65])))
+    tenths = torch.tensor([0.25, 0.5, 0.75, 0.5, 0.25, 1.0])  # probabilities that are thresholds too
+    cases.append((tenths, torch.tensor([0, 1, 1, 0, 1, 1]).bool(), torch.tensor([0.25, 0.5, 0.75, 1.0])))
+    cases.append((tenths * 0.9, torch.zeros(6).bool(), torch.tensor([0.5, 1.0])))  # nothing to find, nothing called
+    for probs, target, thresholds in cases:
+        expected = _dice_at(probs, target, thresholds)
+        at_half = _dice_at(probs, target, torch.full_like(thresholds, 0.5))
+        called = torch.stack([probs >= t for t in thresholds])
+        each = torch.stack([2 * (c & target).sum() / (2 * (c & target).sum() + (c ^ target).sum()) for c in called])
+        agreed = torch.stack([(c == target).double().mean() for c in called])
+        soft = 2 * (probs * target).sum() / (probs.sum() + target.sum())
+        mistakes = {
+            "a probability equal to the threshold counts as structure: use >=, not >": _dice_at(
+                probs, target, thresholds, strict=True
+            ),
+            "`thresholds` is not used: every answer is that at 0.5": at_half,
+            "structure is where the probability is high, not low": _dice_at(-probs, target, -thresholds),
+            "this is the accuracy: voxels where both are False must not count": agreed,
+            "this is the intersection over union (IoU)": each / (2 - each),
+            "this is the soft Dice of the probabilities: call voxels first": soft.expand(len(thresholds)),
+            "two empty regions give nan, not 0": expected.nan_to_num(0.0),
+            "two empty regions give nan, not 1": expected.nan_to_num(1.0),
+            "the answers come in the order of the thresholds as given, not sorted": _dice_at(
+                probs, target, thresholds.sort().values
+            ),
+        }
+        got = dice_at(probs, target, thresholds)
+        same = isinstance(got, Tensor) and got.shape == expected.shape
+        if same and torch.equal(got.isnan(), expected.isnan()):  # nan is right where it is right, and equals nothing
+            got, expected = got.nan_to_num(), expected.nan_to_num()
+            mistakes = {name: answer.nan_to_num() for name, answer in mistakes.items() if "empty" not in name}
+        dice_at.compare(got, expected, mistakes)
+
+
+def _dice_at(probs: Tensor, target: Tensor, thresholds: Tensor, strict: bool = False) -> Tensor:
+    answers = []
+    for threshold in thresholds:
+        called = probs > threshold if strict else probs >= threshold
+        total = int(called.sum() + target.sum())
+        answers.append(2 * int((called & target).sum()) / total if total else nan)
+    return torch.tensor(answers, dtype=torch.float64)

@@ -1,0 +1,168 @@
+"""Patches around voxels of volumes: thousands at a time, as one gather on the device of the volumes.
+
+| view      | patches             | what a patch shows                                                             |
+| --------- | ------------------- | ------------------------------------------------------------------------------ |
+| single    | ``(M, 1, w, w)``    | the axial slice around its centre                                              |
+| stacked   | ``(M, 3, w, w)``    | that slice, second, with the ones before and after it                          |
+| triplanar | ``(M, 3, w, w)``    | three planes through the centre: axial (H, W), coronal (D, W), sagittal (D, H) |
+| volume    | ``(M, 1, w, w, w)`` | the cube around its centre                                                     |
+
+The centre of a patch is its voxel number ``w // 2`` along each axis. Beyond the border of a volume a patch holds 0.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation, generate_binary_structure
+from torch import Tensor
+from torch.nn.functional import pad
+
+from medlab.data.images import ImageSet
+from medlab.errors import unknown_name
+
+VIEWS = ("single", "stacked", "triplanar", "volume")
+
+
+def extract_patches(volumes: Tensor, centres: Tensor, view: str, width: int) -> Tensor:
+    """Cut one patch around each centre; all of them are one gather.
+
+    Args:
+        volumes: ``(N, 1, D, H, W)``.
+        centres: ``(M, 4)`` whole numbers: volume, depth, row, column.
+        view: one of `VIEWS`; the table above says what it shows.
+        width: side of the patch in voxels.
+
+    Returns:
+        Patches in the shape that the table gives, of the type and on the device of the volumes.
+
+    Raises:
+        ValueError: unknown view, volumes or centres of another shape, a patch larger than the volume, a centre outside.
+    """
+    _check(volumes, centres, view, width)
+    reach = max(width // 2, 1)  # a stack reaches one slice up and down, however narrow it is
+    padded = pad(volumes[:, 0], (reach,) * 6)
+    strides = torch.tensor(padded.stride(), device=volumes.device)
+    steps = _offsets(view, width).to(volumes.device)  # (channels, sides..., 3)
+    around = (steps * strides[1:]).sum(-1).flatten()  # from the centre, in memory
+    places = (centres.to(volumes.device) * strides).sum(1)[:, None] + reach * strides[1:].sum() + around
+    return padded.flatten()[places].view(len(centres), *steps.shape[:-1])
+
+
+def _offsets(view: str, width: int) -> Tensor:
+    """Where the voxels of a patch lie from its centre: ``(channels, sides..., 3)``, the last axis D, H, W."""
+    line = torch.arange(width) - width // 2
+    if view == "volume":
+        return torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1)[None]
+    down, across = torch.meshgrid(line, line, indexing="ij")
+    still = torch.zeros_like(down)
+    axial = torch.stack([still, down, across], -1)
+    if view == "single":
+        return axial[None]
+    if view == "stacked":
+        return torch.stack([axial + torch.tensor([step, 0, 0]) for step in (-1, 0, 1)])
+    return torch.stack([axial, torch.stack([down, still, across], -1), torch.stack([down, across, still], -1)])
+
+
+def _check(volumes: Tensor, centres: Tensor, view: str, width: int) -> None:
+    if view not in VIEWS:
+        raise unknown_name("view", view, VIEWS)
+    if volumes.ndim != 5 or volumes.shape[1] != 1:
+        raise ValueError(f"volumes must be (N, 1, D, H, W), got {tuple(volumes.shape)}")
+    sides = volumes.shape[2:] if view in ("triplanar", "volume") else volumes.shape[3:]
+    if not 1 <= width <= min(sides):
+        raise ValueError(
+            f"a {view} patch {width} wide does not fit into volumes {tuple(volumes.shape[2:])}: take 1 to {min(sides)}"
+        )
+    if centres.ndim != 2 or centres.shape[1] != 4 or centres.is_floating_point():
+        raise ValueError(
+            f"centres must be whole numbers (M, 4): volume, depth, row, column; got {tuple(centres.shape)} "
+            f"of {centres.dtype}"
+        )
+    size = torch.tensor([len(volumes), *volumes.shape[2:]], device=centres.device)
+    outside = ((centres < 0) | (centres >= size)).any(1)
+    if outside.any():
+        raise ValueError(
+            f"{int(outside.sum())} of {len(centres)} centres lie outside, the first is {centres[outside][0].tolist()}; "
+            f"volume, depth, row and column must be below {size.tolist()}"
+        )
+
+
+def region_mask(targets: Tensor, margin: int = 3) -> Tensor:
+    """Where a structure may be: every voxel that some label map ``(N, D, H, W)`` marks, and `margin` voxels around.
+
+    For volumes that lie alike. Made from the training set it is knowledge that a network may use; made from the test
+    set it would be the answer.
+
+    Returns:
+        Boolean mask ``(D, H, W)`` on the device of the targets.
+
+    Raises:
+        ValueError: label maps without any structure.
+    """
+    mask = (targets > 0).any(0)
+    if not mask.any():
+        raise ValueError("the label maps show no structure, so there is no region around it")
+    return torch.from_numpy(_grow(mask.cpu().numpy(), margin)).to(targets.device)
+
+
+def _grow(mask: np.ndarray, margin: int) -> np.ndarray:
+    if margin == 0:
+        return mask
+    return binary_dilation(mask, generate_binary_structure(3, 1), iterations=margin)
+
+
+def sample_centres(
+    data: ImageSet, per_class: int, *, seed: int = 0, hard: float = 0.5, near: int = 3, region: Tensor | None = None
+) -> Tensor:
+    """Voxels to train on: as many of each class, drawn over all volumes; where a class is rarer, some twice.
+
+    Args:
+        data: volumes with label maps.
+        per_class: voxels of each class.
+        seed: of the draw.
+        hard: share of the background voxels that are hard negatives: at most `near` voxels away from the structure.
+        near: that distance, in steps from face to face.
+        region: boolean ``(D, H, W)`` that all background voxels come from, e.g. of `region_mask`; None for everywhere.
+
+    Returns:
+        Centres ``(classes * per_class, 4)`` for `extract_patches`, the background first.
+
+    Raises:
+        ValueError: no label maps of volumes, a class without a voxel, `hard` outside 0 to 1, fewer than one voxel.
+    """
+    if data.targets.ndim != 4:
+        raise ValueError(f"{data.info.name}: label maps of volumes (N, D, H, W) are needed, got {data.targets.shape}")
+    if per_class < 1 or near < 1 or not 0 <= hard <= 1:
+        raise ValueError(f"per_class {per_class} and near {near} must be at least 1, hard {hard} between 0 and 1")
+    targets = data.targets.cpu().numpy()
+    structure = targets > 0
+    close = np.stack([_grow(mask, near) for mask in structure]) & ~structure
+    far = ~structure & ~close
+    if region is not None:
+        close, far = close & region.cpu().numpy(), far & region.cpu().numpy()
+    shares = {"background near the structure": (close, round(hard * per_class))}
+    shares["background"] = (far, per_class - round(hard * per_class))
+    shares |= {name: (targets == k, per_class) for k, name in enumerate(data.info.classes) if k > 0}
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for name, (where, count) in shares.items():
+        found = np.flatnonzero(where)
+        if count and not len(found):
+            raise ValueError(f"{data.info.name}: no voxel of class {name} to draw from; take more volumes")
+        if count:
+            drawn.append(rng.choice(found, count, replace=count > len(found)))
+    return torch.from_numpy(np.stack(np.unravel_index(np.concatenate(drawn), targets.shape), 1))
+
+
+def patch_set(data: ImageSet, centres: Tensor, view: str, width: int) -> ImageSet:
+    """Patches around the centres as a set to classify: the target is the label of the centre, the patient its volume's.
+
+    Raises:
+        ValueError: see `extract_patches`.
+    """
+    patches = extract_patches(data.images, centres, view, width)
+    n, d, h, w = centres.T
+    labels = data.targets[n, d, h, w].long()
+    info = replace(data.info, name=f"{data.info.name}, {view} patches", task="multi-class")
+    return ImageSet(patches, labels, data.patients[n.cpu().numpy()], info)
