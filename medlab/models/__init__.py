@@ -2,6 +2,7 @@
 
 from medlab.models.drinet import DRINet
 from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardise import Standardise
@@ -10,6 +11,8 @@ from medlab.models.unet import UNet
 
 __all__ = [
     "DRINet",
+    "SCANCritic",
+    "SCANSegmenter",
     "ShallowCNN",
     "SmallCNN",
     "Standardise",

@@ -4,6 +4,7 @@ from medlab.train.checkpoint import CheckpointError, load_checkpoint, save_check
 from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
 from medlab.train.history import History
+from medlab.train.scan import fit_scan
 from medlab.train.synergic import fit_synergic
 from medlab.train.validate import predict
 
@@ -11,6 +12,7 @@ __all__ = [
     "CheckpointError",
     "History",
     "fit",
+    "fit_scan",
     "fit_synergic",
     "load_checkpoint",
     "pick_device",
