@@ -16,7 +16,17 @@ from medlab.data.png import load_png_folder
 from medlab.data.volumes import load_decathlon, slice_set
 from medlab.errors import unknown_name
 
-PHANTOMS = ("abdomen", "brain", "chest", "csf", "lung", "pet", "skin", "ultrasound")  # modules of medlab.phantoms
+PHANTOMS = (
+    "abdomen",
+    "brain",
+    "chest",
+    "chest_b",
+    "csf",
+    "lung",
+    "pet",
+    "skin",
+    "ultrasound",
+)  # modules of medlab.phantoms
 BCCD_SPLITS = {"train": 934, "val": 388, "test": 313}
 
 
