@@ -23,7 +23,7 @@ JSRT = Info(
     modality="X-ray (chest)",
     task="segmentation",
     classes=("background", *ORGANS),
-    licence="on request: see README",
+    licence="research and education only (SCR)",
     citation="Shiraishi et al., AJR 174(1):71-74, 2000 (JSRT); van Ginneken et al., Medical Image Analysis "
     "10(1):19-40, 2006 (SCR masks)",
     phantom=False,
@@ -35,7 +35,7 @@ MONTGOMERY = Info(
     modality="X-ray (chest)",
     task="segmentation",
     classes=("background", *ORGANS[:2]),
-    licence="publisher's terms: see README",
+    licence="terms of the US NLM",
     citation="Jaeger et al., Quantitative Imaging in Medicine and Surgery 4(6):475-477, 2014",
     phantom=False,
     unit="0 = least, 1 = most attenuation on the film",
