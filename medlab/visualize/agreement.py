@@ -39,12 +39,11 @@ def bland_altman(agreements: Mapping[str, Agreement], quantity: str) -> Figure:
             ax.annotate(f"{value.value:+.3f}", (1, value.value), (0, 1), xycoords=("axes fraction", "data"), **text)
         ax.axhline(0, color="0.6", linestyle=":", marker="", linewidth=1)
         ax.set_title(name, fontsize=10)
-        ax.set(xlabel=f"mean of measured and true {quantity}")
-        ax.xaxis.label.set_size(9)
+        ax.set(xlabel="mean of measured and true")
     reach = 1.12 * max(
         max(abs(one.differences).max(), abs(one.low.low), abs(one.high.high)) for one in agreements.values()
     )
     for ax in axes:
         ax.set_ylim(-reach, reach)
-    axes[0].set_ylabel("measured - true")
+    axes[0].set_ylabel(f"{quantity}\nmeasured - true")
     return fig
