@@ -5,9 +5,10 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from medlab.data.library import PHANTOMS, load
-from medlab.phantoms import anatomy, brain, chest, lung, pet, temporal_lobe, ultrasound
+from medlab.phantoms import anatomy, brain, chest, chest_b, lung, pet, temporal_lobe, ultrasound
 
 VOLUMES = ("temporal_lobe",)  # phantoms of three axes; the others are slices
 
@@ -51,7 +52,7 @@ def test_seeds_repeat_and_differ(name):
     assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
 
 
-@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "csf", "pet", "skin", *VOLUMES, "ultrasound"])
+@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "chest_b", "csf", "pet", "skin", *VOLUMES, "ultrasound"])
 def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
     few, many = made(name, 5), made(name, 70)
     for some, all_ in zip(few, many):
@@ -126,6 +127,39 @@ def test_chest_lungs_are_darker_than_the_heart_and_each_on_its_side():
     place = [columns[labels == k].mean() for k in range(4)]
     assert place[1] < 50 and place[2] > 78 and place[1] < place[3] < place[2]  # the patient's right is on the left
     assert len(set(patients)) == 40
+
+
+@pytest.mark.parametrize("name", ["chest", "chest_b"])
+def test_a_chest_has_three_organs_of_one_piece_and_of_usual_proportions(name):
+    ratios = []
+    for label in made(name, 60, 64)[1].numpy():
+        assert all(ndimage.label(label == k)[1] == 1 for k in (1, 2, 3))
+        left, right = (np.flatnonzero(mask.any(0))[[0, -1]] for mask in (label == 3, (label == 1) | (label == 2)))
+        ratios.append((left[1] - left[0] + 1) / (right[1] - right[0] + 1))
+    assert 0.25 < min(ratios) < 0.42 and 0.52 < max(ratios) < 0.75  # healthy is below 0.5
+    sharp = made(name, 3, 256)[1][:, 2::4, 2::4]  # the same patients on a finer film
+    assert (sharp == made(name, 3, 64)[1]).float().mean() > 0.97
+
+
+def test_an_opacity_hides_a_part_of_a_lung_that_the_label_map_still_shows():
+    images, labels, _ = chest.make(80, 64, 0)
+    lungs = ndimage.binary_erosion(((labels == 1) | (labels == 2)).numpy(), iterations=2, axes=(1, 2))
+    hidden = np.array([(image[lung] > 0.55).mean() for image, lung in zip(images[:, 0].numpy(), lungs)])
+    sick = np.arange(80) % chest.OPACITY_EVERY == 0
+    assert hidden[sick].min() > 0.03 > 0.02 > hidden[~sick].max()
+    share = [(labels[where] > 0).float().mean().item() for where in (sick, ~sick)]
+    assert share[0] == pytest.approx(share[1], abs=0.03)
+
+
+def test_the_second_hospital_shows_other_patients_in_another_way():
+    (ours, labels, _), (theirs, others, _) = chest.make(60, 64, 0), chest_b.make(60, 64, 0)
+    assert not (labels == others).flatten(1).all(1).any()
+    lung, other_lung = ours[:, 0][labels == 1], theirs[:, 0][others == 1]
+    assert other_lung.mean() > lung.mean() + 0.03
+    contrast = [x[:, 0][y == 3].mean() - x[:, 0][y == 1].mean() for x, y in ((ours, labels), (theirs, others))]
+    assert contrast[1] < 0.9 * contrast[0]
+    height = [(y > 0).any(2).sum(1).float().mean() for y in (labels, others)]
+    assert height[1] < height[0] - 2  # a shallow breath
 
 
 def test_cyst_is_darker_and_solid_mass_less_so():

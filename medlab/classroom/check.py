@@ -10,15 +10,19 @@ from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1
 from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_size
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
+from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
 
 __all__ = [
     "balanced_pairs",
+    "cardiothoracic_ratio",
     "conv2d_unfold",
     "conv_arithmetic",
+    "critic_losses",
     "dense_block",
     "dense_parameters",
     "dice",
     "dice_at",
+    "iou_and_dice",
     "macro_f1",
     "receptive_field",
     "split_patients",

@@ -14,19 +14,11 @@ from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.data.medmnist import channels_first
 from medlab.data.png import load_png_folder
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
+from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
 from medlab.errors import unknown_name
 
-PHANTOMS = (
-    "abdomen",
-    "brain",
-    "chest",
-    "csf",
-    "lung",
-    "pet",
-    "skin",
-    "temporal_lobe",
-    "ultrasound",
-)  # modules of medlab.phantoms
+# Modules of medlab.phantoms.
+PHANTOMS = ("abdomen", "brain", "chest", "chest_b", "csf", "lung", "pet", "skin", "temporal_lobe", "ultrasound")
 BCCD_SPLITS = {"train": 934, "val": 388, "test": 313}
 
 
@@ -200,11 +192,20 @@ def _read_bccd(file: Path | None, size: int) -> ImageSet:
     return ImageSet(pixels, targets[:, 0], rows, BCCD, official)
 
 
-def _by_hand(path: Path | None, name: str, parts: str) -> Path:
+def _read_jsrt(folder: Path | None, size: int) -> ImageSet:
+    return load_jsrt(_by_hand(folder, "jsrt", "jsrt/ with the .IMG files and SCR's masks", "chest"), size)
+
+
+def _read_montgomery(folder: Path | None, size: int) -> ImageSet:
+    parts = "montgomery/ with CXR_png and ManualMask"
+    return load_montgomery(_by_hand(folder, "montgomery", parts, "chest"), size)
+
+
+def _by_hand(path: Path | None, name: str, parts: str, stand_in: str = "lung") -> Path:
     if path is None:
         raise FileNotFoundError(
             f"{name} is not fetched by medlab: set MEDLAB_DATA to a folder that holds {parts}; until then a phantom "
-            'can stand in, e.g. load("lung")'
+            f'can stand in, e.g. load("{stand_in}")'
         )
     return path
 
@@ -256,5 +257,7 @@ REAL = {
         HIPPOCAMPUS_VOLUMES, 48, (48,), "by case", _find_hippocampus, _read_hippocampus_volumes
     ),
     "nuclei": _Real(NUCLEI, 256, (256,), 60, _find("nuclei_dsb2018"), _read_nuclei),
+    "jsrt": _Real(JSRT, 400, None, 247, _find("jsrt"), _read_jsrt),
+    "montgomery": _Real(MONTGOMERY, 400, None, 138, _find("montgomery"), _read_montgomery),
     "bccd": _Real(BCCD, 28, (28,), 1635, _find("bccd_crops", "bccd_crops_28.npz"), _read_bccd),
 }

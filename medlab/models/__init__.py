@@ -4,6 +4,7 @@ from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.drinet import DRINet
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardise import Standardise
@@ -13,6 +14,8 @@ from medlab.models.unet import SliceBySlice, UNet
 __all__ = [
     "DRINet",
     "PatchCNN",
+    "SCANCritic",
+    "SCANSegmenter",
     "ShallowCNN",
     "SliceBySlice",
     "SmallCNN",

@@ -5,6 +5,7 @@ from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
 from medlab.train.history import History
 from medlab.train.losses import dice_cross_entropy
+from medlab.train.scan import fit_scan
 from medlab.train.synergic import fit_synergic
 from medlab.train.validate import predict
 
@@ -13,6 +14,7 @@ __all__ = [
     "History",
     "dice_cross_entropy",
     "fit",
+    "fit_scan",
     "fit_synergic",
     "load_checkpoint",
     "pick_device",

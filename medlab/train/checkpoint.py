@@ -64,8 +64,8 @@ def load_checkpoint(path: str | Path) -> dict:
 
 def model_name(model: nn.Module) -> str:
     """The network's class, or those of its parts in a row."""
-    if isinstance(model, nn.Sequential):
-        return " + ".join(type(part).__name__ for part in model)
+    if isinstance(model, nn.Sequential | nn.ModuleDict):
+        return " + ".join(type(part).__name__ for part in model.children())
     return type(model).__name__
 
 

@@ -94,9 +94,9 @@ def fit(
         loss.to(device)
     precision = str(dtype).removeprefix("torch.")
     training = Training(
-        model=model, optimiser=recipe.make_optimiser(model), history=History(device=device.type, precision=precision),
+        model=model, optimisers=[recipe.make_optimiser(model)], patience=patience, checkpoint=checkpoint,
+        history=History(device=device.type, precision=precision),
         settings=settings_of(recipe, train, val, precision) | {"processes": team.size},
-        patience=patience, checkpoint=checkpoint,
     )  # fmt: skip
     if resume:
         training.restore()
@@ -113,7 +113,7 @@ def fit(
     bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=not (progress and team.leads), unit="step")
     train, val = train.to(device), None if val is None else val.to(device)
     wrapped = team.wrap(model, device)
-    parts = {"recipe": recipe, "optimiser": training.optimiser, "loss": loss, "dtype": dtype, "team": team}
+    parts = {"recipe": recipe, "optimiser": training.optimisers[0], "loss": loss, "dtype": dtype, "team": team}
     loop = Loop(model=wrapped, train=train, layout=layout, bar=bar, **parts)
     with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(history) < epochs and not history.stopped_early:

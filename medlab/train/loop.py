@@ -35,24 +35,15 @@ class Loop:
         Raises:
             FloatingPointError: the loss became NaN or infinite.
         """
-        recipe, device = self.recipe, self.train.targets.device
-        # All randomness of an epoch follows from the seed and its number, so that resuming needs no other state.
-        seed = recipe.seed * LARGE_PRIME + epoch
-        torch.manual_seed(seed * self.team.size + self.team.rank)  # dropout
-        generator = torch.Generator().manual_seed(seed)
-        # Drawn for the whole epoch: a team cuts the same batches as one process, and a GPU need not wait in each step.
-        order = torch.randperm(len(self.train), generator=generator).to(self.train.images.device)
-        draws = None if recipe.augment is None else recipe.augment.draw(len(order), generator).to(device)
-        batches = order.split(recipe.batch_size)
+        recipe = self.recipe
+        batches = self._draw(epoch)
         first, steps = epoch * len(batches), recipe.epochs * len(batches)
-        watch = device.type == "cpu" and self.team.size == 1  # reading a loss is free here; elsewhere it stalls
+        watch = self.train.targets.device.type == "cpu" and self.team.size == 1  # reading a loss stalls elsewhere
         losses = []
         self.model.train()
-        for i, batch in enumerate(batches):
+        for i, (batch, draws) in enumerate(batches):
             lr = recipe.learning_rate(first + i, steps)
-            losses.append(
-                self._step(batch, lr, None if draws is None else draws[i * recipe.batch_size :][: len(batch)])
-            )
+            losses.append(self._step(batch, lr, draws))
             if watch:
                 value = losses[-1].item()
                 if not math.isfinite(value):
@@ -67,22 +58,44 @@ class Loop:
                     f"{recipe.learning_rate(first + i, steps):.3g}: lower lr, clip the gradient (clip=1.0), "
                     "or look for odd images"
                 )
-        return sum(value * len(batch) for value, batch in zip(read, batches)) / len(order), lr
+        return sum(value * len(batch) for value, (batch, _) in zip(read, batches)) / len(self.train), lr
+
+    def _draw(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
+        """The batches of epoch number `epoch`: positions of their images, and the numbers to augment these with."""
+        # All randomness of an epoch follows from the seed and its number, so that resuming needs no other state.
+        seed = self.recipe.seed * LARGE_PRIME + epoch
+        torch.manual_seed(seed * self.team.size + self.team.rank)  # dropout
+        generator = torch.Generator().manual_seed(seed)
+        # Drawn for the whole epoch: a team cuts the same batches as one process, and a GPU need not wait in each step.
+        order = torch.randperm(len(self.train), generator=generator)
+        batches = order.to(self.train.images.device).split(self.recipe.batch_size)
+        if self.recipe.augment is None:
+            return [(batch, None) for batch in batches]
+        draws = self.recipe.augment.draw(len(order), generator).to(self.train.targets.device)
+        return list(zip(batches, draws.split(self.recipe.batch_size)))
 
     def _step(self, batch: Tensor, lr: float, draws: Tensor | None) -> Tensor:
         """One step on the images at `batch`; this process's weighted loss."""
         for group in self.optimiser.param_groups:
             group["lr"] = lr
+        images, targets, weight = self._batch(batch, draws)
+        with torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            loss = self.loss(self.model(images), targets) * weight
+        self._descend(loss)
+        return loss.detach().float()
+
+    def _batch(self, batch: Tensor, draws: Tensor | None) -> tuple[Tensor, Tensor, float]:
+        """This process's images and targets of `batch`, augmented, and the weight of their loss."""
         mine, weight = self.team.share(batch)
         images, targets = self.train.take(mine)
         if draws is not None:
             images, targets = self.recipe.augment(images, targets, draws=self.team.share(draws)[0])
-        images = images.contiguous(memory_format=self.layout)
-        with torch.autocast(images.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            loss = self.loss(self.model(images), targets) * weight
+        return images.contiguous(memory_format=self.layout), targets, weight
+
+    def _descend(self, loss: Tensor) -> None:
+        """Move the model's weights down the gradient of `loss`."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimiser.step()
-        return loss.detach().float()

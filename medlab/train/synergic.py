@@ -93,12 +93,13 @@ def fit_synergic(
     check_outputs(model, train)
     precision = str(dtype).removeprefix("torch.")
     training = Training(
-        model=model, optimiser=recipe.make_optimiser(model), history=History(device=device.type, precision=precision),
-        settings=settings_of(recipe, train, val, precision) | own, patience=patience, checkpoint=checkpoint,
+        model=model, optimisers=[recipe.make_optimiser(model)], patience=patience, checkpoint=checkpoint,
+        history=History(device=device.type, precision=precision),
+        settings=settings_of(recipe, train, val, precision) | own,
     )  # fmt: skip
     if resume:
         training.restore()
-    optimiser, history = training.optimiser, training.history
+    (optimiser,), history = training.optimisers, training.history
     if not len(history):
         training.save()  # holds the starting weights, and fails now rather than after an epoch
     targets = train.targets.cpu()

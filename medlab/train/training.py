@@ -18,7 +18,7 @@ class Training:
     """The state of one network's training. Its randomness needs none: it follows from the seed and the epoch's number.
 
     Attributes:
-        model, optimiser: they hold the weights and the momenta.
+        model, optimisers: they hold the weights and the momenta; players of a game are one `nn.ModuleDict`.
         history: the learning curve so far.
         settings: all that decides the result, as plain values; a checkpoint with others is refused.
         patience: as in `fit`.
@@ -27,7 +27,7 @@ class Training:
     """
 
     model: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimisers: list[torch.optim.Optimizer]
     history: History
     settings: dict
     patience: int | None
@@ -49,7 +49,8 @@ class Training:
         check_model(self.checkpoint, state, self.model)
         check_settings(self.checkpoint, state, self.settings)
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, kept in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
         self.history, self.best = History(**state["history"]), state["best"]
 
     def save(self) -> None:
@@ -60,7 +61,8 @@ class Training:
         """
         if self.checkpoint is None:
             return
-        state = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(), "best": self.best}
+        momenta = [optimiser.state_dict() for optimiser in self.optimisers]
+        state = {"model": self.model.state_dict(), "optimisers": momenta, "best": self.best}
         about = {"settings": self.settings, "model_name": model_name(self.model), "history": self.history.to_dict()}
         save_checkpoint(self.checkpoint, state | about)
 

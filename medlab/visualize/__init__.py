@@ -1,5 +1,6 @@
 """Pictures: pure functions that return a Figure with alt text, and thin widgets around them."""
 
+from medlab.visualize.agreement import bland_altman
 from medlab.visualize.curves import bars, compare, confusion, learning_curves, reliability, roc
 from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters
 from medlab.visualize.figures import PALETTE, Figure, subplots
@@ -20,6 +21,7 @@ __all__ = [
     "PALETTE",
     "Figure",
     "bars",
+    "bland_altman",
     "browse",
     "cam_overlay",
     "class_activation_map",

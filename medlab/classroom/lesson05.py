@@ -1,0 +1,197 @@
+"""The exercises of lesson 05: IoU and Dice, the losses of a critic and of its opponent, the cardiothoracic ratio."""
+
+from math import nan
+from numbers import Real
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from medlab.classroom.exercise import Attempt, exercise
+
+
+@exercise
+def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
+    """Write ``iou(mask, target)``, the intersection over union, and ``dice_from_iou(iou)``, the Dice that goes with it.
+
+    `mask` and `target` are boolean tensors of the same shape, True inside the organ. `iou` gives the pixels that both
+    cover over the pixels that at least one covers, a number from 0 to 1, and ``nan`` where both are empty.
+    `dice_from_iou` takes that number alone and gives the Dice coefficient ``2 |A and B| / (|A| + |B|)`` of the same two
+    regions. For ``[1, 1, 1, 0]`` and ``[0, 1, 1, 1]``, 1 for True, they are ``2 / 4 = 0.5`` and ``4 / 6 = 0.667``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    first = torch.arange(9)
+    cases = [(first < 3, (first > 0) & (first < 6))]  # no two mistakes agree on it
+    cases += [(torch.tensor([1, 1, 1, 0]).bool(), torch.tensor([0, 1, 1, 1]).bool())]
+    for shape in [(20,), (6, 7), (3, 5, 6)]:
+        target = torch.rand(shape, generator=generator) < 0.4
+        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.4, 0.1)  # misses and false alarms differ
+        cases.append((target ^ flip, target))
+    full, empty = torch.ones(3, 3).bool(), torch.zeros(3, 3).bool()
+    for mask, target in [*cases, (full, full), (full, empty), (empty, full), (empty, empty)]:
+        both, either = int((mask & target).sum()), int((mask | target).sum())
+        got, expected = iou(mask, target), both / either if either else nan
+        is_nan = isinstance(got, Real | Tensor | np.ndarray) and np.ndim(got) == 0 and bool(got != got)
+        if is_nan and expected == expected:
+            iou.wrong(got, expected, "nan is for two empty regions only: divide by the union")
+        if is_nan:
+            continue
+        mistakes = {"two empty regions give nan: there was nothing to find": got}
+        if either:
+            mistakes = {
+                "this is the Dice coefficient": 2 * both / (both + either),
+                "divide by the union: pixels in both regions count once": both / (both + either),
+                "this is the accuracy: pixels outside both do not count": (mask == target).double().mean(),
+                "this is the precision: divide by the union": both / max(int(mask.sum()), 1),
+                "this is the recall (sensitivity): divide by the union": both / max(int(target.sum()), 1),
+                "in per cent; the scale is 0 to 1": 100 * both / either,
+                "a small number or a 1 is added: it changes the result": (both + 1) / (either + 1),
+            }
+        iou.compare(got, expected, mistakes, tolerance=1e-6)
+    for value in (0.25, 0.5, 0.0, 1.0, 0.929, 0.947):
+        dice_from_iou.compare(
+            dice_from_iou(value),
+            2 * value / (1 + value),
+            {
+                "that is the way back, from Dice to IoU": value / (2 - value),
+                "twice the IoU: 1 would become 2; divide by 1 + IoU": 2 * value,
+                "the factor 2 is missing": value / (1 + value),
+                "Dice is not the IoU, it is larger wherever they are not 0 or 1": value,
+            },
+            tolerance=1e-6,
+        )
+
+
+@exercise
+def critic_losses(critic_loss: Attempt, fooling_loss: Attempt) -> None:
+    """Write ``critic_loss(true, made)`` and ``fooling_loss(made)``: what the critic and the segmenter minimise.
+
+    `true` ``(N,)`` are the critic's logits for masks drawn by hand, `made` ``(M,)`` those for masks of the segmenter;
+    with ``p = sigmoid(logit)`` the critic wants p = 1 for the first and p = 0 for the second. Its loss is the mean of
+    ``-log p`` over `true` plus the mean of ``-log(1 - p)`` over `made`. The segmenter wants to be taken for true: its
+    loss is the mean of ``-log p`` over `made`. Both are tensors without axes through which gradients flow, exact for
+    every logit from -60 to 60. For true ``[0.0]`` and made ``[2.0]`` they are ``0.693 + 2.127 = 2.820`` and ``0.127``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    cases = [(torch.tensor([0.5, -1.0]), torch.tensor([2.0, 0.3]))]  # no two mistakes agree on it
+    cases += [(torch.tensor([0.0]), torch.tensor([2.0]))]
+    for n, m in ((3, 3), (4, 2), (1, 6), (16, 16)):
+        cases.append((1 + 2 * torch.randn(n, generator=generator), 2 * torch.randn(m, generator=generator) - 1))
+    cases += [(torch.tensor([-60.0]), torch.tensor([60.0, -60.0]))]
+    for true, made in cases:
+        on_true, on_made = -logsigmoid(true), -logsigmoid(-made)
+        expected = on_true.mean() + on_made.mean()
+        got = critic_loss(true, made)
+        _finite(critic_loss, got, expected)
+        critic_loss.compare(
+            got,
+            expected,
+            {
+                "1 and 0 are swapped: the critic wants p = 1 for masks drawn by hand": -logsigmoid(-true).mean()
+                - logsigmoid(made).mean(),
+                "the minus sign is missing: this rewards wrong answers": -expected,
+                "the masks of the segmenter are left out": on_true.mean(),
+                "the masks drawn by hand are left out": on_made.mean(),
+                "the half of it: add both means": expected / 2,
+                "one mean over all masks; take the mean of each kind and add both": torch.cat(
+                    [on_true, on_made]
+                ).mean(),
+                "sums; take means": on_true.sum() + on_made.sum(),
+                "both kinds are called true": on_true.mean() - logsigmoid(made).mean(),
+                "the sigmoid is taken twice": -logsigmoid(true.sigmoid()).mean() - logsigmoid(-made.sigmoid()).mean(),
+                "the logarithm is cut off at -100, not computed from the logit": expected.clamp(max=100),
+            },
+        )
+    for _, made in cases:
+        expected = -logsigmoid(made).mean()
+        got = fooling_loss(made)
+        _finite(fooling_loss, got, expected)
+        fooling_loss.compare(
+            got,
+            expected,
+            {
+                "this is the critic's wish: the segmenter wants p = 1": -logsigmoid(-made).mean(),
+                "mean log(1 - p), the saturating form: its gradient vanishes when the critic is sure": logsigmoid(
+                    -made
+                ).mean(),
+                "the minus sign is missing: this rewards being found out": -expected,
+                "the sum; take the mean": expected * len(made),
+                "the sigmoid is taken twice": binary_cross_entropy_with_logits(made.sigmoid(), torch.ones_like(made)),
+            },
+        )
+    answer = fooling_loss(torch.tensor([0.5, -1.0], requires_grad=True))
+    if not answer.requires_grad:
+        mistake = "item(), detach(), numpy() or no_grad() cut the way back to the segmenter"
+        fooling_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", mistake)
+
+
+def _finite(attempt: Attempt, got: object, expected: Tensor) -> None:
+    if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
+        mistake = "sigmoid(60) is exactly 1, and log(1 - 1) is -inf: take the log of the sigmoid from the logit"
+        attempt.wrong(got, expected, mistake if expected > 20 else "log of 0 or of a negative number")
+
+
+@exercise
+def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
+    """Write ``cardiothoracic_ratio(label)``: the heart's width over the chest's, from one label map.
+
+    `label` ``(H, W)`` is a tensor of whole numbers: 1 right lung, 2 left lung, 3 heart, 0 the rest. The width of a
+    structure is the number of columns from its first to its last pixel, both counted. The chest's width is that of both
+    lungs together, with what lies between them. The answer is a number, ``nan`` where there is no heart or no lung. For
+    the row ``[0, 1, 1, 0, 3, 3, 2, 2, 2, 0]`` it is ``2 / 8 = 0.25``.
+    """
+    cases, generator = [], torch.Generator().manual_seed(0)
+    for _ in range(4):
+        label = torch.zeros(12, 16, dtype=torch.long)
+        a, b, c, d = (int(k) for k in torch.randint(0, 3, (4,), generator=generator))
+        label[1:9, 1 + a : 6], label[1:10, 9 : 15 - b] = 1, 2
+        label[6:9, 5 : 10 + c] = 3
+        label[5, 4 : 8 + d] = 3
+        label[7, 7] = 0  # a hole: pixels are not columns
+        cases.append(label)
+    cases.append(torch.tensor([[0, 1, 1, 0, 3, 3, 2, 2, 2, 0]]))
+    one_lung = torch.where(cases[1] == 2, 0, cases[1])
+    no_heart, no_lung = torch.where(cases[1] == 3, 0, cases[1]), torch.where(cases[1] == 3, 3, 0)
+    for label in [*cases, one_lung, no_heart, no_lung]:
+        heart, chest = label == 3, (label == 1) | (label == 2)
+        got, expected = cardiothoracic_ratio(label), _ratio(_width(heart), _width(chest))
+        is_nan = isinstance(got, Real | Tensor | np.ndarray) and np.ndim(got) == 0 and bool(got != got)
+        if is_nan and expected == expected:
+            cardiothoracic_ratio.wrong(got, expected, "nan is for a missing heart or missing lungs only")
+        if is_nan:
+            continue
+        if expected != expected:
+            cardiothoracic_ratio.wrong(got, "nan", "without heart or lungs there is no ratio")
+        lungs = _width(label == 1) + _width(label == 2)
+        cardiothoracic_ratio.compare(
+            got,
+            expected,
+            {
+                "upside down: the heart's width is divided by the chest's": _ratio(_width(chest), _width(heart)),
+                "the last column minus the first is one too few: count both": _ratio(
+                    _width(heart) - 1, _width(chest) - 1
+                ),
+                "the sum of the lungs' widths leaves out what lies between them": _ratio(_width(heart), lungs),
+                "areas, not widths": _ratio(int(heart.sum()), int(chest.sum())),
+                "heights, not widths: columns are the last axis": _ratio(_width(heart.T), _width(chest.T)),
+                "the chest is from the first to the last column of the lungs, not of all labels": _ratio(
+                    _width(heart), _width(label > 0)
+                ),
+                "the chest is as wide as the image": _ratio(_width(heart), label.shape[1]),
+                "the widest row; the first and last column may lie in different rows": _ratio(
+                    int(heart.sum(1).max()), int(chest.sum(1).max())
+                ),
+            },
+            tolerance=1e-6,
+        )
+
+
+def _width(where: Tensor) -> int:
+    columns = where.any(0).nonzero()
+    return int(columns.max() - columns.min()) + 1 if len(columns) else 0
+
+
+def _ratio(a: int, b: int) -> float:
+    """Quotient, nan where either is not above 0."""
+    return a / b if a > 0 and b > 0 else nan

@@ -1,0 +1,154 @@
+"""Chest X-rays with lung and heart masks, in the folders that their publishers hand out: JSRT with SCR, Montgomery.
+
+Both must be asked for or fetched by hand, and what we assume of their layout is stated at each reader. Which mask is
+the right lung is decided by its place, not by its name: in the usual view the patient's right is on the image's left.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, pad
+
+from medlab.data.images import ImageSet, Info
+
+JSRT_SIDE, JSRT_TOP = 2048, 4095  # pixels; the largest value of 12 bits
+LARGEST_SIDE = 6000  # pixels; Montgomery has 4892
+ORGANS = ("right lung", "left lung", "heart")
+
+JSRT = Info(
+    name="jsrt",
+    modality="X-ray (chest)",
+    task="segmentation",
+    classes=("background", *ORGANS),
+    licence="research and education only (SCR)",
+    citation="Shiraishi et al., AJR 174(1):71-74, 2000 (JSRT); van Ginneken et al., Medical Image Analysis "
+    "10(1):19-40, 2006 (SCR masks)",
+    phantom=False,
+    unit="0 = least, 1 = most attenuation on the film",
+    note="One image per patient; about half of them with a lung nodule.",
+)
+MONTGOMERY = Info(
+    name="montgomery",
+    modality="X-ray (chest)",
+    task="segmentation",
+    classes=("background", *ORGANS[:2]),
+    licence="terms of the US NLM",
+    citation="Jaeger et al., Quantitative Imaging in Medicine and Surgery 4(6):475-477, 2014",
+    phantom=False,
+    unit="0 = least, 1 = most attenuation on the film",
+    note="One image per patient, tuberculosis screening; no masks of the heart. Padded to squares.",
+)
+
+
+def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
+    """JSRT images with SCR masks, averaged down to `size`: ``(N, 1, size, size)`` and label maps.
+
+    Assumed: files ``*.IMG`` anywhere under `folder`, 2048 x 2048 numbers of 12 bits, two bytes each, the higher first,
+    where dark film (air) is large, so that they are turned over; masks ``left lung/NAME.gif``, ``right lung/NAME.gif``
+    and ``heart/NAME.gif`` (or .png) anywhere under it, square, above half of the full range inside.
+
+    Raises:
+        ValueError: no image, a file of another length or with larger numbers, a mask that is missing or not square.
+    """
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".img")
+    if not paths:
+        raise ValueError(f"{folder} holds no .IMG file; put the JSRT images there or into folders below")
+    masks = {name: _by_stem(folder, name) for name in ORGANS}
+    images, labels = [], []
+    for path in paths:
+        parts = [_resized(_picture(_of(masks[name], path, name)), size, square=True) for name in ORGANS]
+        images.append(_resized(_raw(path), size, square=True))
+        labels.append(_label_map(parts))
+    return ImageSet(torch.stack(images), torch.stack(labels), [path.stem for path in paths], JSRT)
+
+
+def load_montgomery(folder: str | Path, size: int = 400) -> ImageSet:
+    """Montgomery County images, padded to squares with black and averaged down to `size`; lungs only.
+
+    Assumed: ``CXR_png/NAME.png`` with 8 bits of grey, and of the same size ``ManualMask/leftMask/NAME.png`` and
+    ``ManualMask/rightMask/NAME.png``, in `folder` or a folder below it.
+
+    Raises:
+        ValueError: no image, a picture too large, a mask that is missing or of another size.
+    """
+    folder = Path(folder)
+    paths = sorted(path for path in folder.rglob("*.png") if path.parent.name == "CXR_png")
+    if not paths:
+        raise ValueError(f"{folder} holds no CXR_png/*.png; put the folder MontgomerySet there")
+    masks = {name: _by_stem(folder, name) for name in ("rightMask", "leftMask")}
+    images, labels = [], []
+    for path in paths:
+        image, sides = _picture(path), [_picture(_of(masks[name], path, name)) for name in masks]
+        for side in sides:
+            if side.shape != image.shape:
+                raise ValueError(
+                    f"mask of {path.name} is {tuple(side.shape)}, its image {tuple(image.shape)}: use one size"
+                )
+        images.append(_resized(image, size))
+        labels.append(_label_map([_resized(side, size) for side in sides]))
+    return ImageSet(torch.stack(images), torch.stack(labels), [path.stem for path in paths], MONTGOMERY)
+
+
+def _by_stem(folder: Path, kind: str) -> dict[str, Path]:
+    """The pictures in folders called `kind`, by name without its ending."""
+    found = (path for path in folder.rglob("*") if path.parent.name.lower() == kind.lower())
+    return {path.stem.lower(): path for path in sorted(found) if path.suffix.lower() in (".gif", ".png")}
+
+
+def _of(masks: dict[str, Path], path: Path, kind: str) -> Path:
+    if path.stem.lower() not in masks:
+        raise ValueError(f"{path.name} has no mask {kind}/{path.stem}; {len(masks)} masks of this kind were found")
+    return masks[path.stem.lower()]
+
+
+def _raw(path: Path) -> Tensor:
+    """A JSRT file as ``(2048, 2048)`` float32 in [0, 1], bone bright."""
+    wanted = 2 * JSRT_SIDE**2
+    if path.stat().st_size != wanted:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes, a JSRT image has {wanted}")
+    values = np.fromfile(path, ">u2")
+    if values.max() > JSRT_TOP:
+        raise ValueError(f"{path} holds {values.max()}, more than 12 bits: it is damaged or not from JSRT")
+    return torch.from_numpy(1 - values.reshape(JSRT_SIDE, JSRT_SIDE).astype(np.float32) / JSRT_TOP)
+
+
+def _picture(path: Path) -> Tensor:
+    """A picture of 8 bits or fewer as ``(H, W)`` float32 in [0, 1]; its size is read before its pixels."""
+    from PIL import Image
+
+    with Image.open(path, formats=("PNG", "GIF")) as image:
+        if max(image.size) > LARGEST_SIDE:
+            raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} on a side")
+        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            raise ValueError(f"{path} is not an 8-bit image (mode {image.mode}); convert it first")
+        try:
+            return torch.from_numpy(np.array(image.convert("L"), np.float32) / 255)
+        except OSError as error:
+            raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+
+
+def _resized(picture: Tensor, size: int, square: bool = False) -> Tensor:
+    """``(H, W)`` padded to a square and averaged to ``(1, size, size)``."""
+    height, width = picture.shape
+    if square and height != width:
+        raise ValueError(f"a picture of {height} x {width}, where the set has squares")
+    down, right = max(width - height, 0), max(height - width, 0)
+    return adaptive_avg_pool2d(pad(picture[None], (right // 2, right - right // 2, down // 2, down - down // 2)), size)
+
+
+def _column(where: Tensor) -> float:
+    """Mean column of a mask."""
+    return float(where.nonzero()[:, 1].float().mean().nan_to_num(0))
+
+
+def _label_map(parts: Sequence[Tensor]) -> Tensor:
+    """Two lungs in either order, and a heart if there is one, to a label map; the heart lies over the lungs."""
+    inside = [part[0] > 0.5 for part in parts]
+    labels = torch.zeros(inside[0].shape, dtype=torch.uint8)
+    for value, where in enumerate([*sorted(inside[:2], key=_column), *inside[2:]], start=1):
+        labels[where] = value
+    return labels
