@@ -22,10 +22,10 @@ def training_bytes(model: nn.Module, images: Tensor) -> int:
     kept = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes(), tensor
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes(), tensor
         return tensor
 
-    own = {p.untyped_storage()._cdata for p in model.parameters()}
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(images)
     maps = sum(size for storage, (size, _) in kept.items() if storage not in own)
