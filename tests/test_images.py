@@ -222,6 +222,11 @@ def test_classes_are_spread_evenly_over_the_parts():
         assert [part.counts()["b"] for part in images.split(seed=seed)] == [12, 4, 4]
 
 
+def test_three_patients_are_enough():
+    parts = image_set(9, per_patient=3).split()
+    assert [len(np.unique(part.patients)) for part in parts] == [1, 1, 1]
+
+
 def test_a_class_of_one_patient_does_not_stop_the_split():
     images = image_set(30)
     images.targets = (torch.arange(30) < 3).long()

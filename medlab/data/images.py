@@ -205,7 +205,7 @@ class ImageSet:
                 "load more patients, or use the whole set as one split"
             )
         labels = self._label_of(groups, units)
-        train, rest = _draw(units, labels, fractions[1] + fractions[2], seed)
+        train, rest = _draw(units, labels, fractions[1] + fractions[2], seed, least=2)
         val, test = _draw(rest, labels, fractions[2] / (fractions[1] + fractions[2]), seed)
         return tuple(self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
 
@@ -231,12 +231,14 @@ class ImageSet:
         return {unit: np.bincount(part).argmax() for unit, part in zip(units, np.split(targets[order], starts[1:]))}
 
 
-def _draw(units: np.ndarray, labels: dict[int, int], fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `fraction` of the units, spread over their labels where every label has units enough."""
+def _draw(
+    units: np.ndarray, labels: dict[int, int], fraction: float, seed: int, least: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw `fraction` of the units, at least `least`, spread over their labels where every label has units enough."""
     from sklearn.model_selection import train_test_split  # here, since it takes a second to import
 
     stratum = np.array([labels[unit] for unit in units])
-    size = min(max(round(fraction * len(units)), 1), len(units) - 1)
+    size = min(max(round(fraction * len(units)), least), len(units) - 1)
     kinds, counts = np.unique(stratum, return_counts=True)
     even = counts.min() >= 2 and min(size, len(units) - size) >= len(kinds)
     return train_test_split(units, test_size=size, random_state=seed, stratify=stratum if even else None)
