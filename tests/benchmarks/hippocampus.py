@@ -17,13 +17,12 @@ it was: what is done lies in the cache folder, below 04-hippocampus.
     python tests/benchmarks/hippocampus.py --record   # and writes the result
 """
 
-import argparse
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
+from kept import Clock
 from monai.losses import DiceCELoss
 from torch import Tensor, nn
 
@@ -34,8 +33,6 @@ from medlab.data.volumes import load_decathlon, volume_set
 from medlab.metrics import bootstrap_ci, largest_component, segmentation_report, sensitivity, verdict
 from medlab.metrics.intervals import plain
 from medlab.models import PatchCNN, SliceBySlice, UNet, WholeVolume, multiply_adds, training_bytes
-from medlab.runs.provenance import commit, hardware, versions
-from medlab.runs.records import results_folder
 from medlab.runs.state import load_json, write_json
 from medlab.train import fit, predict, seed_everything
 from medlab.train.checkpoint import load_checkpoint
@@ -159,12 +156,9 @@ def differences(dice: dict[str, np.ndarray]) -> dict[str, tuple]:
 
 def main() -> None:
     """Train, print, and record if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="write the result to data/results/")
-    record = parser.parse_args().record
+    clock = Clock(__doc__)
     work = cache_folder() / "04-hippocampus"
     work.mkdir(parents=True, exist_ok=True)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
     train, test = load_split()
     runs: dict[str, list[dict]] = {name: [] for name in SEEDS}
     for name, seeds in SEEDS.items():
@@ -189,8 +183,7 @@ def main() -> None:
         print(f"{name:28} " + "   ".join(f"{kind} {one[name]:.3f}" for kind, one in scores.items()))
     for claim, (gap, margin) in gaps.items():
         print(f"{claim:42} {gap:.4f}   {verdict(gap, margin)}")
-    if record:
-        file = results_folder() / "04-hippocampus.json"
+    if clock.recording:
         volume = torch.rand(1, 1, *SIZE)
         trained = [one for name in SEEDS for one in runs[name]]
         seconds = sum(one["training_seconds"] + len(test) * one["seconds_per_volume"] for one in trained)
@@ -204,17 +197,11 @@ def main() -> None:
             "test_patients": sorted(test.patients.tolist()),
             "per_seed": runs,
         }
-        write_json(file, {
-            "command": "python tests/benchmarks/hippocampus.py --record",
-            "parameters": {
-                "size": SIZE, "seeds": SEEDS, "patches": PATCHES, "per_class": PER_CLASS,
-                "patch_recipe": PATCH_RECIPE, "unet": UNET, "unet_recipe": UNET_RECIPE, "epochs": EPOCHS,
-                "augment": repr(AUGMENT),
-            },
-            "started": started, "values": values, "commit": commit(file.parent), "hardware": hardware(),
-            "versions": versions(), "seconds": round(seconds, 1),
-        })  # fmt: skip
-        print(f"recorded in {file.name}")
+        parameters = {
+            "size": SIZE, "seeds": SEEDS, "patches": PATCHES, "per_class": PER_CLASS, "patch_recipe": PATCH_RECIPE,
+            "unet": UNET, "unet_recipe": UNET_RECIPE, "epochs": EPOCHS, "augment": repr(AUGMENT),
+        }  # fmt: skip
+        clock.keep("04-hippocampus", __file__, parameters, values, seconds)
 
 
 if __name__ == "__main__":

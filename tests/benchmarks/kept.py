@@ -20,14 +20,17 @@ class Clock:
         self.commit = commit(results_folder())  # of what runs, whatever is edited meanwhile
         self.started, self.start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
 
-    def keep(self, name: str, script: str, parameters: dict, values: dict) -> None:
-        """Write `data/results/NAME.json` if asked to; `values` is what `medlab.runs.recorded` will show."""
+    def keep(self, name: str, script: str, parameters: dict, values: dict, seconds: float | None = None) -> None:
+        """Write `data/results/NAME.json` if asked to; `values` is what `medlab.runs.recorded` will show.
+
+        `seconds` is the time of a script that went on where an earlier call was stopped; None counts from its start.
+        """
         if not self.recording:
             return
         file = results_folder() / f"{name}.json"
         write_json(file, {
             "command": f"python tests/benchmarks/{Path(script).name} --record", "parameters": parameters,
             "started": self.started, "values": values, "commit": self.commit, "hardware": hardware(),
-            "versions": versions(), "seconds": round(time.perf_counter() - self.start, 1),
+            "versions": versions(), "seconds": round(seconds or time.perf_counter() - self.start, 1),
         })  # fmt: skip
         print(f"recorded in {file.name}")
