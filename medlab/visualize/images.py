@@ -274,7 +274,8 @@ def orthoviews(
     if masks:
         alt += f" Outlined voxels: {', '.join(f'{name} {mask.sum():,}' for name, mask in masks.items())}."
     fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9 + 0.3 * bool(masks)))
-    styles = {name: {"color": MASKS[k % len(MASKS)], "linestyle": LINES[k]} for k, name in enumerate(masks)}
+    looks = ({"color": MASKS[k % len(MASKS)], "linestyle": LINES[k % len(LINES)]} for k in range(len(masks)))
+    styles = dict(zip(masks, looks))
     cross = "0.75" if masks else PALETTE[1]  # the first outline is orange
     for axis, ax in enumerate(axes):
         _plane(ax, volume, index[axis], axis, spacing)
