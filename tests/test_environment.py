@@ -16,7 +16,9 @@ import medlab
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
-ALL = NEEDED | {r.name: r for r in map(Requirement, PROJECT["optional-dependencies"]["test"])}
+EXTRAS = [text for extra in ("test", "classroom") for text in PROJECT["optional-dependencies"][extra]]
+ALL = NEEDED | {r.name: r for r in map(Requirement, EXTRAS)}
+OWNERS = packages_distributions()
 # Where conda-forge's name for a package is another than pip's.
 CONDA_NAMES = {
     "torch": "pytorch",
@@ -85,8 +87,7 @@ def undeclared(source: str, declared: dict) -> set[str]:
     """Imported modules that are neither Python's, nor ours, nor of a declared package."""
     ours = {"medlab", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
     tops = {name.partition(".")[0] for name in imports(source)} - set(sys.stdlib_module_names) - ours - {""}
-    owners = packages_distributions()
-    return {top for top in tops if not {canonicalize_name(owner) for owner in owners.get(top, [])} & set(declared)}
+    return {top for top in tops if not {canonicalize_name(owner) for owner in OWNERS.get(top, [])} & set(declared)}
 
 
 def test_every_imported_package_is_declared():
