@@ -8,7 +8,7 @@ LAB ?=
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
 PY = .venv/bin/python
 STAMP = .venv/.set-up
-GRADER = .venv/.with-nbgrader
+GRADER = .venv/.set-up-classroom
 
 .PHONY: help lab test lint unit notebooks
 
