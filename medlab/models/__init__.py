@@ -4,6 +4,7 @@ from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.drinet import DRINet
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
@@ -14,6 +15,8 @@ from medlab.models.unet import SliceBySlice, UNet
 __all__ = [
     "DRINet",
     "PatchCNN",
+    "RingDiscriminator",
+    "RingGenerator",
     "SCANCritic",
     "SCANSegmenter",
     "ShallowCNN",
