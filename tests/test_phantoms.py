@@ -81,6 +81,36 @@ def test_slices_are_upright_and_the_right_is_on_the_left():
     torch.testing.assert_close(y[:-1] - y[1:], torch.full((31, 32), step))
 
 
+def test_three_planes_show_one_brain():
+    size, one = 112, torch.zeros(1).long()  # pixels of 2 mm, whose centres lie on the template's voxels
+    cuts = {}
+    for plane, (across, row, column) in anatomy.PLANES.items():
+        height = torch.tensor([{"axial": 21.0, "coronal": -41.0, "sagittal": -31.0}[plane]])
+        maps, places = anatomy.slices(one, height, size, torch.Generator(), strength=0, plane=plane)
+        x, y = places[column, 0], places[row, 0]
+        assert (places[across] == height).all() and (y[0] > y[-1]).all() and (x[:, 0] > x[:, -1]).all()
+        cuts[plane] = maps[0], [axis.flatten() for axis in places[:, 0]]
+    for this, that in (("axial", "coronal"), ("axial", "sagittal"), ("coronal", "sagittal")):
+        found = []  # {place: T1} along the line that both cuts show
+        for plane in (this, that):
+            maps, places = cuts[plane]
+            found.append({tuple(place): t1 for *place, t1 in torch.stack([*places, maps[0].flatten()], 1).tolist()})
+        both = found[0].keys() & found[1].keys()
+        assert len(both) == size and max(found[0][place] for place in both) > 0.5
+        assert all(found[0][place] == pytest.approx(found[1][place], abs=1e-4) for place in both)
+    with pytest.raises(ValueError, match="Did you mean 'coronal'"):
+        anatomy.slices(one, torch.zeros(1), 32, torch.Generator(), plane="corronal")
+
+
+@pytest.mark.parametrize("plane", anatomy.PLANES)
+def test_a_patient_has_one_anatomy_in_every_plane(plane):
+    patient, height = torch.tensor([0, 0, 1, 1]), torch.tensor([-10.0, 20.0, -10.0, 20.0])
+    _, places = anatomy.slices(patient, height, 32, torch.Generator().manual_seed(0), plane=plane)
+    inside = list(anatomy.PLANES[plane][1:])
+    same, other = (places[inside, 0] - places[inside, k] for k in (1, 2))
+    assert 0 < same.abs().mean() < 0.75 * other.abs().mean()
+
+
 def test_brain_tissues_are_in_t1_order_and_match_the_labels():
     images, labels, patients = brain.make(60, 128, 0)
     background, csf, grey, white = means(images, labels, 4)
