@@ -48,7 +48,7 @@ def read_lessons(notebooks: Path, out: Path) -> dict[Path, dict]:
             if lost and notebooks / link not in lessons and not PAGE.fullmatch(link):
                 raise ValueError(
                     f"{path.name} links to {link}, which is not part of the student edition: put a picture into its "
-                    "cell as an attachment, and link to a page by its web address."
+                    "cell as an attachment, and link to a page ../docs/NAME.md or by its web address."
                 )
     return lessons
 
