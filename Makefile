@@ -8,6 +8,7 @@ LAB ?=
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
 PY = .venv/bin/python
 STAMP = .venv/.set-up
+GRADER = .venv/.set-up-classroom
 
 .PHONY: help lab test lint unit notebooks
 
@@ -24,7 +25,7 @@ lint: $(STAMP)  ## style of code and notebooks
 	@echo "== ruff format" && $(PY) -m ruff format --check .
 	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb data/checkpoints/*.ipynb
 
-unit: $(STAMP)  ## unit tests
+unit: $(GRADER)  ## unit tests
 	@echo "== pytest tests" && $(PY) -m pytest tests
 
 notebooks: $(STAMP)  ## every cell of every lesson
@@ -57,3 +58,9 @@ $(STAMP): pyproject.toml constraints.txt
 	else echo "== bringing .venv up to date"; fi; \
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]' -c constraints.txt; \
 	pwd -P > $(STAMP)
+
+# Not for the lab: nbgrader would add its menu there, and warnings at the start.
+$(GRADER): $(STAMP)
+	@echo "== adding nbgrader to .venv"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[classroom]' -c constraints.txt
+	@touch $(GRADER)

@@ -114,6 +114,17 @@ def student(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder
 
 
 @app.command()
+def nbgrader(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder for the course.")]) -> None:
+    """Write a course for nbgrader: all lessons with points, solutions and hidden tests."""
+    from medlab.classroom import nbgrader_course
+    from medlab.runs.notebooks import lessons_folder
+
+    with _bad_arguments():
+        for path in nbgrader_course(lessons_folder(), out):
+            typer.echo(str(path))
+
+
+@app.command()
 def train(
     model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN or small_resnet18.")],
     data: Annotated[str, typer.Argument(metavar="SET", help="Name of a set, such as lung or pneumoniamnist.")],

@@ -157,7 +157,7 @@ def test_a_lesson_does_not_lean_on_its_exercises(lesson):
 
 
 def test_a_lesson_links_to_what_is_there(lesson):
-    links = local_links(lesson.read_text(encoding="utf-8"))
+    links = local_links(json.loads(lesson.read_text(encoding="utf-8")))
     assert [link for link in links if not (lesson.parent / link).exists()] == []
 
 
@@ -241,7 +241,7 @@ def test_a_cell_that_needs_an_answer_is_found(tmp_path, later, found):
     [
         ("![a scan](pictures/scan.png)", "pictures/scan.png"),
         ('<img alt="a scan" src="pictures/a%20scan.png">', "pictures/a scan.png"),
-        ("see [the glossary](../docs/glossary.md#hu)", "../docs/glossary.md"),
+        ("see [the results](../data/results.md#hu)", "../data/results.md"),
     ],
 )
 def test_a_link_that_would_break_is_refused_before_anything_is_written(tmp_path, text, link):
@@ -252,6 +252,17 @@ def test_a_link_that_would_break_is_refused_before_anything_is_written(tmp_path,
     with pytest.raises(ValueError, match=f"00_one.ipynb links to {link}, which is not part of the student edition"):
         student_edition(source, tmp_path / "out" / "deep")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_page_that_a_lesson_links_to_comes_along(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "glossary.md").write_text("# Glossary")
+    (tmp_path / "docs" / "other.md").write_text("# Not linked")
+    source = lessons(tmp_path / "notebooks", new_markdown_cell("see [HU](../docs/glossary.md#hu)"))
+    student_edition(source, tmp_path / "out")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["00_one.ipynb", "01_two.ipynb", "glossary.md"]
+    assert "see [HU](glossary.md#hu)" in (tmp_path / "out" / "00_one.ipynb").read_text()
 
 
 def test_code_formulas_and_web_addresses_are_not_links(tmp_path):

@@ -1,5 +1,6 @@
-"""Exercises: checks for the notebooks (`from medlab.classroom import check`) and the edition without solutions."""
+"""Exercises: checks (`from medlab.classroom import check`), the edition without solutions, a course with marks."""
 
 from medlab.classroom.editions import student_edition
+from medlab.classroom.grading import nbgrader_course
 
-__all__ = ["student_edition"]
+__all__ = ["nbgrader_course", "student_edition"]

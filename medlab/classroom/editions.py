@@ -2,21 +2,24 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
 # links and pictures of Markdown and HTML; code and formulas, where brackets mean something else, are cut out first
 LINK = re.compile(r"""\]\(<?([^)\s>]+)[^)]*\)|(?:src|href)=["']([^"']+)["']""")
 NOT_TEXT = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$", re.DOTALL)
+PAGE = re.compile(r"\.\./docs/([a-z-]+\.md)")  # such as the glossary, seen from a lesson
 
 
 def student_edition(notebooks: Path, out: Path) -> list[Path]:
     """Write every lesson of the folder `notebooks` into the new folder `out` without its cells tagged `solution`.
 
-    All else stays as it is, the ids of the cells too. Only lessons are written: they import the installed medlab.
+    All else stays as it is, the ids of the cells too. Pages of `docs/` that lessons link to come along and lie beside
+    them; else only lessons are written: they import the installed medlab.
 
     Returns:
-        The files written, in order.
+        The lessons written, in order.
 
     Raises:
         FileNotFoundError: there are no notebooks.
@@ -24,36 +27,58 @@ def student_edition(notebooks: Path, out: Path) -> list[Path]:
         ValueError: a lesson links to a file that only the original folder reaches, or is not a notebook.
     """
     notebooks, out = Path(notebooks), Path(out)
-    lessons = sorted(notebooks.glob("*.ipynb"))
-    if not lessons:
+    lessons = read_lessons(notebooks, out)  # all of them, before the first is written
+    for path, notebook in lessons.items():
+        notebook["cells"] = [cell for cell in notebook["cells"] if "solution" not in tags(cell)]
+        write_lesson(path, notebook, out)
+    return [out / path.name for path in lessons]
+
+
+def read_lessons(notebooks: Path, out: Path) -> dict[Path, dict]:
+    """The lessons of a folder by path, each as its JSON tells it, fit to be written to `out`; raises as said above."""
+    paths = sorted(notebooks.glob("*.ipynb"))
+    if not paths:
         raise FileNotFoundError(f"no notebooks in {notebooks}; give the folder of the lessons.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is already there and not an empty folder; name a new one, or remove it first.")
-    texts = {lesson.name: _without_solutions(lesson) for lesson in lessons}  # all of them, before the first is written
-    for name, text in texts.items():
-        for link in local_links(text):
-            if (notebooks / link).exists() and link not in texts and not (out / link).exists():
+    lessons = {path: _read(path) for path in paths}
+    for path, notebook in lessons.items():
+        for link in local_links(notebook):
+            lost = (notebooks / link).exists() and not (out / link).exists()
+            if lost and notebooks / link not in lessons and not PAGE.fullmatch(link):
                 raise ValueError(
-                    f"{name} links to {link}, which is not part of the student edition: put a picture into its cell "
-                    "as an attachment, and link to a page by its web address."
+                    f"{path.name} links to {link}, which is not part of the student edition: put a picture into its "
+                    "cell as an attachment, and link to a page ../docs/NAME.md or by its web address."
                 )
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8")
-    return [out / name for name in texts]
+    return lessons
 
 
-def _without_solutions(lesson: Path) -> str:
+def _read(lesson: Path) -> dict:
     try:
         notebook = json.loads(lesson.read_text(encoding="utf-8"))
-        notebook["cells"] = [c for c in notebook["cells"] if "solution" not in c["metadata"].get("tags", [])]
+        for cell in notebook["cells"]:
+            tags(cell)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{lesson} is not a Jupyter notebook of format 4 ({error!r}).") from None
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"  # as Jupyter writes it: the diff is the solutions
+    return notebook
 
 
-def local_links(text: str) -> list[str]:
-    """The files that a notebook, given as its text, links to or shows, as paths relative to it."""
-    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"]
+def write_lesson(lesson: Path, notebook: dict, folder: Path) -> None:
+    """Write what became of a lesson into `folder`, beside it the pages that it links to."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for link in filter(PAGE.fullmatch, local_links(notebook)):
+        shutil.copyfile(lesson.parent / link, folder / Path(link).name)
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)  # as Jupyter writes it: the diff is the solutions
+    (folder / lesson.name).write_text(PAGE.sub(r"\1", text) + "\n", encoding="utf-8")
+
+
+def tags(cell: dict) -> list[str]:
+    """The tags of a cell; KeyError or TypeError where there is no cell."""
+    return cell["metadata"].get("tags", [])
+
+
+def local_links(notebook: dict) -> list[str]:
+    """The files that a notebook links to or shows, as paths relative to it."""
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     links = [a or b for cell in cells for a, b in LINK.findall(NOT_TEXT.sub("", "".join(cell["source"])))]
     return [unquote(link.partition("#")[0]) for link in links if not re.match(r"[a-z]+:|#|//", link, re.IGNORECASE)]

@@ -19,6 +19,7 @@ import numpy as np
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+STRICT = ("MEDLAB_STRICT", "NBGRADER_EXECUTION")  # the second is set while nbgrader validates or marks a notebook
 SHORT = 12  # arrays of up to this many values are shown whole
 
 
@@ -110,7 +111,7 @@ def exercise(body: Callable[..., None]) -> Callable[..., bool]:
         else:
             passed, text = False, f"give it {len(names)} function(s): check.{body.__name__}({', '.join(names)})"
         text = f"Exercise {body.__name__}: {text}"
-        if not passed and os.environ.get("MEDLAB_STRICT", "0") not in ("", "0"):
+        if not passed and any(os.environ.get(name, "0") not in ("", "0") for name in STRICT):
             raise AssertionError(text)
         print(text)
         return passed

@@ -1,0 +1,94 @@
+"""A course for nbgrader: every lesson is an assignment, and the checks of its exercises give the points.
+
+It is made from the same cells as the student edition. nbgrader removes what stands between BEGIN and END in the version
+for students, keeps it in its database, and puts it back when it marks.
+"""
+
+from pathlib import Path
+
+from medlab.classroom.editions import read_lessons, tags, write_lesson
+
+POINTS = 10  # of an exercise; all or none
+
+CONFIG = """\
+# nbgrader reads this file when it is called from this folder. All settings: nbgrader generate_config
+c = get_config()
+c.CourseDirectory.course_id = "medlab"
+c.Execute.timeout = 300  # seconds for a cell; an endless loop is stopped then, and the notebook goes on
+c.ClearSolutions.code_stub = {"python": ""}  # above a solution stands the exercise as students get it
+c.OverwriteCells.add_missing_cells = True  # a check that a student has deleted counts all the same
+"""
+
+# A check raises in strict mode only. nbgrader takes whatever is written to stderr, warnings too, for a failure.
+HIDDEN_TESTS = """\
+### BEGIN HIDDEN TESTS
+import sys
+
+from medlab.classroom import check
+
+check.strict()
+sys.stderr = sys.stdout
+### END HIDDEN TESTS
+"""
+
+SOLUTION = """
+### BEGIN SOLUTION
+{}
+### END SOLUTION"""
+
+
+def nbgrader_course(notebooks: Path, out: Path) -> list[Path]:
+    """Write nbgrader's course folder `out`: its configuration, and every lesson as `source/NAME/NAME.ipynb`.
+
+    Returns:
+        The notebooks written, in order. They are solved and run as they are.
+
+    Raises:
+        FileNotFoundError: there are no notebooks.
+        FileExistsError: `out` is not empty, or is a file.
+        ValueError: a lesson is not a notebook, links to a file that only the original folder reaches, or has an
+            exercise that is not followed by its check and its solution.
+    """
+    notebooks, out = Path(notebooks), Path(out)
+    lessons = read_lessons(notebooks, out)
+    for path, notebook in lessons.items():
+        _make_assignment(path.name, notebook)
+        _lead_links_up(notebook, [other.name for other in lessons])
+    for path, notebook in lessons.items():
+        write_lesson(path, notebook, out / "source" / path.stem)
+    (out / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
+    return [out / "source" / path.stem / path.name for path in lessons]
+
+
+def _make_assignment(name: str, notebook: dict) -> None:
+    cells, none, number = notebook["cells"], {"metadata": {}, "source": ""}, 0
+    for exercise, check, solution in zip(cells, [*cells[1:], none], [*cells[2:], none, none]):
+        if "exercise" not in tags(exercise):
+            continue
+        number += 1
+        if "check." not in _text(check) or "solution" not in tags(solution):
+            raise ValueError(f"{name}: exercise cell {number} must be followed by its check, then by its solution.")
+        exercise["source"] = _text(exercise) + SOLUTION.format(_text(solution))
+        exercise["metadata"]["nbgrader"] = _role(f"exercise-{number}", solution=True)
+        check["source"] = HIDDEN_TESTS + _text(check)
+        check["metadata"]["nbgrader"] = _role(f"check-{number}", grade=True, locked=True) | {"points": POINTS}
+    notebook["cells"] = [cell for cell in cells if "solution" not in tags(cell)]
+
+
+def _role(name: str, solution: bool = False, grade: bool = False, locked: bool = False) -> dict:
+    """What nbgrader is to do with a cell, in the form it stores."""
+    role = {"schema_version": 3, "grade_id": name, "cell_type": "code", "task": False}
+    return role | {"solution": solution, "grade": grade, "locked": locked}
+
+
+def _lead_links_up(notebook: dict, names: list[str]) -> None:
+    """Every lesson has a folder of its own here: one to another leads through the folder above."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = _text(cell)
+            for name in names:
+                cell["source"] = cell["source"].replace(f"]({name}", f"](../{Path(name).stem}/{name}")
+
+
+def _text(cell: dict) -> str:
+    return "".join(cell["source"])

@@ -1,0 +1,92 @@
+"""The pages in docs/: their links and anchors, and that they agree with the lessons and the checks."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+from project import LESSONS, ROOT
+
+from medlab.classroom import check
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+LINK = re.compile(r"\]\(<?([^)\s>]+)[^)]*\)")
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def anchors(text: str) -> list[str]:
+    """The anchors of all headings, as GitHub and MyST make them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+def broken(text: str, folder: Path) -> list[str]:
+    """Links to files, or to headings in them, that are not there."""
+    found = []
+    for link in LINK.findall(re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)):
+        if re.match(r"\w+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = folder / name if name else None
+        if target and not target.exists():
+            found.append(link)
+        elif anchor and (target is None or target.suffix == ".md"):
+            if anchor not in anchors(target.read_text(encoding="utf-8") if target else text):
+                found.append(link)
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    assert broken(text, path.parent) == []
+    assert len(set(anchors(text))) == len(anchors(text))
+
+
+def test_a_link_into_the_void_would_be_found():
+    text = (
+        "# D′ and more\n[](glossary.md#dice) [](glossary.md#dicee) [](no.md) [](#d-and-more) [](#d) [](https://x.org)"
+    )
+    assert broken(text, ROOT / "docs") == ["glossary.md#dicee", "no.md", "#d"]
+
+
+def test_the_likely_mistakes_are_those_of_the_checks():
+    made = runpy.run_path(str(ROOT / "docs" / "mistakes.py"))["page"]()
+    assert page("likely-mistakes.md") == made, "run: python docs/mistakes.py"
+    assert sorted(re.findall("^### (.*)", made, re.MULTILINE)) == sorted(set(check.__all__) - {"strict"})
+    for section in made.split("\n### ")[1:]:
+        assert len(re.findall("^- .{8,}", section, re.MULTILINE)) >= 5, section
+
+
+def test_the_guide_plans_every_lesson():
+    guide = page("instructor-guide.md")
+    table = dict(re.findall(r"^\| (\d\d) \|(.*)\|$", guide.split("## Twelve weeks")[0], re.MULTILINE))
+    assert [path.stem[:2] for path in LESSONS if path.stem[:2] not in table] == []
+    for weeks, plan in ((12, "Twelve weeks"), (6, "Six weeks")):
+        section = guide.split(f"## {plan}\n")[1].split("\n## ")[0]
+        assert re.findall(r"^\| (\d+) ", section, re.MULTILINE) == [str(week + 1) for week in range(weeks)]
+        assert [number for number in table if not re.search(rf"\b{number}\b", section)] == []
+    for names in (line.split("|")[-1] for line in table.values()):
+        assert set(re.findall(r"`(\w+)`", names)) <= set(check.__all__)
+
+
+def test_the_terms_of_the_glossary_are_in_order_and_say_where_they_are_taught():
+    glossary = page("glossary.md")
+    assert not re.search(r"\]\((?!#)", glossary)  # it is also copied beside the lessons of an edition
+    for section in glossary.split("\n## ")[1:]:
+        terms = re.findall(r"^### (.*)", section, re.MULTILINE)
+        assert terms == sorted(terms, key=str.lower)
+        for entry in section.split("\n### ")[1:]:
+            assert re.search(r"\(\d\d(, \d\d)*\)\n*$", entry), entry
+
+
+def test_the_errata_are_fourteen_with_their_sources():
+    entries = page("survey-errata.md").split("\n### ")[1:]
+    assert [entry.split(".")[0] for entry in entries] == [str(number) for number in range(1, 15)]
+    for entry in entries:
+        parts = re.findall(r"\*\*(Says|True|Source|Lessons?):\*\*", entry)
+        assert [part.rstrip("s") for part in parts] == ["Say", "True", "Source", "Lesson"]
+        assert re.search(r"\]\(https://(doi\.org/10\.|arxiv\.org/abs/)\S+\)", entry)
