@@ -8,8 +8,9 @@ LAB ?=
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
 PY = .venv/bin/python
 STAMP = .venv/.set-up
+SITE = .venv/.set-up-site
 
-.PHONY: help lab test lint unit notebooks
+.PHONY: help lab test lint unit notebooks site pictures
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -23,13 +24,28 @@ lint: $(STAMP)  ## style of code and notebooks
 	@echo "== ruff check" && $(PY) -m ruff check .
 	@echo "== ruff format" && $(PY) -m ruff format --check .
 	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
+	@echo "== codespell" && $(PY) -m codespell_lib
 
-unit: $(STAMP)  ## unit tests
+unit: $(SITE)  ## unit tests
 	@echo "== pytest tests" && $(PY) -m pytest tests
 
 notebooks: $(STAMP)  ## every cell of every lesson
 	@echo "== pytest notebooks"
 	@$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+site: $(SITE)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
+	@echo "== scripts" && $(PY) docs/scripts.py
+	@echo "== sphinx (a lesson runs only if it or the library has changed; all of them take some minutes)"
+	@$(PY) -m sphinx -W --keep-going -c docs -d build/site/read . build/site/html
+
+pictures: $(STAMP)  ## the pictures of README and site
+	@$(PY) docs/pictures.py
+
+# What only the site needs (about 80 MB), for it and its tests.
+$(SITE): $(STAMP)
+	@echo "== adding what the site needs"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site]' -c constraints.txt
+	@touch $(SITE)
 
 # The stamp holds the folder it was made for: a moved or copied repository is set up anew, and so is one whose
 # Python has gone.

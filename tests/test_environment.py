@@ -16,7 +16,9 @@ import medlab
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NEEDED = {r.name: r for r in map(Requirement, PROJECT["dependencies"])}
-ALL = NEEDED | {r.name: r for r in map(Requirement, PROJECT["optional-dependencies"]["test"])}
+EXTRAS = PROJECT["optional-dependencies"]
+ALL = NEEDED | {r.name: r for r in map(Requirement, EXTRAS["test"])}  # what every installation has
+PINNED = ALL | {r.name: r for extra in EXTRAS.values() for r in map(Requirement, extra)}
 # Where conda-forge's name for a package is another than pip's.
 CONDA_NAMES = {
     "torch": "pytorch",
@@ -30,11 +32,11 @@ NOT_ON_CONDA = {"medmnist"}
 def test_every_package_is_pinned_once_inside_its_range():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [Requirement(line) for line in lines if line and not line.startswith("#")]
-    assert sorted(pin.name for pin in pins) == sorted(ALL)
+    assert sorted(pin.name for pin in pins) == sorted(PINNED)
     for pin in pins:
         (pinned,) = pin.specifier
         assert pinned.operator == "==", pin
-        assert ALL[pin.name].specifier.contains(pinned.version), f"{pin} is outside {ALL[pin.name]}"
+        assert PINNED[pin.name].specifier.contains(pinned.version), f"{pin} is outside {PINNED[pin.name]}"
 
 
 def environment() -> tuple[dict, list[str], list[str]]:
@@ -83,7 +85,7 @@ def test_the_oldest_python_is_the_same_everywhere():
 
 def undeclared(source: str, declared: dict) -> set[str]:
     """Imported modules that are neither Python's, nor ours, nor of a declared package."""
-    ours = {"medlab", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+    ours = {"medlab", *(path.stem for folder in ("tests", "docs") for path in (ROOT / folder).rglob("*.py"))}
     tops = {name.partition(".")[0] for name in imports(source)} - set(sys.stdlib_module_names) - ours - {""}
     owners = packages_distributions()
     return {top for top in tops if not {canonicalize_name(owner) for owner in owners.get(top, [])} & set(declared)}
