@@ -5,6 +5,7 @@ Importing this room is light: papermill, Dask and SciPy are imported by the call
 
 from medlab.runs.executing import run
 from medlab.runs.notebooks import check, find, parameters
+from medlab.runs.publishing import publish
 from medlab.runs.records import Recorded, recorded
 from medlab.runs.recording import record
 from medlab.runs.results import claims_table, results_page
@@ -20,6 +21,7 @@ __all__ = [
     "claims_table",
     "find",
     "parameters",
+    "publish",
     "read",
     "record",
     "recorded",
