@@ -8,9 +8,9 @@ LAB ?=
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
 PY = .venv/bin/python
 STAMP = .venv/.set-up
-GRADER = .venv/.set-up-classroom
+EXTRAS = .venv/.set-up-extras
 
-.PHONY: help lab test lint unit notebooks
+.PHONY: help lab test lint unit notebooks site pictures
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -24,13 +24,28 @@ lint: $(STAMP)  ## style of code and notebooks
 	@echo "== ruff check" && $(PY) -m ruff check .
 	@echo "== ruff format" && $(PY) -m ruff format --check .
 	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb data/checkpoints/*.ipynb
+	@echo "== codespell" && $(PY) -m codespell_lib
 
-unit: $(GRADER)  ## unit tests
+unit: $(EXTRAS)  ## unit tests
 	@echo "== pytest tests" && $(PY) -m pytest tests
 
 notebooks: $(STAMP)  ## every cell of every lesson
 	@echo "== pytest notebooks"
 	@$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
+	@echo "== scripts" && $(PY) docs/scripts.py
+	@echo "== sphinx (a lesson runs only if it or the library has changed; all of them take some minutes)"
+	@$(PY) -m sphinx -W --keep-going -c docs -d build/site/read . build/site/html
+
+pictures: $(STAMP)  ## the pictures of README and site
+	@$(PY) docs/pictures.py
+
+# For the site, the classroom and the tests of both (about 130 MB). Not for the lab: nbgrader would add its menu there.
+$(EXTRAS): $(STAMP)
+	@echo "== adding what the site and the classroom need"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site,classroom]' -c constraints.txt
+	@touch $(EXTRAS)
 
 # The stamp holds the folder it was made for: a moved or copied repository is set up anew, and so is one whose
 # Python has gone.
@@ -58,9 +73,3 @@ $(STAMP): pyproject.toml constraints.txt
 	else echo "== bringing .venv up to date"; fi; \
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]' -c constraints.txt; \
 	pwd -P > $(STAMP)
-
-# Not for the lab: nbgrader would add its menu there, and warnings at the start.
-$(GRADER): $(STAMP)
-	@echo "== adding nbgrader to .venv"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[classroom]' -c constraints.txt
-	@touch $(GRADER)

@@ -1,4 +1,4 @@
-"""Make the picture in README.md from the course's own figures: `python docs/pictures.py`."""
+"""Make the picture of README.md and the site from the course's own figures: `make pictures`."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,14 +17,15 @@ WIDTH = 900  # pixels
 
 
 def lessons() -> list[Figure]:
-    """What a student sees in lessons 00 and 01: the modalities, a CT in its window, the lung patches."""
+    """What a student sees in lessons 00, 01 and 03: the modalities, organs to be found, the lung patches."""
     sets = {"X-ray": "chest", "MRI": "brain", "PET": "pet", "ultrasound": "ultrasound"}
     tiles = [load(name, n=30).images[1] for name in sets.values()]
     hu, _ = load_dicom(get_testdata_file("CT_small.dcm"))
     ct = torch.tensor((hu - 40) / 400 + 0.5).clamp(0, 1)[None]
+    abdomen = load("abdomen", n=40)
     return [
         visualize.image_grid(torch.stack([*tiles, ct]), [*sets, "CT"], ncols=5),
-        visualize.window_level(hu, 40, 400),
+        visualize.mask_overlay(abdomen.images[5], abdomen.targets[5], abdomen.info.classes),
         visualize.class_grid(load("lung", n=900), per_class=9),
     ]
 
@@ -43,6 +44,6 @@ def stack(figures: list[Figure]) -> Image.Image:
 
 if __name__ == "__main__":
     PICTURES.mkdir(exist_ok=True)
-    stack(lessons()).convert("P", palette=Image.Palette.ADAPTIVE, colors=96).save(
-        PICTURES / "lessons.png", optimize=True
-    )
+    # octree: the other palettes are made for the many greys and lose the few colours
+    sheet = stack(lessons()).quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    sheet.save(PICTURES / "lessons.png", optimize=True)

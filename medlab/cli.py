@@ -80,12 +80,14 @@ def sweep(
 
 
 @app.command()
-def table(folder: Annotated[Path, typer.Argument(help="Folder that holds runs, at any depth.")]) -> None:
-    """Print the good runs of a folder as a table of means and intervals."""
+def table(
+    folder: Annotated[Path | None, typer.Argument(help="Folder that holds runs, at any depth.")] = None,
+) -> None:
+    """Print the good runs of a folder as a table of means and intervals; without a folder, every recorded claim."""
     from medlab import runs
 
     with _bad_arguments():
-        typer.echo(str(runs.table(folder)))
+        typer.echo(runs.claims_table() if folder is None else str(runs.table(folder)))
 
 
 @app.command()

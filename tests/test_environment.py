@@ -86,7 +86,7 @@ def test_the_oldest_python_is_the_same_everywhere():
 
 def undeclared(source: str, declared: dict) -> set[str]:
     """Imported modules that are neither Python's, nor ours, nor of a declared package."""
-    ours = {"medlab", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+    ours = {"medlab", *(path.stem for folder in ("tests", "docs") for path in (ROOT / folder).rglob("*.py"))}
     tops = {name.partition(".")[0] for name in imports(source)} - set(sys.stdlib_module_names) - ours - {""}
     return {top for top in tops if not {canonicalize_name(owner) for owner in OWNERS.get(top, [top])} & set(declared)}
 

@@ -8,6 +8,7 @@ from medlab.runs.notebooks import check, find, parameters
 from medlab.runs.publishing import publish
 from medlab.runs.records import Recorded, recorded
 from medlab.runs.recording import record
+from medlab.runs.results import claims_table, results_page
 from medlab.runs.state import RunResult, read
 from medlab.runs.sweeping import sweep
 from medlab.runs.tables import Table, table
@@ -17,12 +18,14 @@ __all__ = [
     "RunResult",
     "Table",
     "check",
+    "claims_table",
     "find",
     "parameters",
     "publish",
     "read",
     "record",
     "recorded",
+    "results_page",
     "run",
     "sweep",
     "table",

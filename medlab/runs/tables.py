@@ -89,10 +89,11 @@ def _values(group: list[dict]) -> dict[str, dict]:
         for name, value in values.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 numbers.setdefault(name, []).append(value)
-    return {name: _interval(each) for name, each in numbers.items()}
+    return {name: interval(each) for name, each in numbers.items()}
 
 
-def _interval(numbers: list[float]) -> dict:
+def interval(numbers: list[float]) -> dict:
+    """Return mean, ends of the 95 % t interval (None for a single number), and how many numbers there were."""
     from scipy.stats import t
 
     n, mean = len(numbers), fmean(numbers)
