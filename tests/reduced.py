@@ -1,0 +1,106 @@
+"""Lessons reduced to their widgets: the cells that call a widget, the cells that these need, and no long training."""
+
+import ast
+import dis
+import inspect
+from collections.abc import Iterator
+from types import CodeType
+
+import ipywidgets
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat.v4 import new_code_cell, new_notebook
+
+from medlab import visualize
+
+# Runs before a reduced lesson. Whether its networks learn is tested where the whole lesson runs.
+QUICK = '''
+import ast, functools, inspect, sys
+import medlab.train
+
+class WithoutAssertions(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return ast.copy_location(ast.Pass(), node)
+
+def briefly(train):
+    signature = inspect.signature(train)
+    short = {name: 1 for name in ("epochs", "steps_per_epoch") if name in signature.parameters}
+
+    @functools.wraps(train)
+    def wrapped(*given, **named):
+        arguments = signature.bind(*given, **named).arguments
+        images = arguments["train"]
+        return train(**arguments | short | {"train": images[images.order(0)[:128]]})
+
+    return wrapped
+
+get_ipython().ast_transformers.append(WithoutAssertions())
+modules = [module for name, module in sys.modules.items() if name.startswith("medlab.train")]
+for name in medlab.train.__all__:
+    train = getattr(medlab.train, name)
+    if inspect.isfunction(train) and "epochs" in inspect.signature(train).parameters:
+        for module in modules:
+            if getattr(module, name, None) is train:
+                setattr(module, name, briefly(train))
+'''
+
+
+def makes_widgets() -> set[str]:
+    """The names in `medlab.visualize` that make a widget: classes of widgets, and functions said to return one."""
+    made = {name: getattr(visualize, name) for name in visualize.__all__}
+    made = {name: thing if inspect.isclass(thing) else _returned(thing) for name, thing in made.items()}
+    return {name for name, kind in made.items() if inspect.isclass(kind) and issubclass(kind, ipywidgets.Widget)}
+
+
+def _returned(thing: object) -> object:
+    return inspect.signature(thing).return_annotation if callable(thing) else None
+
+
+def python(cell: nbformat.NotebookNode) -> str:
+    return TransformerManager().transform_cell(cell.source)
+
+
+def calls(cell: nbformat.NotebookNode) -> set[str]:
+    """The names of the functions that a cell calls, without what comes before their last dot."""
+    called = [node.func for node in ast.walk(ast.parse(python(cell))) if isinstance(node, ast.Call)]
+    return {getattr(function, "attr", getattr(function, "id", "")) for function in called}
+
+
+def names(cell: nbformat.NotebookNode) -> tuple[set[str], set[str]]:
+    """Names that a cell takes from other cells, and names that it gives a value."""
+    taken, given = set(), set()
+    top, *inner = _code_objects(compile(python(cell), "cell", "exec"))
+    for step in dis.get_instructions(top):
+        if step.opname == "STORE_NAME":
+            given.add(step.argval)
+        elif step.opname == "LOAD_NAME" and step.argval not in given:
+            taken.add(step.argval)
+    for code in inner:  # functions and classes; called once the cell has given its names their values
+        loaded = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+        taken |= loaded - given
+    return taken, given
+
+
+def _code_objects(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_objects(constant)
+
+
+def needed(cells: list[nbformat.NotebookNode], wanted: set[int]) -> set[int]:
+    """The indices of the `wanted` cells and of all before them that give a value to what these take, and so on."""
+    reads, writes = zip(*map(names, cells))
+    while True:
+        taken = set().union(*(reads[i] for i in wanted))
+        more = {i for i in range(max(wanted)) if writes[i] & taken} | wanted
+        if more == wanted:
+            return wanted
+        wanted = more
+
+
+def reduced(nb: nbformat.NotebookNode, wanted: set[str]) -> nbformat.NotebookNode:
+    """A notebook of the code cells that call one of the `wanted` functions and of those that they need."""
+    cells = [cell for cell in nb.cells if cell.cell_type == "code"]
+    kept = needed(cells, {i for i, cell in enumerate(cells) if calls(cell) & wanted})
+    return new_notebook(cells=[new_code_cell(QUICK), *(cells[i] for i in sorted(kept))], metadata=nb.metadata)
