@@ -1,6 +1,7 @@
 """Metrics: how good the answers are, and how sure we can be of that."""
 
 from medlab.metrics.agreement import Agreement, agreement
+from medlab.metrics.answers import ClassAnswers, collect_answers, read_answers, report_answers
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
 from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
@@ -11,21 +12,37 @@ from medlab.metrics.shape import (
     keep_largest,
     raggedness,
 )
+from medlab.metrics.turing import (
+    RaterAgreement,
+    TuringReport,
+    cohen_kappa,
+    fleiss_kappa,
+    rater_agreement,
+    turing_counts,
+    turing_table,
+    turing_test,
+)
 from medlab.metrics.voxels import largest_component, sensitivity
 
 __all__ = [
     "Agreement",
     "Calibration",
+    "ClassAnswers",
     "ClassScores",
     "Interval",
+    "RaterAgreement",
     "Report",
     "SegmentationReport",
     "SegmentationScores",
+    "TuringReport",
     "agreement",
     "bootstrap_ci",
     "calibration",
     "cardiothoracic_ratio",
     "classification_report",
+    "cohen_kappa",
+    "collect_answers",
+    "fleiss_kappa",
     "largest_component",
     "intersection_over_union",
     "islands",
@@ -33,7 +50,13 @@ __all__ = [
     "mean_interval",
     "paired_difference",
     "raggedness",
+    "rater_agreement",
+    "read_answers",
+    "report_answers",
     "segmentation_report",
     "sensitivity",
+    "turing_counts",
+    "turing_table",
+    "turing_test",
     "verdict",
 ]
