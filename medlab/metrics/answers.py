@@ -43,20 +43,32 @@ HEADER = ",".join(Answer._fields)
 
 
 def append_answer(path: str | Path, answer: Answer) -> None:
-    """Add one line to the file, with the header if it is new; it is on disk when this returns.
+    """Add one line to the file, which is made if it is not there; it is on disk when this returns.
 
     Raises:
         OSError: the file cannot be written.
     """
-    path = Path(path)
+    start_answers(path)
     text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    csv.writer(text, lineterminator="\n").writerow([*answer[:-1], f"{answer.seconds:.3f}"])
+    _append(path, text.getvalue())
+
+
+def start_answers(path: str | Path) -> None:
+    """Make the file, and its folder, with nothing but the header, if it is not there or empty.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.stat().st_size == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer.writerow(Answer._fields)
-    writer.writerow([*answer[:-1], f"{answer.seconds:.3f}"])
-    with path.open("a", encoding="utf-8", newline="") as file:
-        file.write(text.getvalue())
+        _append(path, HEADER + "\n")
+
+
+def _append(path: str | Path, text: str) -> None:
+    with Path(path).open("a", encoding="utf-8", newline="") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 

@@ -5,6 +5,7 @@ from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
 from medlab.train.history import History
 from medlab.train.losses import dice_cross_entropy
+from medlab.train.rater import machine_rater
 from medlab.train.scan import fit_scan
 from medlab.train.synergic import fit_synergic
 from medlab.train.validate import predict
@@ -17,6 +18,7 @@ __all__ = [
     "fit_scan",
     "fit_synergic",
     "load_checkpoint",
+    "machine_rater",
     "pick_device",
     "pick_precision",
     "predict",

@@ -15,11 +15,13 @@ from medlab.visualize.images import (
 )
 from medlab.visualize.receptive import field_sides, receptive_field, receptive_field_map
 from medlab.visualize.segmentation import error_map, organ_bars, segmentation_grid
+from medlab.visualize.turing import TuringTest, turing_plot, turing_widget
 from medlab.visualize.widgets import browse, error_widget, slice_widget, window_level_widget
 
 __all__ = [
     "PALETTE",
     "Figure",
+    "TuringTest",
     "bars",
     "bland_altman",
     "browse",
@@ -47,6 +49,8 @@ __all__ = [
     "slice_view",
     "slice_widget",
     "subplots",
+    "turing_plot",
+    "turing_widget",
     "window_level",
     "window_level_widget",
 ]
