@@ -3,6 +3,7 @@
 from medlab.metrics.agreement import Agreement, agreement
 from medlab.metrics.answers import ClassAnswers, collect_answers, read_answers, report_answers
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
+from medlab.metrics.inception import InceptionScore, inception_score
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
 from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
 from medlab.metrics.shape import (
@@ -46,6 +47,7 @@ __all__ = [
     "ClassScores",
     "ClassShares",
     "Diversity",
+    "InceptionScore",
     "Interval",
     "Modes",
     "Nearest",
@@ -68,6 +70,7 @@ __all__ = [
     "fid",
     "fleiss_kappa",
     "kid",
+    "inception_score",
     "largest_component",
     "intersection_over_union",
     "islands",

@@ -5,6 +5,7 @@ from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
 from medlab.train.gan import fit_gan
 from medlab.train.history import History
+from medlab.train.improved import FeatureMatching, OneSidedSmoothing, SemiSupervised
 from medlab.train.losses import dice_cross_entropy
 from medlab.train.rater import machine_rater
 from medlab.train.sampling import sample
@@ -14,7 +15,10 @@ from medlab.train.validate import predict
 
 __all__ = [
     "CheckpointError",
+    "FeatureMatching",
     "History",
+    "OneSidedSmoothing",
+    "SemiSupervised",
     "dice_cross_entropy",
     "fit",
     "fit_gan",
