@@ -3,8 +3,10 @@
 from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
+from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
@@ -17,7 +19,10 @@ __all__ = [
     "DCDiscriminator",
     "DCGenerator",
     "DRINet",
+    "MinibatchDiscrimination",
     "PatchCNN",
+    "RingDiscriminator",
+    "RingGenerator",
     "SCANCritic",
     "SCANSegmenter",
     "ShallowCNN",
@@ -27,7 +32,9 @@ __all__ = [
     "SynergicNetwork",
     "UNet",
     "WGANCritic",
+    "VirtualBatchNorm",
     "WholeVolume",
+    "WithReference",
     "multiply_adds",
     "resnet50_backbone",
     "small_resnet18",
