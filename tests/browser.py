@@ -5,7 +5,7 @@
         notebook.run_all()
         assert notebook.errors() == [] and not lab.elsewhere
 
-Everything is under `folder`: notebooks, settings, logs. The server is ended with all its kernels, however the tests end.
+Everything is under `folder`: notebooks, settings, logs. However the tests end, the server ends, and all its kernels.
 """
 
 import os
@@ -198,8 +198,8 @@ class Notebook:
     def run_all(self, seconds: float = 180) -> None:
         """Run > Run All Cells, until the last cell was run or one has failed.
 
-        JupyterLab sometimes loses the click without a word, mostly on a page that is just opened, or asks for the kernel
-        that it has. So it is clicked anew when the kernel has long been idle and there is neither an end nor an error.
+        JupyterLab sometimes loses the click without a word, mostly on a page that is just opened, or asks for a kernel
+        although it has one. So when the kernel has long been idle without an end or an error, it is clicked anew.
         """
         ended = self.page.locator(".jp-OutputArea-output", has_text=THE_END)
         question = self.page.locator(".jp-Dialog .jp-mod-accept")
@@ -219,6 +219,14 @@ class Notebook:
             if ended.count() or self.errors():
                 return
         raise AssertionError(f"{self.file} was not run: Run All Cells was lost three times")
+
+    def kill_kernel(self) -> None:
+        """End the process of the kernel at once, and confirm the window that tells of its restart."""
+        for process in self.lab.server.children():
+            if any(self.kernel in argument for argument in process.cmdline()):
+                process.kill()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.wait_for_kernel()
 
     def errors(self) -> list[str]:
         """The errors in the outputs, read in the saved file: on the page they are hard to tell from other outputs."""

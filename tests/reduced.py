@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from medlab import visualize
 
 # Runs before a reduced lesson. Whether its networks learn is tested where the whole lesson runs.
-QUICK = '''
+QUICK = """
 import ast, functools, inspect, sys
 import medlab.train
 
@@ -42,7 +42,7 @@ for name in medlab.train.__all__:
         for module in modules:
             if getattr(module, name, None) is train:
                 setattr(module, name, briefly(train))
-'''
+"""
 
 
 def makes_widgets() -> set[str]:

@@ -1,8 +1,8 @@
 """Widgets where students meet them: in JupyterLab, in a browser, by the keyboard.
 
-Every lesson that calls a widget of `medlab.visualize` is opened and run, each slider is moved by an arrow key (in a widget
-without sliders its first button is pressed), the picture must change, no cell may fail, and no page may ask for
-anything on another computer. Lessons are found by what they call, so a new one is tested too.
+Every lesson that calls a widget of `medlab.visualize` is opened and run, each slider is moved by an arrow key (where a
+widget has none, its first button is pressed), the picture must change, no cell may fail, and the page may ask for
+nothing on another computer. Lessons are found by what they call, so a new one is tested too.
 
 What is opened is not the whole lesson, which takes a minute, but the cells that its widgets need, with training cut to
 one epoch of a few images and assertions left out: whole lessons are run, without a browser, by `make notebooks`.
@@ -13,11 +13,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import BROWSER, Lab, open_lab, wait_until
+from browser import BROWSER, Lab, Notebook, open_lab, wait_until
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator
 from project import LESSONS
 from reduced import calls, makes_widgets, names, reduced
+
+from medlab.metrics.answers import read_answers
 
 in_browser = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install Chromium or Chrome")
 WIDGETS = makes_widgets()
@@ -72,18 +74,18 @@ def use(lab: Lab, output: Locator) -> None:
 @pytest.mark.parametrize("lesson", [one for one in LESSONS if has_widgets(one)], ids=lambda lesson: lesson.stem)
 def test_the_widgets_of_a_lesson_answer_to_keys(lab, lesson):
     nb = reduced(read(lesson), WIDGETS)
-    with lab.open(nb, lesson.stem) as notebook:
-        notebook.run_all()
-        assert notebook.errors() == []
+    with lab.open(nb, lesson.stem) as opened:
+        opened.run_all()
+        assert opened.errors() == []
         for index, cell in enumerate(nb.cells):
             if calls(cell) & WIDGETS:
-                use(lab, notebook.output(index))
-        assert notebook.errors() == [] and not lab.elsewhere
+                use(lab, opened.output(index))
+        assert opened.errors() == [] and not lab.elsewhere
 
 
 @in_browser
 def test_what_is_wrong_in_a_notebook_is_seen(lab):
-    deaf = "import ipywidgets as w\nw.VBox([w.IntSlider(), w.HTML('<img src=\"data:,\" alt=\"a scan\">')])"
+    deaf = 'import ipywidgets as w\nw.VBox([w.IntSlider(), w.HTML(\'<img src="data:," alt="a scan">\')])'
     far = "from IPython.display import HTML\nHTML('<img src=\"https://example.org/x.png\">')"
     with lab.open(notebook(deaf, far, "1 / 0"), "wrong") as wrong:
         wrong.run_all()
@@ -91,6 +93,48 @@ def test_what_is_wrong_in_a_notebook_is_seen(lab):
         assert lab.elsewhere == {"https://example.org/x.png"}
         with pytest.raises(AssertionError, match="ArrowRight changed nothing"):
             press(lab, wrong.output(0), wrong.output(0).get_by_role("slider"), "ArrowRight", seconds=2)
+
+
+TURING = """\
+import numpy as np
+from medlab.visualize import TuringTest, turing_widget
+
+real, synthetic = np.random.default_rng(0).random((2, 10, 32, 32))
+turing_widget(TuringTest(real, synthetic, "ann.csv", seed=1))
+"""
+
+
+def answer(opened: Notebook, first: int, last: int) -> list[str]:
+    """Answer the images `first` to `last` of 20, by keys alone; return what was shown."""
+    shown, keyboard, output = [], opened.page.keyboard, opened.output(0)
+    output.get_by_role("button", name="Start" if first == 1 else f"Go on with image {first}").focus()
+    keyboard.press("Enter")
+    for trial in range(first, last + 1):
+        output.get_by_role("img", name=f"Image {trial} of 20").wait_for()
+        shown += picture(output)
+        opened.page.wait_for_timeout(400)  # one cannot judge an image faster; the widget knows that too
+        keyboard.press("rs"[trial % 2])
+    return shown
+
+
+@in_browser
+def test_a_visual_turing_test_goes_on_after_its_kernel_was_killed(lab):
+    file = lab.folder / "ann.csv"
+    with lab.open(notebook(TURING), "turing") as opened:
+        opened.run_all()
+        shown = answer(opened, 1, 12)
+        opened.output(0).get_by_role("img", name="Image 13 of 20").wait_for()
+        opened.kill_kernel()
+        assert [one.trial for one in read_answers(file)] == list(range(1, 13))
+
+        opened.run_all()
+        shown += answer(opened, 13, 20)
+        opened.output(0).get_by_text("All 20 images are answered").wait_for()
+        answers = read_answers(file)
+        assert opened.errors() == [] and not lab.elsewhere
+    assert [one.trial for one in answers] == list(range(1, 21)) and len(set(shown)) == 20
+    assert [one.answer for one in answers] == ["synthetic", "real"] * 10
+    assert len({(one.truth, one.image) for one in answers}) == 20
 
 
 def test_a_reduced_notebook_has_what_its_widgets_need():
