@@ -1,4 +1,4 @@
-"""Lessons reduced to their widgets: the cells that call a widget, the cells that these need, and no long training."""
+"""Lessons reduced to their widgets: the cells that call a widget, those that they need, few images, short training."""
 
 import ast
 import dis
@@ -16,32 +16,40 @@ from medlab import visualize
 # Runs before a reduced lesson. Whether its networks learn is tested where the whole lesson runs.
 QUICK = """
 import ast, functools, inspect, sys
-import medlab.train
+import medlab.data, medlab.train
 
 class WithoutAssertions(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.copy_location(ast.Pass(), node)
 
-def briefly(train):
-    signature = inspect.signature(train)
-    short = {name: 1 for name in ("epochs", "steps_per_epoch") if name in signature.parameters}
+def few(arguments):
+    if arguments.get("n"):
+        arguments["n"] = max(arguments["n"] // 4, 5)
 
-    @functools.wraps(train)
-    def wrapped(*given, **named):
+def briefly(arguments):
+    images = arguments["train"]
+    arguments |= {"train": images[images.order(0)[:128]], "epochs": 1}
+    if "steps_per_epoch" in arguments:
+        arguments["steps_per_epoch"] = 1
+
+def change(function, arguments_of):
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def changed(*given, **named):
         arguments = signature.bind(*given, **named).arguments
-        images = arguments["train"]
-        return train(**arguments | short | {"train": images[images.order(0)[:128]]})
+        arguments_of(arguments)
+        return function(**arguments)
 
-    return wrapped
+    for module in [module for name, module in sys.modules.items() if name.startswith("medlab.")]:
+        if getattr(module, function.__name__, None) is function:
+            setattr(module, function.__name__, changed)
 
 get_ipython().ast_transformers.append(WithoutAssertions())
-modules = [module for name, module in sys.modules.items() if name.startswith("medlab.train")]
-for name in medlab.train.__all__:
-    train = getattr(medlab.train, name)
-    if inspect.isfunction(train) and "epochs" in inspect.signature(train).parameters:
-        for module in modules:
-            if getattr(module, name, None) is train:
-                setattr(module, name, briefly(train))
+change(medlab.data.load, few)
+for function in [getattr(medlab.train, name) for name in medlab.train.__all__]:
+    if inspect.isfunction(function) and "epochs" in inspect.signature(function).parameters:
+        change(function, briefly)
 """
 
 
@@ -53,7 +61,8 @@ def makes_widgets() -> set[str]:
 
 
 def _returned(thing: object) -> object:
-    return inspect.signature(thing).return_annotation if callable(thing) else None
+    kind = inspect.signature(thing).return_annotation if callable(thing) else None
+    return getattr(ipywidgets, kind, None) if isinstance(kind, str) else kind
 
 
 def python(cell: nbformat.NotebookNode) -> str:

@@ -4,8 +4,8 @@ Every lesson that calls a widget of `medlab.visualize` is opened and run, each s
 widget has none, its first button is pressed), the picture must change, no cell may fail, and the page may ask for
 nothing on another computer. Lessons are found by what they call, so a new one is tested too.
 
-What is opened is not the whole lesson, which takes a minute, but the cells that its widgets need, with training cut to
-one epoch of a few images and assertions left out: whole lessons are run, without a browser, by `make notebooks`.
+What is opened is not the whole lesson, which takes a minute, but the cells that its widgets need, with a quarter of the
+images, one short epoch of training and no assertions: whole lessons are run, without a browser, by `make notebooks`.
 Not covered: other browsers than Chromium, phones, screen readers, and Jupyter servers on another computer.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import BROWSER, Lab, Notebook, open_lab, wait_until
+from browser import BROWSER, PATIENCE, Lab, Notebook, open_lab, wait_until
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator
 from project import LESSONS
@@ -49,17 +49,17 @@ def picture(output: Locator) -> list[str]:
     return output.locator("img").evaluate_all("images => images.map(image => image.alt + ' ' + image.src)")
 
 
-def press(lab: Lab, output: Locator, control: Locator, key: str, seconds: float = 30) -> None:
+def press(lab: Lab, output: Locator, control: Locator, key: str, seconds: float = PATIENCE) -> None:
     """Press a key on a control; what the output shows must change."""
     before = picture(output)
     control.focus()
     lab.page.keyboard.press(key)
-    wait_until(lambda: picture(output) != before, seconds, f"{key} changed nothing", lab.page)
+    wait_until(lambda: picture(output) != before, f"{key} changed nothing", lab.page, seconds)
 
 
 def use(lab: Lab, output: Locator) -> None:
     """Move all sliders of a widget by one step, or press its first button."""
-    output.locator(".jupyter-widgets").first.wait_for(timeout=30_000)
+    output.locator(".jupyter-widgets").first.wait_for()
     sliders = output.get_by_role("slider")
     for slider in sliders.all():
         at_the_end = slider.get_attribute("aria-valuenow") == slider.get_attribute("aria-valuemax")
@@ -155,6 +155,6 @@ def test_a_reduced_notebook_has_what_its_widgets_need():
 
 
 def test_widgets_are_found_by_what_they_return():
-    assert {"browse", "slice_widget", "window_level_widget", "error_widget"} <= WIDGETS
+    assert {"browse", "slice_widget", "sampler_widget", "turing_widget"} <= WIDGETS
     assert not {"Figure", "image_grid", "PALETTE"} & WIDGETS
     assert {lesson.stem[:2] for lesson in LESSONS if has_widgets(lesson)} >= {"00", "03", "04"}
