@@ -16,7 +16,7 @@ import pytest
 from browser import BROWSER, PATIENCE, Lab, Notebook, open_lab, wait_until
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator
-from project import LESSONS
+from project import LESSONS, code, imports
 from reduced import calls, makes_widgets, names, reduced
 
 from medlab.metrics.answers import read_answers
@@ -158,3 +158,5 @@ def test_widgets_are_found_by_what_they_return():
     assert {"browse", "slice_widget", "sampler_widget", "turing_widget"} <= WIDGETS
     assert not {"Figure", "image_grid", "PALETTE"} & WIDGETS
     assert {lesson.stem[:2] for lesson in LESSONS if has_widgets(lesson)} >= {"00", "03", "04"}
+    by_hand = [lesson.stem for lesson in LESSONS if any("ipywidgets" in name for name in imports(code(lesson)))]
+    assert by_hand == [], "these make widgets that are not tried: put them into medlab.visualize"
