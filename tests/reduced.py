@@ -1,0 +1,115 @@
+"""Lessons reduced to their widgets: the cells that call a widget, those that they need, few images, short training."""
+
+import ast
+import dis
+import inspect
+from collections.abc import Iterator
+from types import CodeType
+
+import ipywidgets
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat.v4 import new_code_cell, new_notebook
+
+from medlab import visualize
+
+# Runs before a reduced lesson. Whether its networks learn is tested where the whole lesson runs.
+QUICK = """
+import ast, functools, inspect, sys
+import medlab.data, medlab.train
+
+class WithoutAssertions(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return ast.copy_location(ast.Pass(), node)
+
+def few(arguments):
+    if arguments.get("n"):
+        arguments["n"] = max(arguments["n"] // 4, 5)
+
+def briefly(arguments):
+    images = arguments["train"]
+    arguments |= {"train": images[images.order(0)[:128]], "epochs": 1}
+    if "steps_per_epoch" in arguments:
+        arguments["steps_per_epoch"] = 1
+
+def change(function, arguments_of):
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def changed(*given, **named):
+        arguments = signature.bind(*given, **named).arguments
+        arguments_of(arguments)
+        return function(**arguments)
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("medlab.")]:
+        if getattr(module, function.__name__, None) is function:
+            setattr(module, function.__name__, changed)
+
+get_ipython().ast_transformers.append(WithoutAssertions())
+change(medlab.data.load, few)
+for function in [getattr(medlab.train, name) for name in medlab.train.__all__]:
+    if inspect.isfunction(function) and "epochs" in inspect.signature(function).parameters:
+        change(function, briefly)
+"""
+
+
+def makes_widgets() -> set[str]:
+    """The names in `medlab.visualize` that make a widget: classes of widgets, and functions said to return one."""
+    made = {name: getattr(visualize, name) for name in visualize.__all__}
+    made = {name: thing if inspect.isclass(thing) else _returned(thing) for name, thing in made.items()}
+    return {name for name, kind in made.items() if inspect.isclass(kind) and issubclass(kind, ipywidgets.Widget)}
+
+
+def _returned(thing: object) -> object:
+    kind = inspect.signature(thing).return_annotation if callable(thing) else None
+    return getattr(ipywidgets, kind, None) if isinstance(kind, str) else kind
+
+
+def python(cell: nbformat.NotebookNode) -> str:
+    return TransformerManager().transform_cell(cell.source)
+
+
+def calls(cell: nbformat.NotebookNode) -> set[str]:
+    """The names of the functions that a cell calls, without what comes before their last dot."""
+    called = [node.func for node in ast.walk(ast.parse(python(cell))) if isinstance(node, ast.Call)]
+    return {getattr(function, "attr", getattr(function, "id", "")) for function in called}
+
+
+def names(cell: nbformat.NotebookNode) -> tuple[set[str], set[str]]:
+    """Names that a cell takes from other cells, and names that it gives a value."""
+    taken, given = set(), set()
+    top, *inner = _code_objects(compile(python(cell), "cell", "exec"))
+    for step in dis.get_instructions(top):
+        if step.opname == "STORE_NAME":
+            given.add(step.argval)
+        elif step.opname == "LOAD_NAME" and step.argval not in given:
+            taken.add(step.argval)
+    for code in inner:  # functions and classes; called once the cell has given its names their values
+        loaded = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+        taken |= loaded - given
+    return taken, given
+
+
+def _code_objects(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_objects(constant)
+
+
+def needed(cells: list[nbformat.NotebookNode], wanted: set[int]) -> set[int]:
+    """The indices of the `wanted` cells and of all before them that give a value to what these take, and so on."""
+    reads, writes = zip(*map(names, cells))
+    while True:
+        taken = set().union(*(reads[i] for i in wanted))
+        more = {i for i in range(max(wanted)) if writes[i] & taken} | wanted
+        if more == wanted:
+            return wanted
+        wanted = more
+
+
+def reduced(nb: nbformat.NotebookNode, wanted: set[str]) -> nbformat.NotebookNode:
+    """A notebook of the code cells that call one of the `wanted` functions and of those that they need."""
+    cells = [cell for cell in nb.cells if cell.cell_type == "code"]
+    kept = needed(cells, {i for i, cell in enumerate(cells) if calls(cell) & wanted})
+    return new_notebook(cells=[new_code_cell(QUICK), *(cells[i] for i in sorted(kept))], metadata=nb.metadata)
