@@ -18,7 +18,7 @@ language = "en"
 
 extensions = ["myst_nb", "sphinx_copybutton"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "data/README.md", "notebooks/*.ipynb"]
+include_patterns = ["docs/*.md", "data/README.md", "data/checkpoints/README.md", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "build", "runs", "data/cache", "medlab", "tests"]
 
 html_theme = "sphinx_book_theme"
@@ -26,7 +26,6 @@ html_context = {"default_mode": "auto"}  # light or dark, as the reader's system
 html_theme_options = {
     "home_page_in_toc": True,
     "navbar_persistent": [],  # the search is in the sidebar already
-    "secondary_sidebar_items": {"docs/index": [], "**": ["page-toc.html"]},  # the first page is one table
     "show_toc_level": 2,
     "use_download_button": False,
     "use_fullscreen_button": False,
