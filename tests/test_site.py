@@ -1,7 +1,6 @@
 """The site, built without executing a lesson: no other host, no dead link, no image without alt text, no barrier."""
 
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -11,9 +10,11 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import nbformat
 import pytest
+from browser import BROWSER, FLAGS
 from ipywidgets.embed import embed_data
 from loopback import address, serve
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import sync_playwright
 from project import LESSONS, ROOT
 
 from medlab import visualize
@@ -148,17 +149,14 @@ AXE = Script(  # the checks of accessibility that can be made by machine
     "axe.min.js",
 )
 BARRIERS = ("serious", "critical")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium on this computer")
-    play = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    with play.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+    if BROWSER is None:
+        pytest.skip("needs a browser: install Chromium or Chrome")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=BROWSER, args=FLAGS)
         yield browser
         browser.close()
 
