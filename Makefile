@@ -4,9 +4,12 @@
 PYTHON ?=
 # Options for the lab, e.g. make lab LAB="--no-browser --port 8899"
 LAB ?=
+# Files of tests that run at a time, each on one core.
+WORKERS ?= 2
 
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
 PY = .venv/bin/python
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 STAMP = .venv/.set-up
 EXTRAS = .venv/.set-up-extras
 
@@ -27,11 +30,11 @@ lint: $(STAMP)  ## style of code and notebooks
 	@echo "== codespell" && $(PY) -m codespell_lib
 
 unit: $(EXTRAS)  ## unit tests
-	@echo "== pytest tests" && $(PY) -m pytest tests
+	@echo "== pytest tests" && $(PYTEST) tests
 
 notebooks: $(STAMP)  ## every cell of every lesson
 	@echo "== pytest notebooks"
-	@$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
 	@echo "== scripts" && $(PY) docs/scripts.py
