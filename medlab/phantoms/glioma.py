@@ -33,7 +33,7 @@ ABOUT = {
     "size": 128,
     "n": 400,
 }
-POSITIONS = ("low", "low", "low", "middle", "middle", "middle", "middle", "high", "high", "high")
+POSITIONS = ("low", "low", "low", "low", "low", "high", "high", "high", "high", "high")
 HEIGHTS = (-20.0, 50.0)  # mm (MNI z), from the midbrain to above the ventricles
 SIDES = (-36.0, 36.0)  # mm (MNI x), from left to right
 SIGNAL = torch.tensor(  # of CSF, grey and white matter, core, oedema, rim
