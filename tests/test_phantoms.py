@@ -17,11 +17,13 @@ from medlab.phantoms import (
     pet,
     pet_coronal,
     pet_sagittal,
+    ring,
     temporal_lobe,
     ultrasound,
 )
 
 VOLUMES = ("temporal_lobe",)  # phantoms of three axes; the others are slices
+SCANS = [name for name in PHANTOMS if name != "ring"]  # which are points
 
 
 def made(name, n=30, size=48, seed=0):
@@ -34,7 +36,7 @@ def means(images, labels, classes):
     return [values[labels == k].mean().item() for k in range(classes)]
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", SCANS)
 @pytest.mark.parametrize("n, size", [(1, 16), (33, 40), (7, 72)])
 def test_shapes_types_and_range(name, n, size):
     images, targets, patients = made(name, n, size)
@@ -48,14 +50,14 @@ def test_shapes_types_and_range(name, n, size):
     assert targets.max() < len(about["classes"]) and patients.shape == (n,)
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", SCANS)
 def test_all_classes_are_there(name):
     images = load(name, size=48, n=10 if name in VOLUMES else 160)
     assert min(images.counts().values()) >= 30 and len(np.unique(images.patients)) >= 3
     assert len(images.info.licence) <= 40 and images.info.phantom
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", SCANS)
 def test_seeds_repeat_and_differ(name):
     first, again, other = made(name), made(name), made(name, seed=1)
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
@@ -322,3 +324,18 @@ def test_smooth_field_passes_through_its_knots():
         knots, torch.randn(400, 1, 4, 4, generator=torch.Generator().manual_seed(0))[:, 0], atol=1e-4, rtol=0
     )
     assert field.diff(dim=1).abs().mean() < 0.2  # smooth
+
+
+def test_the_ring_is_eight_round_heaps_of_points():
+    points = load("ring", n=4000, seed=1)
+    assert points.images.shape == (4000, 2, 1, 1) and set(points.counts().values()) == {500}
+    assert points.images.min() > 0 and points.images.max() < 1
+    off = points.images[:, :, 0, 0] - ring.CENTRES[points.targets]
+    torch.testing.assert_close(off.std(0), torch.full((2,), ring.SIGMA), rtol=0.05, atol=0)
+    gap = (ring.CENTRES[0] - ring.CENTRES[1]).norm()
+    assert gap > 20 * ring.SIGMA  # no point is between two modes
+    assert torch.equal(load("ring", n=9).images, load("ring", n=9).images)
+    assert not torch.equal(load("ring", n=9).images, load("ring", n=9, seed=1).images)
+    assert load("ring", "test").images.shape == (800, 2, 1, 1)
+    with pytest.raises(ValueError, match="ring has no size 32; sizes: 1"):
+        load("ring", size=32)

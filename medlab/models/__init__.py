@@ -5,6 +5,7 @@ from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
@@ -18,6 +19,8 @@ __all__ = [
     "DCGenerator",
     "DRINet",
     "PatchCNN",
+    "RingDiscriminator",
+    "RingGenerator",
     "SCANCritic",
     "SCANSegmenter",
     "ShallowCNN",
