@@ -11,6 +11,7 @@ from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_si
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
+from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
 
 __all__ = [
     "balanced_pairs",
@@ -24,6 +25,8 @@ __all__ = [
     "dice_at",
     "iou_and_dice",
     "macro_f1",
+    "optimal_discriminator",
+    "psnr_rmse",
     "receptive_field",
     "split_patients",
     "strict",
