@@ -13,6 +13,8 @@ from medlab.phantoms import (
     brain,
     chest,
     chest_b,
+    glioma,
+    glioma_sagittal,
     lung,
     pet,
     pet_coronal,
@@ -23,6 +25,7 @@ from medlab.phantoms import (
 )
 
 VOLUMES = ("temporal_lobe",)  # phantoms of three axes; the others are slices
+CHANNELS = {"skin": 3, "glioma": 4, "glioma_sagittal": 4}
 SCANS = [name for name in PHANTOMS if name != "ring"]  # which are points
 
 
@@ -41,7 +44,7 @@ def means(images, labels, classes):
 def test_shapes_types_and_range(name, n, size):
     images, targets, patients = made(name, n, size)
     sides = (size,) * (3 if name in VOLUMES else 2)
-    assert images.shape == (n, 3 if name == "skin" else 1, *sides) and images.dtype == torch.float32
+    assert images.shape == (n, CHANNELS.get(name, 1), *sides) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
     about = import_module(f"medlab.phantoms.{name}").ABOUT
     segmentation = about["task"] == "segmentation"
@@ -65,7 +68,10 @@ def test_seeds_repeat_and_differ(name):
     assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
 
 
-@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "chest_b", "csf", "pet", "skin", *VOLUMES, "ultrasound"])
+@pytest.mark.parametrize(
+    "name",
+    ["abdomen", "brain", "chest", "chest_b", "csf", "glioma", "glioma_sagittal", "pet", "skin", *VOLUMES, "ultrasound"],
+)
 def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
     few, many = made(name, 5), made(name, 70)
     for some, all_ in zip(few, many):
@@ -339,3 +345,48 @@ def test_the_ring_is_eight_round_heaps_of_points():
     assert load("ring", "test").images.shape == (800, 2, 1, 1)
     with pytest.raises(ValueError, match="ring has no size 32; sizes: 1"):
         load("ring", size=32)
+
+
+@pytest.mark.parametrize("name", ["glioma", "glioma_sagittal"])
+def test_a_glioma_looks_in_each_sequence_as_a_radiologist_expects(name):
+    images, labels, patients = made(name, 60, 96)
+    t1, t1c, t2, flair = ({k: image[labels == k].mean().item() for k in range(4)} for image in images.unbind(1))
+    brain = [image[(labels == 0) & (image > 0)].mean().item() for image in images.unbind(1)]
+    core, oedema, rim = 1, 2, 3
+    assert t1c[rim] > t1[rim] + 0.2 and t1c[rim] > 1.3 * brain[1]  # only the contrast agent lights it up
+    assert t1[core] < t1[oedema] < brain[0] and t1c[core] < t1c[oedema] < brain[1]
+    assert min(t2[core], t2[oedema]) > 1.3 * brain[2] and flair[oedema] > 1.5 * brain[3] > brain[3] > flair[core]
+    outside = torch.nn.functional.max_pool2d((images.sum(1) > 0).float(), 3, 1, 1) == 0
+    assert (images.permute(1, 0, 2, 3)[:, outside] == 0).all() and outside.float().mean() > 0.4  # the skull is stripped
+
+
+@pytest.mark.parametrize("module", [glioma, glioma_sagittal])
+def test_some_slices_of_every_patient_show_the_tumour_and_some_do_not(module):
+    _, labels, patients = module.make(200, 64, 0)
+    seen = ((labels > 0).flatten(1).float().mean(1) > 0.01).view(-1, module.SLICES_PER_PATIENT)
+    assert 0.25 < seen.float().mean() < 0.65 and seen.any(1).float().mean() > 0.85 and not seen.all(1).any()
+    assert len(module.POSITIONS) == module.SLICES_PER_PATIENT and len(module.SEQUENCES) == 4
+    runs = (seen[:, 1:] != seen[:, :-1]).sum(1)
+    assert runs.float().mean() < 2.2  # neighbouring slices show the same tumour
+
+
+def test_slices_of_a_glioma_patient_run_upwards_or_from_left_to_right():
+    images, labels, _ = glioma.make(60, 64, 0)
+    wide = (images[:, 2] > 0).any(1).sum(1).view(6, 10).float().mean(0)
+    assert wide[4:6].mean() > wide[-1] + 3  # a head is narrower at its top
+    fluid = (glioma_sagittal.make(60, 64, 0)[0][:, 2] > 0.75).flatten(1).float().mean(1).view(6, 10).mean(0)
+    assert fluid[4:6].mean() > 1.3 * fluid[[0, 9]].mean()  # of the ventricles and cisterns in the middle
+
+
+def test_a_tumour_pushes_tissue_away_and_leaves_the_far_side_alone():
+    line = torch.linspace(-63, 63, 64)
+    y, x = torch.meshgrid(-line, -line, indexing="ij")
+    places = (torch.stack([x, y, 0 * x]) + anatomy.CENTRE[:, None, None])[:, None]
+    depth = 12 - (places - (anatomy.CENTRE + torch.tensor([30.0, 0, 0]))[:, None, None, None]).square().sum(0).sqrt()
+    moved = glioma._pushed_away(places.transpose(0, 1), places, depth, torch.full((1, 1, 1), 8.0), 2.0)
+    gain = (moved[0] - places[:, 0])[0]  # mm by which the tissue shown came from further right
+    row = 32
+    near, far = 31, int((x[row] < -50).nonzero()[0])  # in the midline, and at the other side of the head
+    assert 2 < gain[row, near] < 8 and gain[row, far].abs() < 1.0  # a midline shift, and hardly any at the far side
+    still = glioma._pushed_away(places.transpose(0, 1), places, depth, torch.zeros(1, 1, 1), 2.0)
+    torch.testing.assert_close(still[0], places[:, 0], atol=1e-3, rtol=0)

@@ -19,7 +19,7 @@ CENTRES = 0.5 + RADIUS * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)  # (MODES,
 ABOUT = {
     "modality": "points in the plane",
     "task": "multi-class",
-    "classes": tuple(f"mode {k} ({360 * k // MODES} degrees)" for k in range(MODES)),
+    "classes": tuple(f"{360 * k // MODES}°" for k in range(MODES)),
     "licence": "MIT (made by this project)",
     "citation": "medlab ring; the test after Metz et al., ICLR 2017, arXiv:1611.02163",
     "unit": "0 to 1: position in the plane, channel 0 to the right, channel 1 up",
