@@ -25,7 +25,7 @@ ABOUT = {
     "classes": STAGES,
     "licence": anatomy.LICENCE,
     "citation": anatomy.CITATION,
-    "unit": "0 = no uptake, 1 = 1.25 times the mean uptake of healthy grey matter",
+    "unit": "0 = no uptake, 1 = 1.25 x healthy grey matter",
     "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
     "sizes": None,
     "size": 128,
