@@ -8,6 +8,7 @@ import torch
 from scipy import ndimage
 
 from medlab.data.library import PHANTOMS, load
+from medlab.metrics import psnr_ssim
 from medlab.phantoms import (
     anatomy,
     brain,
@@ -182,6 +183,14 @@ def test_colours_of_pet_are_one_measurement():
     torch.testing.assert_close(colours.mean(1, keepdim=True), images)
     ends = pet.coloured(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)).flatten(1)
     assert ends.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_the_mean_brain_is_closer_to_a_brain_than_another_brain_is():
+    images, stages, _ = pet.make(300, 32, 0)
+    ours, others = images[stages == 0].split(50)
+    mean = ours.mean(0, keepdim=True).expand(50, -1, -1, -1)
+    for pairing in ("random", "all"):  # the blur wins in PSNR, as lesson 06 shows
+        assert psnr_ssim(mean, others, pairing).psnr > psnr_ssim(ours, others, pairing).psnr + 1
 
 
 def test_pet_grey_matter_is_brighter_than_white():
