@@ -8,6 +8,7 @@ import test_classroom_02
 import test_classroom_03
 import test_classroom_04
 import test_classroom_05
+import test_classroom_06
 import test_classroom_07
 import test_classroom_09
 import torch
@@ -80,6 +81,7 @@ LATER = (
     test_classroom_03,
     test_classroom_04,
     test_classroom_05,
+    test_classroom_06,
     test_classroom_07,
     test_classroom_09,
 )

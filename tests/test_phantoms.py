@@ -8,6 +8,7 @@ import torch
 from scipy import ndimage
 
 from medlab.data.library import PHANTOMS, load
+from medlab.metrics import psnr_ssim
 from medlab.phantoms import (
     anatomy,
     brain,
@@ -17,6 +18,8 @@ from medlab.phantoms import (
     glioma_sagittal,
     lung,
     pet,
+    pet_coronal,
+    pet_sagittal,
     ring,
     temporal_lobe,
     ultrasound,
@@ -153,6 +156,41 @@ def test_pet_loses_more_uptake_the_later_the_stage():
     assert stages[::5].tolist() == [k % 3 for k in range(36)] and (stages.reshape(-1, 5).diff(dim=1) == 0).all()
     region = pet._region(torch.tensor([[0.0, 0.0], [-52.0, 40.0], [28.0, 28.0]]).reshape(3, 2, 1, 1))
     assert region[0] == 1 and region[1] < 0.01  # the posterior cingulate; the frontal lobe
+
+
+@pytest.mark.parametrize("plane", pet.RANGE)
+def test_one_brain_at_a_later_stage_lost_uptake_in_every_plane(plane):
+    normal, mild = (
+        pet._slices(torch.arange(5) + later, torch.Generator().manual_seed(0), 64, plane)[0] for later in (0, 5)
+    )
+    lost = normal - mild
+    assert lost.min() > -0.02 and lost.amax((1, 2, 3)).min() > 0.03
+    assert (lost > 0.02).float().mean() < 0.2  # in some regions only
+
+
+def test_pet_in_three_planes_shows_other_patients():
+    one, two, three = (phantom.make(30, 64, 0)[0] for phantom in (pet, pet_coronal, pet_sagittal))
+    mirrored = [(images.mean(0) - images.mean(0).flip(-1)).abs().mean() for images in (one, two, three)]
+    assert max(mirrored[:2]) < 0.2 * mirrored[2]  # left and right look alike, front and back do not
+    rows = (three.mean((0, 1)) > 0.1).any(1).nonzero().flatten()
+    assert 0 < rows[0] and rows[-1] < 63  # the whole brain is in view
+
+
+def test_colours_of_pet_are_one_measurement():
+    images = pet.make(5, 32, 0)[0]
+    colours = pet.coloured(images)
+    assert colours.shape == (5, 3, 32, 32) and (colours[:, :2] >= colours[:, 1:]).all()
+    torch.testing.assert_close(colours.mean(1, keepdim=True), images)
+    ends = pet.coloured(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)).flatten(1)
+    assert ends.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+def test_the_mean_brain_is_closer_to_a_brain_than_another_brain_is():
+    images, stages, _ = pet.make(300, 32, 0)
+    ours, others = images[stages == 0].split(50)
+    mean = ours.mean(0, keepdim=True).expand(50, -1, -1, -1)
+    for pairing in ("random", "all"):  # the blur wins in PSNR, as lesson 06 shows
+        assert psnr_ssim(mean, others, pairing).psnr > psnr_ssim(ours, others, pairing).psnr + 1
 
 
 def test_pet_grey_matter_is_brighter_than_white():

@@ -11,6 +11,7 @@ from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_si
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
+from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 
@@ -31,6 +32,8 @@ __all__ = [
     "macro_f1",
     "minibatch_discrimination",
     "mode_count",
+    "optimal_discriminator",
+    "psnr_rmse",
     "receptive_field",
     "split_patients",
     "strict",

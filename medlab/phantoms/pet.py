@@ -18,13 +18,14 @@ LOSS = torch.tensor([0.0, 0.12, 0.25])
 REGIONS = torch.tensor(  # MNI centre (mm) and radius (mm): where uptake falls first
     [[0.0, -52, 28, 16], [-46, -62, 36, 18], [46, -62, 36, 18], [-58, -38, -8, 18], [58, -38, -8, 18]]
 )
+RANGE = {"axial": (10.0, 45.0), "coronal": (-65.0, -35.0), "sagittal": (-16.0, -4.0)}  # mm, where the regions lie
 ABOUT = {
     "modality": "PET (FDG)",
     "task": "multi-class",
     "classes": STAGES,
     "licence": anatomy.LICENCE,
     "citation": anatomy.CITATION,
-    "unit": "0 = no uptake, 1 = 1.25 times the mean uptake of healthy grey matter",
+    "unit": "0 = no uptake, 1 = 1.25 x healthy grey matter",
     "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
     "sizes": None,
     "size": 128,
@@ -32,22 +33,31 @@ ABOUT = {
 }
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
+def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor, np.ndarray]:
     """Images ``(n, 1, size, size)`` float32 in [0, 1], stages ``(n,)``, patients ``(n,)``.
 
-    Radiological view: the front of the head is up, the patient's right on the left.
+    Radiological view, see `anatomy.slices`.
     """
     chunk = 6 * SLICES_PER_PATIENT
-    images, stages = anatomy.in_chunks(lambda *given: _slices(*given, size), n, chunk, seed)
+    images, stages = anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
     return images, stages, np.arange(n) // SLICES_PER_PATIENT
 
 
-def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:
+def coloured(images: Tensor) -> Tensor:
+    """Uptake ``(N, 1, H, W)`` in [0, 1] as the colours ``(N, 3, H, W)`` of hot metal: black, red, yellow, white.
+
+    Three channels, and still one measurement: their mean is the uptake again.
+    """
+    return torch.cat([3 * images, 3 * images - 1, 3 * images - 2], 1).clamp(0, 1)
+
+
+def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str = "axial") -> tuple[Tensor, Tensor]:
     n, patient = len(numbers), torch.arange(len(numbers)) // SLICES_PER_PATIENT
     patients = int(patient[-1]) + 1
     stage = numbers // SLICES_PER_PATIENT % 3
-    height = torch.rand(n, generator=generator) * 35 + 10  # mm, where the regions lie
-    maps, places = anatomy.slices(patient, height, size, generator)
+    low, high = RANGE[plane]
+    height = torch.rand(n, generator=generator) * (high - low) + low
+    maps, places = anatomy.slices(patient, height, size, generator, plane=plane)
 
     loss = (LOSS[stage] + 0.05 * torch.randn(patients, generator=generator)[patient]).clamp(0, 0.6)
     uptake = 0.8 * maps[:, 2] * (1 - loss[:, None, None] * _region(places)) + 0.2 * maps[:, 3]
