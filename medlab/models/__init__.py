@@ -5,6 +5,7 @@ from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
+from medlab.models.published import published, published_names
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import SCANCritic, SCANSegmenter
@@ -36,6 +37,8 @@ __all__ = [
     "WholeVolume",
     "WithReference",
     "multiply_adds",
+    "published",
+    "published_names",
     "resnet50_backbone",
     "small_resnet18",
     "training_bytes",

@@ -64,7 +64,7 @@ def gan_curves(history: object) -> Figure:
     How to read them: each loss is measured against the *other player as it is then*, so neither says how good the
     images are. Dotted lines mark a discriminator that tosses a coin: there the game has ended, or the discriminator is
     too weak to see what is wrong. An accuracy that stays at 100 % leaves the generator nothing to learn from. A
-    critic's gap is the one curve that falls while images get better.
+    critic's gap is the one curve that falls while images get better, once the critic has learnt to tell them apart.
 
     Args:
         history: of `medlab.train.fit_gan`.
