@@ -164,7 +164,13 @@ def _exact(right: int, n: int, level: float) -> tuple[Interval, float]:
     return Interval(right / n, float(low), float(high)), float(test.pvalue)
 
 
-def _report(counts: list[int], halves, p_learning, seconds: dict, level: float) -> TuringReport:
+def _report(
+    counts: list[int],
+    halves: tuple[Interval, Interval] | None,
+    p_learning: float | None,
+    seconds: dict[str, float],
+    level: float,
+) -> TuringReport:
     check_level(level)
     real, synthetic = counts[0] + counts[1], counts[2] + counts[3]
     if not (real and synthetic):

@@ -326,7 +326,7 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
     left.set_yticks(range(len(reports)), list(reports))
     left.invert_yaxis()
     left.margins(y=0.15)
-    left.set(xlabel="right answers (%), exact 95 % interval", xlim=(0, 100))
+    left.set(xlabel="right answers (%), exact 95 % interval", xlim=(-2, 102))
     right.plot([0, 100], [0, 100], color="0.4", linestyle=LINES[3], marker="", label="no difference seen")
     right.set(xlabel="real images called synthetic (%)", ylabel="synthetic images\ncalled synthetic (%)")
     right.set(xlim=(-3, 103), ylim=(-3, 103), aspect="equal")
