@@ -2,6 +2,7 @@
 
 from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.drinet import DRINet
+from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.scan import SCANCritic, SCANSegmenter
@@ -13,6 +14,7 @@ from medlab.models.unet import SliceBySlice, UNet
 
 __all__ = [
     "DRINet",
+    "LesionCNN",
     "PatchCNN",
     "SCANCritic",
     "SCANSegmenter",
