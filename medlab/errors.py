@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 
 
 def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> ValueError:
@@ -12,3 +13,14 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> ValueError
     if nearest:
         hint = f" Did you mean {next(name for name in names if name.lower() == nearest[0])!r}?"
     return ValueError(f"unknown {kind} {given!r}.{hint} Allowed: {', '.join(names)}.")
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    """Return `value` as a plain int (a checkpoint may hold no NumPy number).
+
+    Raises:
+        ValueError: it is no whole number, or below `least`.
+    """
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)

@@ -1,6 +1,7 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
 from medlab.models.cost import multiply_adds, training_bytes
+from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
@@ -11,8 +12,11 @@ from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardise import Standardise
 from medlab.models.synergic import SynergicNetwork
 from medlab.models.unet import SliceBySlice, UNet
+from medlab.models.wgan import WGANCritic
 
 __all__ = [
+    "DCDiscriminator",
+    "DCGenerator",
     "DRINet",
     "LesionCNN",
     "PatchCNN",
@@ -24,6 +28,7 @@ __all__ = [
     "Standardise",
     "SynergicNetwork",
     "UNet",
+    "WGANCritic",
     "WholeVolume",
     "multiply_adds",
     "resnet50_backbone",

@@ -3,8 +3,10 @@
 from medlab.train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
+from medlab.train.gan import fit_gan
 from medlab.train.history import History
 from medlab.train.losses import dice_cross_entropy
+from medlab.train.sampling import sample
 from medlab.train.scan import fit_scan
 from medlab.train.synergic import fit_synergic
 from medlab.train.validate import predict
@@ -14,12 +16,14 @@ __all__ = [
     "History",
     "dice_cross_entropy",
     "fit",
+    "fit_gan",
     "fit_scan",
     "fit_synergic",
     "load_checkpoint",
     "pick_device",
     "pick_precision",
     "predict",
+    "sample",
     "save_checkpoint",
     "seed_everything",
 ]

@@ -2,13 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import nn
 
 from medlab.data.augment import Augment
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name, whole_number
 
 OPTIMISERS = ("adamw", "sgd", "nesterov")
 SCHEDULES = ("constant", "cosine")
@@ -39,9 +38,7 @@ class Recipe:
             value = getattr(self, name)
             if value is None and name == "patience":
                 continue
-            if not isinstance(value, Integral) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-            setattr(self, name, int(value))  # a checkpoint may hold no NumPy number
+            setattr(self, name, whole_number(name, value, least))
         self.lr, self.weight_decay = float(self.lr), float(self.weight_decay)
         if not 0 < self.lr < math.inf:  # false for NaN too
             raise ValueError(f"lr must be positive, got {self.lr}; 1e-3 is a usual start for adamw, 1e-2 for sgd")

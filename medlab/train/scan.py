@@ -6,7 +6,6 @@ Dai, Dong, Wang, Liang, Zhang, Xing: DLMIA 2018, 263-273, arXiv:1703.08770.
 import math
 import time
 from dataclasses import dataclass, field
-from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from tqdm.auto import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
+from medlab.errors import whole_number
 from medlab.train.adversarial import critic_accuracy, critic_loss, fooling_loss
 from medlab.train.devices import pick_device, pick_layout, pick_precision
 from medlab.train.fit import check_data, check_outputs
@@ -85,8 +85,7 @@ def fit_scan(
         OSError: the checkpoint cannot be written.
     """
     for name, value, least in (("epochs", epochs, 1), ("pretrain", pretrain, 0), ("warmup", warmup, 0)):
-        if not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        whole_number(name, value, least)
     if not 0 <= critic_weight < math.inf:
         raise ValueError(f"critic_weight must not be negative, got {critic_weight}; the paper's is about 0.01")
     recipe = Recipe(

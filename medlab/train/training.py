@@ -83,11 +83,11 @@ class Training:
 
 def settings_of(recipe: Recipe, train: ImageSet, val: ImageSet | None, precision: str) -> dict:
     """What decides the result of every training, as plain values: the recipe, the precision and the images."""
-    sets = f"{_mark(train)}, {len(val or ())} for validation"
+    sets = f"{mark(train)}, {len(val or ())} for validation"
     return {**asdict(recipe), "augment": repr(recipe.augment), "precision": precision, "data": sets}
 
 
-def _mark(train: ImageSet) -> str:
+def mark(train: ImageSet) -> str:
     """A line that tells sets of other images, sizes or patients apart, without reading them whole."""
     patients = ",".join(str(patient) for patient in train.patients.tolist())
     mark = zlib.crc32(train.images[:16].cpu().numpy().tobytes(), zlib.crc32(patients.encode()))
