@@ -24,7 +24,7 @@ def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
         raise ValueError(f"k must be at least 2 folds, got {k}; 3 is the paper's")
     if people < k:
         raise ValueError(
-            f"{data.info.name}: {k} folds need at least {k} patients, there are {people}; load more, or take fewer folds"
+            f"{data.info.name}: {k} folds need at least {k} patients, there are {people}; load more or take fewer folds"
         )
     for c, name in enumerate(data.info.classes):
         if (there := len(np.unique(data.patients[targets == c]))) < k:
@@ -37,7 +37,8 @@ def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
     for number, part in enumerate(parts):
         if empty := [name for name, count in part.counts().items() if count == 0]:
             raise ValueError(
-                f"{data.info.name}: no image of class {', '.join(empty)} in fold {number}; take another seed, or fewer folds"
+                f"{data.info.name}: no image of class {', '.join(empty)} in fold {number}; take another seed, or fewer "
+                "folds"
             )
     return parts
 
@@ -52,7 +53,9 @@ def join(parts: Sequence[ImageSet]) -> ImageSet:
         raise ValueError("nothing to join: give at least one set")
     kinds = {(part.info.task, part.info.classes, part.images.shape[1:], part.images.dtype) for part in parts}
     if len(kinds) > 1:
-        raise ValueError(f"sets must share task, classes and shape of images to be joined, got {list(map(repr, parts))}")
+        raise ValueError(
+            f"sets must share task, classes and shape of images to be joined, got {list(map(repr, parts))}"
+        )
     whole = copy(parts[0])  # all checked already
     whole.images, whole.targets = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "targets"))
     whole.patients, whole.official = np.concatenate([part.patients for part in parts]), None

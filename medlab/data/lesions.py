@@ -31,7 +31,7 @@ def classic_copies(lesions: ImageSet, amount: int, *, diameter: float | Sequence
     """The lesions as they are, followed by `amount` classically augmented copies with their lesion's class and patient.
 
     Copies come in an order of which every beginning is spread evenly, over the classes and then over the lesions of
-    each. So ``copies[: len(lesions) + m]`` is the group with m images added, and smaller groups are parts of larger ones.
+    each. So ``copies[: len(lesions) + m]`` is the group with m images added: smaller groups are parts of larger ones.
 
     Args:
         lesions: regions ``(N, C, S, S)`` with the lesion in the middle, e.g. one fold.
@@ -101,7 +101,7 @@ def _order(targets: np.ndarray, classes: int, rng: np.random.Generator) -> tuple
 def _warp(images: Tensor, matrices: Tensor, diameters: Tensor) -> Tensor:
     """``(N, C, S, S)`` read at ``matrices @ (x, y, 1)``, bicubic; past an edge the tissue before it, to and fro."""
     grid = affine_grid(matrices.to(images.device), list(images.shape), align_corners=False)
-    margin = (1 - diameters).clamp(min=1e-3).reshape(-1, 1, 1, 1)  # of tissue, so that no second lesion appears
+    margin = (0.75 * (1 - diameters)).clamp(min=1e-3).reshape(-1, 1, 1, 1)  # of tissue, clear of the lesion
     past = (grid.abs() - 1).clamp(min=0) % (2 * margin)
     grid = torch.where(grid.abs() > 1, grid.sign() * (1 - margin + (margin - past).abs()), grid)
     return grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp_(0, 1)

@@ -18,7 +18,19 @@ from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
 from medlab.errors import unknown_name
 
 # Modules of medlab.phantoms.
-PHANTOMS = ("abdomen", "brain", "chest", "chest_b", "csf", "liver", "lung", "pet", "skin", "temporal_lobe", "ultrasound")
+PHANTOMS = (
+    "abdomen",
+    "brain",
+    "chest",
+    "chest_b",
+    "csf",
+    "liver",
+    "lung",
+    "pet",
+    "skin",
+    "temporal_lobe",
+    "ultrasound",
+)
 BCCD_SPLITS = {"train": 934, "val": 388, "test": 313}
 
 

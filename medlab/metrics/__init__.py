@@ -3,6 +3,7 @@
 from medlab.metrics.agreement import Agreement, agreement
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
+from medlab.metrics.paired import coin_toss, mcnemar, sensitivity_specificity
 from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
 from medlab.metrics.shape import (
     cardiothoracic_ratio,
@@ -26,14 +27,17 @@ __all__ = [
     "calibration",
     "cardiothoracic_ratio",
     "classification_report",
+    "coin_toss",
     "largest_component",
     "intersection_over_union",
     "islands",
     "keep_largest",
+    "mcnemar",
     "mean_interval",
     "paired_difference",
     "raggedness",
     "segmentation_report",
     "sensitivity",
+    "sensitivity_specificity",
     "verdict",
 ]

@@ -2,9 +2,9 @@
 
 Real: what tells the three apart. A cyst is dark, even and sharp. A metastasis is less dark, ill-defined, often with an
 unbroken rim and a darker middle. A haemangioma fills from its edge inwards by nodules as bright as the vessels, with
-gaps between them. Made up: all shapes and numbers. One latent degree, how far a rim is broken into nodules, runs through
-metastases and haemangiomas, and the two overlap on it, as the confusion matrix of Frid-Adar et al. asks for; cysts stay
-apart. One lesion per patient, in that paper's proportions of 53, 64 and 65.
+gaps between them. Made up: all shapes and numbers. One latent degree, how far a rim is broken into nodules, runs
+through metastases and haemangiomas, and the two overlap on it, as the confusion matrix of Frid-Adar et al. asks for;
+cysts stay apart. One lesion per patient, in that paper's proportions of 53, 64 and 65.
 
 A region is a lesion with tissue in proportion to its size: its longest diameter is `DIAMETER` of the side, whatever it
 is in mm. A small lesion is therefore shown enlarged, and blurred.
@@ -25,7 +25,7 @@ ABOUT = {
     "task": "multi-class",
     "classes": ("cyst", "metastasis", "haemangioma"),
     "licence": "MIT (made by this project)",
-    "citation": "medlab liver phantom; classes and proportions after Frid-Adar et al., Neurocomputing 321:321-331, 2018",
+    "citation": "medlab liver phantom; classes after Frid-Adar et al., Neurocomputing 321:321-331, 2018",
     "unit": "0 = -60 HU, 1 = 200 HU",
     "note": "Phantom of procedural lesions, one per patient: tests code and ideas, not medical claims.",
     "sizes": None,
@@ -66,7 +66,7 @@ def _regions(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Te
     y, x = torch.meshgrid(line, line, indexing="ij")
 
     # The liver: parenchyma with a coarse and a fine texture, and vessels that carry the contrast medium.
-    liver = normal(105, 9)
+    liver = normal(105, 14)
     blood = liver + uniform(35, 65)
     tissue = liver + 4 * smooth_field(n, size, 5, generator) + 3 * smooth_field(n, size, 13, generator)
     turns, away, bends = uniform(0, 6.3, VESSELS), uniform(-1.6, 1.6, VESSELS), uniform(-0.2, 0.2, VESSELS)
@@ -77,21 +77,22 @@ def _regions(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Te
     tissue = torch.lerp(tissue, blood, vessel)
 
     # The outline: an ellipse with its longer axis 1, notched by harmonics; 1 - rho is 0 on it.
+    x, y = x + uniform(-0.08, 0.08), y + uniform(-0.08, 0.08)
     turn, ratio = uniform(0, 6.3), uniform(0.72, 1)
     u, v = x * turn.cos() + y * turn.sin(), (y * turn.cos() - x * turn.sin()) / ratio
     angle, rho = torch.atan2(v, u), torch.hypot(u, v)
-    notches = by_kind(uniform(0.005, 0.03), uniform(0.02, 0.11), uniform(0.02, 0.09))
+    notches = by_kind(uniform(0.005, 0.03), uniform(0.02, 0.11), uniform(0.02, 0.11))
     ripple = sum(uniform(0.3, 1) / k**0.5 * torch.cos(k * angle + uniform(0, 6.3)) for k in range(2, 8))
     rho = rho * (1.03 + notches * ripple)
-    softness = by_kind(uniform(0.01, 0.03), uniform(0.05, 0.18), uniform(0.03, 0.12))
+    softness = by_kind(uniform(0.01, 0.03), uniform(0.05, 0.18), uniform(0.03, 0.14))
     inside = torch.sigmoid((1 - rho) / softness)
 
     # Inside: an even fluid, or a solid mass whose edge takes up contrast medium, all along it or in nodules.
-    broken = by_kind(torch.zeros(n, 1, 1, 1), normal(0.3, 0.22), normal(0.72, 0.22)).clamp(0, 1)
+    broken = by_kind(torch.zeros(n, 1, 1, 1), normal(0.22, 0.22), normal(0.78, 0.22)).clamp(0, 1)
     patchy = smooth_field(n, size, 7, generator)
-    solid = by_kind(normal(8, 7), normal(58, 12), normal(60, 12))
+    solid = by_kind(normal(9, 9), normal(60, 14), normal(60, 14))
     middle = by_kind(uniform(0, 0), uniform(-5, 28), uniform(-10, 16))
-    mass = solid + by_kind(uniform(0, 1), uniform(2, 8), uniform(2, 8)) * patchy - middle * (1 - rho).clamp(0, 1)
+    mass = solid + by_kind(uniform(0, 1), uniform(3, 11), uniform(3, 11)) * patchy - middle * (1 - rho).clamp(0, 1)
     rim = torch.exp(-(((rho - uniform(0.78, 0.92)) / uniform(0.08, 0.17)) ** 2)) * (0.8 + 0.3 * patchy)
     nodules = _nodules(angle, rho, uniform, generator)
     uptake = by_kind(uniform(0, 0), uniform(0.2, 1), uniform(0.45, 1.2))
