@@ -1,5 +1,6 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
+from medlab.models.acgan import ACDiscriminator, ACGenerator
 from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
@@ -15,6 +16,8 @@ from medlab.models.unet import SliceBySlice, UNet
 from medlab.models.wgan import WGANCritic
 
 __all__ = [
+    "ACDiscriminator",
+    "ACGenerator",
     "DCDiscriminator",
     "DCGenerator",
     "DRINet",
