@@ -11,6 +11,7 @@ from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_si
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
+from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 
 __all__ = [
     "balanced_pairs",
@@ -24,7 +25,10 @@ __all__ = [
     "dice_at",
     "iou_and_dice",
     "macro_f1",
+    "mcnemar",
+    "nested_groups",
     "receptive_field",
+    "sensitivity_specificity",
     "split_patients",
     "strict",
     "synergic_loss",
