@@ -39,6 +39,7 @@ class ACGenerator(nn.Module):
         _check_classes(classes)
         self.classes, self.size, self.channels, self.latent = classes, size, channels, latent
         self.embedding = nn.Embedding(classes, embedding)
+        nn.init.uniform_(self.embedding.weight, -1, 1)  # as large as the noise that it joins
         self.images = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
