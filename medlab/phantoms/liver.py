@@ -21,7 +21,7 @@ PATIENTS = (53, 64, 65)  # cysts, metastases, haemangiomas
 WINDOW = (-60.0, 200.0)  # HU shown as 0 and 1
 NODULES, VESSELS = 7, 4  # at most
 ABOUT = {
-    "modality": "CT (liver)",
+    "modality": "CT",
     "task": "multi-class",
     "classes": ("cyst", "metastasis", "haemangioma"),
     "licence": "MIT (made by this project)",
