@@ -22,7 +22,7 @@ test: lint unit notebooks  ## set up once, then check style, code and every less
 lint: $(STAMP)  ## style of code and notebooks
 	@echo "== ruff check" && $(PY) -m ruff check .
 	@echo "== ruff format" && $(PY) -m ruff format --check .
-	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb
+	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb data/checkpoints/*.ipynb
 
 unit: $(STAMP)  ## unit tests
 	@echo "== pytest tests" && $(PY) -m pytest tests

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from medlab.data.channels import pool_channels
 from medlab.data.images import ImageSet, Info
 
 CLASSES = ("a", "b", "c")
@@ -271,3 +272,13 @@ def test_splitting_a_split_says_what_it_is():
         whole[6:].split()
     with pytest.raises(ValueError, match="made: the 'test' split holds no image; load more images"):
         whole.split()
+
+
+def test_channels_become_images_with_their_slice_and_patient():
+    images = ImageSet(torch.rand(6, 3, 4, 5), torch.zeros(6, 4, 5).long(), np.arange(6) // 2, info("segmentation"))
+    pooled = pool_channels(images, ("T1", "T2", "FLAIR"))
+    assert pooled.images.shape == (18, 1, 4, 5) and pooled.info.classes == ("T1", "T2", "FLAIR")
+    assert torch.equal(pooled.images[3 * 4 + 1, 0], images.images[4, 1]) and pooled.targets[13] == 1
+    assert pooled.patients.tolist() == [0] * 6 + [1] * 6 + [2] * 6 and pooled.info.task == "multi-class"
+    with pytest.raises(ValueError, match="made has 3 channels, but 2 names are given"):
+        pool_channels(images, ("T1", "T2"))

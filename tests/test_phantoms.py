@@ -8,9 +8,23 @@ import torch
 from scipy import ndimage
 
 from medlab.data.library import PHANTOMS, load
-from medlab.phantoms import anatomy, brain, chest, chest_b, lung, pet, temporal_lobe, ultrasound
+from medlab.phantoms import (
+    anatomy,
+    brain,
+    chest,
+    chest_b,
+    glioma,
+    glioma_sagittal,
+    lung,
+    pet,
+    ring,
+    temporal_lobe,
+    ultrasound,
+)
 
 VOLUMES = ("temporal_lobe",)  # phantoms of three axes; the others are slices
+CHANNELS = {"skin": 3, "glioma": 4, "glioma_sagittal": 4}
+SCANS = [name for name in PHANTOMS if name != "ring"]  # which are points
 
 
 def made(name, n=30, size=48, seed=0):
@@ -23,12 +37,12 @@ def means(images, labels, classes):
     return [values[labels == k].mean().item() for k in range(classes)]
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", SCANS)
 @pytest.mark.parametrize("n, size", [(1, 16), (33, 40), (7, 72)])
 def test_shapes_types_and_range(name, n, size):
     images, targets, patients = made(name, n, size)
     sides = (size,) * (3 if name in VOLUMES else 2)
-    assert images.shape == (n, 3 if name == "skin" else 1, *sides) and images.dtype == torch.float32
+    assert images.shape == (n, CHANNELS.get(name, 1), *sides) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
     about = import_module(f"medlab.phantoms.{name}").ABOUT
     segmentation = about["task"] == "segmentation"
@@ -37,14 +51,14 @@ def test_shapes_types_and_range(name, n, size):
     assert targets.max() < len(about["classes"]) and patients.shape == (n,)
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", SCANS)
 def test_all_classes_are_there(name):
     images = load(name, size=48, n=10 if name in VOLUMES else 160)
     assert min(images.counts().values()) >= 30 and len(np.unique(images.patients)) >= 3
     assert len(images.info.licence) <= 40 and images.info.phantom
 
 
-@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("name", SCANS)
 def test_seeds_repeat_and_differ(name):
     first, again, other = made(name), made(name), made(name, seed=1)
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
@@ -52,7 +66,10 @@ def test_seeds_repeat_and_differ(name):
     assert len(first[0].flatten(1).unique(dim=0)) == 30  # no image twice
 
 
-@pytest.mark.parametrize("name", ["abdomen", "brain", "chest", "chest_b", "csf", "pet", "skin", *VOLUMES, "ultrasound"])
+@pytest.mark.parametrize(
+    "name",
+    ["abdomen", "brain", "chest", "chest_b", "csf", "glioma", "glioma_sagittal", "pet", "skin", *VOLUMES, "ultrasound"],
+)
 def test_an_image_depends_on_its_number_not_on_how_many_there_are(name):
     few, many = made(name, 5), made(name, 70)
     for some, all_ in zip(few, many):
@@ -79,6 +96,36 @@ def test_slices_are_upright_and_the_right_is_on_the_left():
     assert (z == 0).all()
     step = anatomy.FIELD_OF_VIEW / 32
     torch.testing.assert_close(y[:-1] - y[1:], torch.full((31, 32), step))
+
+
+def test_three_planes_show_one_brain():
+    size, one = 112, torch.zeros(1).long()  # pixels of 2 mm, whose centres lie on the template's voxels
+    cuts = {}
+    for plane, (across, row, column) in anatomy.PLANES.items():
+        height = torch.tensor([{"axial": 21.0, "coronal": -41.0, "sagittal": -31.0}[plane]])
+        maps, places = anatomy.slices(one, height, size, torch.Generator(), strength=0, plane=plane)
+        x, y = places[column, 0], places[row, 0]
+        assert (places[across] == height).all() and (y[0] > y[-1]).all() and (x[:, 0] > x[:, -1]).all()
+        cuts[plane] = maps[0], [axis.flatten() for axis in places[:, 0]]
+    for this, that in (("axial", "coronal"), ("axial", "sagittal"), ("coronal", "sagittal")):
+        found = []  # {place: T1} along the line that both cuts show
+        for plane in (this, that):
+            maps, places = cuts[plane]
+            found.append({tuple(place): t1 for *place, t1 in torch.stack([*places, maps[0].flatten()], 1).tolist()})
+        both = found[0].keys() & found[1].keys()
+        assert len(both) == size and max(found[0][place] for place in both) > 0.5
+        assert all(found[0][place] == pytest.approx(found[1][place], abs=1e-4) for place in both)
+    with pytest.raises(ValueError, match="Did you mean 'coronal'"):
+        anatomy.slices(one, torch.zeros(1), 32, torch.Generator(), plane="corronal")
+
+
+@pytest.mark.parametrize("plane", anatomy.PLANES)
+def test_a_patient_has_one_anatomy_in_every_plane(plane):
+    patient, height = torch.tensor([0, 0, 1, 1]), torch.tensor([-10.0, 20.0, -10.0, 20.0])
+    _, places = anatomy.slices(patient, height, 32, torch.Generator().manual_seed(0), plane=plane)
+    inside = list(anatomy.PLANES[plane][1:])
+    same, other = (places[inside, 0] - places[inside, k] for k in (1, 2))
+    assert 0 < same.abs().mean() < 0.75 * other.abs().mean()
 
 
 def test_brain_tissues_are_in_t1_order_and_match_the_labels():
@@ -254,3 +301,63 @@ def test_smooth_field_passes_through_its_knots():
         knots, torch.randn(400, 1, 4, 4, generator=torch.Generator().manual_seed(0))[:, 0], atol=1e-4, rtol=0
     )
     assert field.diff(dim=1).abs().mean() < 0.2  # smooth
+
+
+def test_the_ring_is_eight_round_heaps_of_points():
+    points = load("ring", n=4000, seed=1)
+    assert points.images.shape == (4000, 2, 1, 1) and set(points.counts().values()) == {500}
+    assert points.images.min() > 0 and points.images.max() < 1
+    off = points.images[:, :, 0, 0] - ring.CENTRES[points.targets]
+    torch.testing.assert_close(off.std(0), torch.full((2,), ring.SIGMA), rtol=0.05, atol=0)
+    gap = (ring.CENTRES[0] - ring.CENTRES[1]).norm()
+    assert gap > 20 * ring.SIGMA  # no point is between two modes
+    assert torch.equal(load("ring", n=9).images, load("ring", n=9).images)
+    assert not torch.equal(load("ring", n=9).images, load("ring", n=9, seed=1).images)
+    assert load("ring", "test").images.shape == (800, 2, 1, 1)
+    with pytest.raises(ValueError, match="ring has no size 32; sizes: 1"):
+        load("ring", size=32)
+
+
+@pytest.mark.parametrize("name", ["glioma", "glioma_sagittal"])
+def test_a_glioma_looks_in_each_sequence_as_a_radiologist_expects(name):
+    images, labels, patients = made(name, 60, 96)
+    t1, t1c, t2, flair = ({k: image[labels == k].mean().item() for k in range(4)} for image in images.unbind(1))
+    brain = [image[(labels == 0) & (image > 0)].mean().item() for image in images.unbind(1)]
+    core, oedema, rim = 1, 2, 3
+    assert t1c[rim] > t1[rim] + 0.2 and t1c[rim] > 1.3 * brain[1]  # only the contrast agent lights it up
+    assert t1[core] < t1[oedema] < brain[0] and t1c[core] < t1c[oedema] < brain[1]
+    assert min(t2[core], t2[oedema]) > 1.3 * brain[2] and flair[oedema] > 1.5 * brain[3] > brain[3] > flair[core]
+    outside = torch.nn.functional.max_pool2d((images.sum(1) > 0).float(), 3, 1, 1) == 0
+    assert (images.permute(1, 0, 2, 3)[:, outside] == 0).all() and outside.float().mean() > 0.4  # the skull is stripped
+
+
+@pytest.mark.parametrize("module", [glioma, glioma_sagittal])
+def test_some_slices_of_every_patient_show_the_tumour_and_some_do_not(module):
+    _, labels, patients = module.make(200, 64, 0)
+    seen = ((labels > 0).flatten(1).float().mean(1) > 0.01).view(-1, module.SLICES_PER_PATIENT)
+    assert 0.25 < seen.float().mean() < 0.65 and seen.any(1).float().mean() > 0.85 and not seen.all(1).any()
+    assert len(module.POSITIONS) == module.SLICES_PER_PATIENT and len(module.SEQUENCES) == 4
+    runs = (seen[:, 1:] != seen[:, :-1]).sum(1)
+    assert runs.float().mean() < 2.2  # neighbouring slices show the same tumour
+
+
+def test_slices_of_a_glioma_patient_run_upwards_or_from_left_to_right():
+    images, labels, _ = glioma.make(60, 64, 0)
+    wide = (images[:, 2] > 0).any(1).sum(1).view(6, 10).float().mean(0)
+    assert wide[4:6].mean() > wide[-1] + 3  # a head is narrower at its top
+    fluid = (glioma_sagittal.make(60, 64, 0)[0][:, 2] > 0.75).flatten(1).float().mean(1).view(6, 10).mean(0)
+    assert fluid[4:6].mean() > 1.3 * fluid[[0, 9]].mean()  # of the ventricles and cisterns in the middle
+
+
+def test_a_tumour_pushes_tissue_away_and_leaves_the_far_side_alone():
+    line = torch.linspace(-63, 63, 64)
+    y, x = torch.meshgrid(-line, -line, indexing="ij")
+    places = (torch.stack([x, y, 0 * x]) + anatomy.CENTRE[:, None, None])[:, None]
+    depth = 12 - (places - (anatomy.CENTRE + torch.tensor([30.0, 0, 0]))[:, None, None, None]).square().sum(0).sqrt()
+    moved = glioma._pushed_away(places.transpose(0, 1), places, depth, torch.full((1, 1, 1), 8.0), 2.0)
+    gain = (moved[0] - places[:, 0])[0]  # mm by which the tissue shown came from further right
+    row = 32
+    near, far = 31, int((x[row] < -50).nonzero()[0])  # in the midline, and at the other side of the head
+    assert 2 < gain[row, near] < 8 and gain[row, far].abs() < 1.0  # a midline shift, and hardly any at the far side
+    still = glioma._pushed_away(places.transpose(0, 1), places, depth, torch.zeros(1, 1, 1), 2.0)
+    torch.testing.assert_close(still[0], places[:, 0], atol=1e-3, rtol=0)

@@ -19,8 +19,17 @@ from test_train import network, stripes, weights
 from torch import nn
 
 from medlab.data.augment import Augment
-from medlab.models import SynergicNetwork
-from medlab.train import CheckpointError, checkpoint, fit, fit_synergic, load_checkpoint, save_checkpoint, training
+from medlab.models import DCDiscriminator, DCGenerator, SynergicNetwork
+from medlab.train import (
+    CheckpointError,
+    checkpoint,
+    fit,
+    fit_gan,
+    fit_synergic,
+    load_checkpoint,
+    save_checkpoint,
+    training,
+)
 
 # A server that has imported PyTorch once and forks for every child: a child starts in no time.
 CHILDREN = multiprocessing.get_context("forkserver")
@@ -29,6 +38,8 @@ CASES = {
     "adamw": {"augment": Augment(flip=True, shift=0.1, intensity=0.1), "clip": 1.0, "epochs": 10},
     "sgd": {"optimiser": "sgd", "lr": 0.3, "schedule": "constant", "patience": 4, "epochs": 10},
     "synergic": {"augment": Augment(flip=True), "lr": 0.1, "patience": 4, "epochs": 10},
+    "gan": {"ema": 0.9, "steps_per_epoch": 16, "epochs": 10},
+    "wgan": {"loss": "wgan", "steps_per_epoch": 4, "epochs": 10},
 }
 
 
@@ -37,9 +48,12 @@ def backbone(features: int) -> nn.Module:
 
 
 def fresh(case, seed=0):
+    torch.manual_seed(seed)
+    if case in ("gan", "wgan"):
+        players = DCGenerator(8, width=8, latent=4), DCDiscriminator(8, width=4)
+        return nn.ModuleDict(dict(zip(("generator", "discriminator"), players)))
     if case != "synergic":
         return network(seed)
-    torch.manual_seed(seed)
     return SynergicNetwork(3, classes=2, features=16, backbone=backbone)
 
 
@@ -47,8 +61,10 @@ def train(file=None, resume=True, case="adamw", model=None, **changes):
     model = fresh(case) if model is None else model
     data, val = stripes(64), stripes(32, seed=1)
     arguments = {"batch_size": 4, "checkpoint": file, "resume": resume and file is not None, "progress": False}
-    trainer = fit_synergic if case == "synergic" else fit
-    return model, trainer(model, data, val, **{**arguments, **CASES[case], **changes})
+    arguments |= CASES[case] | changes
+    if isinstance(model, nn.ModuleDict):
+        return model, fit_gan(model["generator"], model["discriminator"], data, **arguments)
+    return model, (fit_synergic if case == "synergic" else fit)(model, data, val, **arguments)
 
 
 def outcome(model, history):
@@ -166,7 +182,8 @@ def test_a_finished_run_trains_nothing_more(tmp_path, case):
     before = file.read_bytes()
     other = fresh(case, seed=5)
     forwards = []
-    other.register_forward_hook(lambda m, x, y: forwards.append(m.training))
+    for player in other.values() if isinstance(other, nn.ModuleDict) else [other]:
+        player.register_forward_hook(lambda m, x, y: forwards.append(m.training))
     assert train(file, case=case, model=other)[1] == history
     assert torch.equal(weights(other), weights(model)) and True not in forwards and file.read_bytes() == before
 

@@ -19,18 +19,9 @@ from medlab.errors import unknown_name
 
 # Modules of medlab.phantoms.
 PHANTOMS = (
-    "abdomen",
-    "brain",
-    "chest",
-    "chest_b",
-    "csf",
-    "liver",
-    "lung",
-    "pet",
-    "skin",
-    "temporal_lobe",
-    "ultrasound",
-)
+    "abdomen", "brain", "chest", "chest_b", "csf", "glioma", "glioma_sagittal", "liver", "lung", "pet", "ring",
+    "skin", "temporal_lobe", "ultrasound",
+)  # fmt: skip
 BCCD_SPLITS = {"train": 934, "val": 388, "test": 313}
 
 

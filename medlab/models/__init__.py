@@ -6,7 +6,9 @@ from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
+from medlab.models.published import published, published_names
 from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
@@ -23,6 +25,8 @@ __all__ = [
     "DRINet",
     "LesionCNN",
     "PatchCNN",
+    "RingDiscriminator",
+    "RingGenerator",
     "SCANCritic",
     "SCANSegmenter",
     "ShallowCNN",
@@ -34,6 +38,8 @@ __all__ = [
     "WGANCritic",
     "WholeVolume",
     "multiply_adds",
+    "published",
+    "published_names",
     "resnet50_backbone",
     "small_resnet18",
     "training_bytes",

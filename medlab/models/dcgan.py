@@ -17,6 +17,8 @@ Every further doubling of the size adds a layer: 128 x 128 in three channels, as
 2020) made PET, takes 19 055 171 weights in the generator and 17 433 089 in the discriminator.
 """
 
+from numbers import Integral
+
 import torch
 from torch import Tensor, nn
 
@@ -32,8 +34,8 @@ def doublings(size: int) -> int:
     Raises:
         ValueError: they never do.
     """
-    count = (size // 4).bit_length() - 1
-    if not isinstance(size, int) or count < 1 or size != 4 * 2**count:
+    count = (int(size) // 4).bit_length() - 1
+    if not isinstance(size, Integral) or count < 1 or size != 4 * 2**count:
         raise ValueError(
             f"size must be 4 times a power of two (8, 16, 32, 64, 128, ...), since every layer doubles or halves it; "
             f"got {size!r}: resize or pad the images"

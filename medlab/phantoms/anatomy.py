@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
+from medlab.errors import unknown_name
+
 TISSUES = ("csf", "grey matter", "white matter")
 CITATION = "Fonov et al., NeuroImage 54(1):313-327, 2011 (ICBM 152 nonlinear 2009a symmetric template)"
 LICENCE = "ICBM 152: free use with notice"  # the notice is above
@@ -24,6 +26,9 @@ ORIGIN = torch.tensor([-98.0, -134.0, -72.0])  # MNI coordinates (mm) of voxel 0
 SHAPE = torch.tensor([197, 233, 189])
 FIELD_OF_VIEW = 224.0  # mm shown along both sides of a slice
 CENTRE = torch.tensor([0.0, -18.0, 12.0])  # MNI coordinates of the slice centre
+# The axis across the slices, that along the rows from top to bottom and that along the columns from left to right; 0 x
+# (right), 1 y (front), 2 z (up), both shown from their far end: right on the left, front or top of the head up.
+PLANES = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
 
 
 @lru_cache(maxsize=1)
@@ -58,42 +63,54 @@ def in_chunks(make: Callable[..., tuple[Tensor, Tensor]], n: int, chunk: int, se
 
 
 def slices(
-    patient: Tensor, height: Tensor, size: int, generator: torch.Generator, strength: float = 1.0
+    patient: Tensor, height: Tensor, size: int, generator: torch.Generator, strength: float = 1.0, plane: str = "axial"
 ) -> tuple[Tensor, Tensor]:
-    """Axial slices through deformed brains.
+    """Slices through deformed brains.
 
     Args:
         patient: ``(N,)`` virtual patient of each slice, from 0; a patient has one anatomy, in every slice of one call.
-        height: ``(N,)`` MNI z coordinate of each slice, in mm; the nearest plane of the template is shown.
+        height: ``(N,)`` MNI coordinate of each slice across its plane, in mm (z if axial, y if coronal, x if sagittal);
+            the nearest plane of the template is shown.
         size: side of the square slices, in pixels; they show `FIELD_OF_VIEW` mm.
-        generator: draws the patients.
+        generator: draws the patients. Another plane shows other patients.
         strength: 0 gives the template itself, 1 the usual variety (control points move by 3 mm, size varies by 5 %).
+        plane: "axial", "coronal" or "sagittal".
 
     Returns:
-        maps ``(N, 4, size, size)`` of T1 and `TISSUES`, and the MNI coordinates ``(3, N, size, size)`` they came from.
-        Radiological view: the front of the head is up, the patient's right is on the left.
+        maps ``(N, 4, size, size)`` of T1 (the brain alone, without skull) and `TISSUES`, and the MNI coordinates
+        ``(3, N, size, size)`` they came from. Radiological view: the front of the head (axial) or its top is up, the
+        patient's right is on the left; a sagittal head looks to the left.
     """
+    if plane not in PLANES:
+        raise unknown_name("plane", plane, PLANES)
+    across, row, column = PLANES[plane]
     patients = int(patient.max()) + 1
     scale = strength * 0.05 * torch.randn(patients, 3, generator=generator)[patient]
     turn = strength * 0.06 * torch.randn(patients, generator=generator)[patient]  # radians
-    warp = strength * 3.0 * torch.randn(patients, 2, 6, 6, 6, generator=generator)[patient]  # mm; x, y at z, y, x
-    level = (height * (1 + scale[:, 2]) - ORIGIN[2]).clamp(0, SHAPE[2] - 1)
+    # mm along columns and rows, at knots across the slices, along rows and columns
+    warp = strength * 3.0 * torch.randn(patients, 2, 6, 6, 6, generator=generator)[patient]
+    last = SHAPE[across] - 1
+    level = (height * (1 + scale[:, across]) - ORIGIN[across]).clamp(0, last)
     line = (torch.arange(size) + 0.5) / size * FIELD_OF_VIEW - FIELD_OF_VIEW / 2
-    y, x = torch.meshgrid(CENTRE[1] - line, CENTRE[0] - line, indexing="ij")  # row 0 is the front, column 0 the right
+    y, x = torch.meshgrid(CENTRE[row] - line, CENTRE[column] - line, indexing="ij")  # of an axial slice
     # Only in-plane movement is drawn: a slice is then one 2-D sampling of one plane of the template.
-    shift = _spread(_warp_at(warp, level), size)  # (N, 2, size, size)
-    turn, stretch = turn[:, None, None], 1 + scale[:, :2, None, None]
+    shift = _spread(_warp_at(warp, level / last), size)  # (N, 2, size, size)
+    turn, stretch = turn[:, None, None], 1 + scale[:, (column, row), None, None]
     place = torch.stack([x * stretch[:, 0] + turn * y, y * stretch[:, 1] - turn * x], 1) + shift
-    at = place * (2 / (SHAPE[:2, None, None] - 1)) - (2 * ORIGIN[:2, None, None] / (SHAPE[:2, None, None] - 1) + 1)
+    shape, origin = SHAPE[[column, row], None, None] - 1, ORIGIN[[column, row], None, None]
+    at = place * (2 / shape) - (2 * origin / shape + 1)
     grid = torch.stack([at[:, 1], at[:, 0]], -1)
-    maps = grid_sample(template()[level.round().long()], grid, align_corners=True)
-    z = (level + ORIGIN[2])[:, None, None].expand(-1, size, size)
-    return maps, torch.stack([place[:, 0], place[:, 1], z])
+    axes = {0: 2, 1: 3, 2: 0}  # of x, y, z in the template
+    planes = template().permute(axes[across], 1, axes[column], axes[row])
+    maps = grid_sample(planes[level.round().long()], grid, align_corners=True)
+    depth = (level + ORIGIN[across])[:, None, None].expand(-1, size, size)
+    where = {across: depth, row: place[:, 1], column: place[:, 0]}
+    return maps, torch.stack([where[axis] for axis in range(3)])
 
 
 def _warp_at(warp: Tensor, level: Tensor) -> Tensor:
-    """The knots (N, 2, 6, 6; along y, x) of the warp at each slice's plane, between the two nearest of its levels."""
-    level = (level / (SHAPE[2] - 1) * 5).clamp(0, 4.999)
+    """The knots (N, 2, 6, 6) of the warp at each slice's plane (0 to 1), between the two nearest of its levels."""
+    level = (level * 5).clamp(0, 4.999)
     low, n = level.long(), torch.arange(len(level))
     return torch.lerp(warp[n, :, low], warp[n, :, low + 1], (level - low)[:, None, None, None])
 

@@ -5,6 +5,7 @@ Importing this room is light: papermill, Dask and SciPy are imported by the call
 
 from medlab.runs.executing import run
 from medlab.runs.notebooks import check, find, parameters
+from medlab.runs.publishing import publish
 from medlab.runs.records import Recorded, recorded
 from medlab.runs.recording import record
 from medlab.runs.state import RunResult, read
@@ -18,6 +19,7 @@ __all__ = [
     "check",
     "find",
     "parameters",
+    "publish",
     "read",
     "record",
     "recorded",

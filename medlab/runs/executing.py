@@ -63,7 +63,7 @@ def run(
     facts = {
         "notebook": path.stem,
         "code": notebooks.code_hash(path),
-        "command": shlex.join(["medlab", "run", path.stem, *words]),
+        "command": shlex.join(["medlab", "run", notebooks.spelt(path), *words]),
         "parameters": {p.name: p.default for p in notebooks.parameters(path).values()} | chosen,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }

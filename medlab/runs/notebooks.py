@@ -96,6 +96,14 @@ def find(notebook: str | int | Path) -> Path:
     return lessons[names[0]]
 
 
+def spelt(path: Path) -> str:
+    """Return how a command names the notebook: a lesson by its name, another of the repository by its path from there."""
+    lessons = lessons_folder()
+    if path.parent != lessons and path.is_relative_to(lessons.parent):
+        return path.relative_to(lessons.parent).as_posix()
+    return path.stem
+
+
 def code_cells(path: Path) -> list[dict]:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

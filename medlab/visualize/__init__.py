@@ -15,7 +15,18 @@ from medlab.visualize.images import (
 )
 from medlab.visualize.receptive import field_sides, receptive_field, receptive_field_map
 from medlab.visualize.segmentation import error_map, organ_bars, segmentation_grid
-from medlab.visualize.widgets import browse, error_widget, slice_widget, window_level_widget
+from medlab.visualize.synthesis import (
+    critic_gap,
+    gan_curves,
+    latent_walk,
+    live_grid,
+    nearest_pairs,
+    ring_scatter,
+    sample_grid,
+    share_bars,
+    weights_histogram,
+)
+from medlab.visualize.widgets import browse, error_widget, sampler_widget, slice_widget, window_level_widget
 
 __all__ = [
     "PALETTE",
@@ -28,25 +39,35 @@ __all__ = [
     "class_grid",
     "compare",
     "confusion",
+    "critic_gap",
     "error_gallery",
     "error_map",
     "error_widget",
     "field_sides",
     "filters",
+    "gan_curves",
     "image_grid",
     "intensity_histogram",
+    "latent_walk",
     "learning_curves",
+    "live_grid",
     "mask_overlay",
+    "nearest_pairs",
     "organ_bars",
     "orthoviews",
     "receptive_field",
     "receptive_field_map",
     "reliability",
+    "ring_scatter",
     "roc",
+    "sample_grid",
+    "sampler_widget",
     "segmentation_grid",
+    "share_bars",
     "slice_view",
     "slice_widget",
     "subplots",
+    "weights_histogram",
     "window_level",
     "window_level_widget",
 ]

@@ -12,6 +12,7 @@ from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import Figure
 from medlab.visualize.images import orthoviews, window_level
 from medlab.visualize.segmentation import error_map
+from medlab.visualize.synthesis import latent_walk
 
 KEYS = ("low", "high", "step", "value")
 
@@ -105,3 +106,14 @@ def error_widget(images: object, masks: Mapping[str, object], targets: object, c
         return error_map(images[slice], {name: maps[slice] for name, maps in masks.items()}, targets[slice], classes)
 
     return browse(draw, slice=dict(zip(KEYS, (0, last, 1, last // 2)), description="Slice"))
+
+
+def sampler_widget(
+    generator: object, *, seeds: Sequence[int] = (0, 1, 2, 3), label: int | None = None, position: float = 0.5
+) -> VBox:
+    """`latent_walk` of a generator past the images of `seeds`, with a slider for position and truncation."""
+    return browse(
+        partial(latent_walk, generator, seeds=seeds, label=label),
+        position=dict(zip(KEYS, (0.0, float(len(seeds)), 0.1, position)), description="Position on the walk"),
+        truncation=dict(zip(KEYS, (0.0, 1.5, 0.05, 1.0)), description="Truncation (1 = as trained)"),
+    )
