@@ -13,6 +13,7 @@ from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
 from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
+from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 
 __all__ = [
@@ -30,11 +31,14 @@ __all__ = [
     "inception_score",
     "iou_and_dice",
     "macro_f1",
+    "mcnemar",
     "minibatch_discrimination",
     "mode_count",
+    "nested_groups",
     "optimal_discriminator",
     "psnr_rmse",
     "receptive_field",
+    "sensitivity_specificity",
     "split_patients",
     "strict",
     "synergic_loss",

@@ -5,14 +5,9 @@ from medlab.metrics.answers import ClassAnswers, collect_answers, read_answers, 
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
 from medlab.metrics.inception import InceptionScore, inception_score
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
+from medlab.metrics.paired import coin_toss, mcnemar, sensitivity_specificity
 from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
-from medlab.metrics.shape import (
-    cardiothoracic_ratio,
-    intersection_over_union,
-    islands,
-    keep_largest,
-    raggedness,
-)
+from medlab.metrics.shape import cardiothoracic_ratio, intersection_over_union, islands, keep_largest, raggedness
 from medlab.metrics.synthesis import (
     ClassShares,
     Diversity,
@@ -64,17 +59,19 @@ __all__ = [
     "class_shares",
     "classification_report",
     "cohen_kappa",
+    "coin_toss",
     "collect_answers",
     "diversity",
     "features_of",
     "fid",
     "fleiss_kappa",
-    "kid",
     "inception_score",
-    "largest_component",
     "intersection_over_union",
     "islands",
     "keep_largest",
+    "kid",
+    "largest_component",
+    "mcnemar",
     "mean_interval",
     "modes_covered",
     "nearest",
@@ -86,6 +83,7 @@ __all__ = [
     "report_answers",
     "segmentation_report",
     "sensitivity",
+    "sensitivity_specificity",
     "turing_counts",
     "turing_table",
     "turing_test",
