@@ -3,7 +3,15 @@
 from medlab.metrics.agreement import Agreement, agreement
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
+from medlab.metrics.privacy import membership_auc
 from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
+from medlab.metrics.selective import (
+    conformal_threshold,
+    fit_temperature,
+    prediction_sets,
+    risk_coverage,
+    scale_temperature,
+)
 from medlab.metrics.shape import (
     cardiothoracic_ratio,
     intersection_over_union,
@@ -47,20 +55,26 @@ __all__ = [
     "cardiothoracic_ratio",
     "class_shares",
     "classification_report",
+    "conformal_threshold",
     "diversity",
     "features_of",
     "fid",
-    "kid",
-    "largest_component",
+    "fit_temperature",
     "intersection_over_union",
     "islands",
     "keep_largest",
+    "kid",
+    "largest_component",
     "mean_interval",
+    "membership_auc",
     "modes_covered",
     "nearest",
     "paired_difference",
+    "prediction_sets",
     "psnr_ssim",
     "raggedness",
+    "risk_coverage",
+    "scale_temperature",
     "segmentation_report",
     "sensitivity",
     "verdict",
