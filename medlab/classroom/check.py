@@ -11,9 +11,11 @@ from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_si
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
+from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 
 __all__ = [
     "balanced_pairs",
+    "better_than_chance",
     "cardiothoracic_ratio",
     "conv2d_unfold",
     "conv_arithmetic",
@@ -22,8 +24,10 @@ __all__ = [
     "dense_parameters",
     "dice",
     "dice_at",
+    "inception_score",
     "iou_and_dice",
     "macro_f1",
+    "minibatch_discrimination",
     "receptive_field",
     "split_patients",
     "strict",

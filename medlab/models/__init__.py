@@ -3,6 +3,7 @@
 from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
+from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.published import published, published_names
 from medlab.models.resnet import resnet50_backbone, small_resnet18
@@ -19,6 +20,7 @@ __all__ = [
     "DCDiscriminator",
     "DCGenerator",
     "DRINet",
+    "MinibatchDiscrimination",
     "PatchCNN",
     "RingDiscriminator",
     "RingGenerator",
@@ -31,7 +33,9 @@ __all__ = [
     "SynergicNetwork",
     "UNet",
     "WGANCritic",
+    "VirtualBatchNorm",
     "WholeVolume",
+    "WithReference",
     "multiply_adds",
     "published",
     "published_names",

@@ -5,7 +5,9 @@ from medlab.train.devices import pick_device, pick_precision, seed_everything
 from medlab.train.fit import fit
 from medlab.train.gan import fit_gan
 from medlab.train.history import History
+from medlab.train.improved import FeatureMatching, OneSidedSmoothing, SemiSupervised
 from medlab.train.losses import dice_cross_entropy
+from medlab.train.rater import machine_rater
 from medlab.train.sampling import sample
 from medlab.train.scan import fit_scan
 from medlab.train.synergic import fit_synergic
@@ -13,13 +15,17 @@ from medlab.train.validate import predict
 
 __all__ = [
     "CheckpointError",
+    "FeatureMatching",
     "History",
+    "OneSidedSmoothing",
+    "SemiSupervised",
     "dice_cross_entropy",
     "fit",
     "fit_gan",
     "fit_scan",
     "fit_synergic",
     "load_checkpoint",
+    "machine_rater",
     "pick_device",
     "pick_precision",
     "predict",

@@ -26,11 +26,13 @@ from medlab.visualize.synthesis import (
     share_bars,
     weights_histogram,
 )
+from medlab.visualize.turing import TuringTest, turing_plot, turing_widget
 from medlab.visualize.widgets import browse, error_widget, sampler_widget, slice_widget, window_level_widget
 
 __all__ = [
     "PALETTE",
     "Figure",
+    "TuringTest",
     "bars",
     "bland_altman",
     "browse",
@@ -67,6 +69,8 @@ __all__ = [
     "slice_view",
     "slice_widget",
     "subplots",
+    "turing_plot",
+    "turing_widget",
     "weights_histogram",
     "window_level",
     "window_level_widget",
