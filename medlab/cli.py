@@ -124,7 +124,7 @@ def train(
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Images per step, over all processes together.")] = 64,
     lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
-    optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    optimiser: Annotated[str, typer.Option(help="adamw, sgd or nesterov.")] = "adamw",
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better validation.")] = None,
     seed: Annotated[int, typer.Option(help="Decides the split, the first weights, order, augmentation, dropout.")] = 0,
     augment: Annotated[bool, typer.Option(help="Small random shifts, turns and changes of intensity.")] = False,

@@ -410,7 +410,7 @@ def test_progress_is_plain_text_outside_a_front_end(capsys):
         ({"clip": 0}, "clip must be positive, got 0; 1.0 is usual, None for no limit"),
         ({"patience": 3}, "patience needs a validation set"),
         ({"patience": 0, "val": stripes()}, "patience must be a whole number of at least 1, got 0"),
-        ({"optimiser": "adamx"}, "unknown optimiser 'adamx'. Did you mean 'adamw'? Allowed: adamw, sgd."),
+        ({"optimiser": "adamx"}, "unknown optimiser 'adamx'. Did you mean 'adamw'? Allowed: adamw, nesterov, sgd."),
         ({"schedule": "cosin"}, "unknown schedule 'cosin'. Did you mean 'cosine'? Allowed: constant, cosine."),
         ({"device": "cpuu"}, "unknown device 'cpuu'. Did you mean 'cpu'?"),
         ({"device": "xpu"}, "no 'xpu' device on this machine; found: "),

@@ -11,6 +11,7 @@ from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_si
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
+from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 
 __all__ = [
@@ -27,8 +28,11 @@ __all__ = [
     "inception_score",
     "iou_and_dice",
     "macro_f1",
+    "mcnemar",
     "minibatch_discrimination",
+    "nested_groups",
     "receptive_field",
+    "sensitivity_specificity",
     "split_patients",
     "strict",
     "synergic_loss",

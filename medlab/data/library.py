@@ -19,8 +19,8 @@ from medlab.errors import unknown_name
 
 # Modules of medlab.phantoms.
 PHANTOMS = (
-    "abdomen", "brain", "chest", "chest_b", "csf", "glioma", "glioma_sagittal", "lung", "pet", "ring", "skin",
-    "temporal_lobe", "ultrasound",
+    "abdomen", "brain", "chest", "chest_b", "csf", "glioma", "glioma_sagittal", "liver", "lung", "pet", "ring",
+    "skin", "temporal_lobe", "ultrasound",
 )  # fmt: skip
 BCCD_SPLITS = {"train": 934, "val": 388, "test": 313}
 

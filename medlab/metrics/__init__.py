@@ -5,6 +5,7 @@ from medlab.metrics.answers import ClassAnswers, collect_answers, read_answers, 
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
 from medlab.metrics.inception import InceptionScore, inception_score
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
+from medlab.metrics.paired import coin_toss, mcnemar, sensitivity_specificity
 from medlab.metrics.privacy import membership_auc
 from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
 from medlab.metrics.selective import (
@@ -66,6 +67,7 @@ __all__ = [
     "class_shares",
     "classification_report",
     "cohen_kappa",
+    "coin_toss",
     "collect_answers",
     "conformal_threshold",
     "diversity",
@@ -79,6 +81,7 @@ __all__ = [
     "keep_largest",
     "kid",
     "largest_component",
+    "mcnemar",
     "mean_interval",
     "membership_auc",
     "modes_covered",
@@ -94,6 +97,7 @@ __all__ = [
     "scale_temperature",
     "segmentation_report",
     "sensitivity",
+    "sensitivity_specificity",
     "turing_counts",
     "turing_table",
     "turing_test",

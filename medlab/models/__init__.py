@@ -1,9 +1,11 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
+from medlab.models.acgan import ACDiscriminator, ACGenerator
 from medlab.models.cost import multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
+from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.published import published, published_names
 from medlab.models.resnet import resnet50_backbone, small_resnet18
@@ -17,9 +19,12 @@ from medlab.models.unet import SliceBySlice, UNet
 from medlab.models.wgan import WGANCritic
 
 __all__ = [
+    "ACDiscriminator",
+    "ACGenerator",
     "DCDiscriminator",
     "DCGenerator",
     "DRINet",
+    "LesionCNN",
     "MinibatchDiscrimination",
     "PatchCNN",
     "RingDiscriminator",
@@ -32,8 +37,8 @@ __all__ = [
     "Standardise",
     "SynergicNetwork",
     "UNet",
-    "WGANCritic",
     "VirtualBatchNorm",
+    "WGANCritic",
     "WholeVolume",
     "WithReference",
     "multiply_adds",

@@ -50,7 +50,7 @@ def fit(
         epochs: passes over the training images.
         batch_size: images per step, over all processes together; the last batch of an epoch may be smaller.
         lr: (highest) learning rate.
-        optimiser: "adamw" or "sgd" (momentum 0.9).
+        optimiser: "adamw", "sgd" (momentum 0.9) or "nesterov" (the same with Nesterov's momentum).
         weight_decay: pull of the weights towards zero.
         schedule: "constant", or "cosine": rise over the first 5 % of the steps, then fall to zero.
         clip: largest norm of the gradient, None for no limit.

@@ -9,7 +9,7 @@ from torch import nn
 from medlab.data.augment import Augment
 from medlab.errors import unknown_name, whole_number
 
-OPTIMISERS = ("adamw", "sgd")
+OPTIMISERS = ("adamw", "sgd", "nesterov")
 SCHEDULES = ("constant", "cosine")
 WARMUP = 0.05  # part of a cosine schedule in which the learning rate rises
 
@@ -54,9 +54,9 @@ class Recipe:
     def make_optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimiser of the model's parameters, on the device where they are."""
         shared = {"lr": self.lr, "weight_decay": self.weight_decay, "fused": True}
-        if self.optimiser == "sgd":
-            return torch.optim.SGD(model.parameters(), momentum=0.9, **shared)
-        return torch.optim.AdamW(model.parameters(), **shared)
+        if self.optimiser == "adamw":
+            return torch.optim.AdamW(model.parameters(), **shared)
+        return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=self.optimiser == "nesterov", **shared)
 
     def learning_rate(self, step: int, steps: int) -> float:
         """Learning rate of step `step` (from 0) of `steps`: constant, or a cosine after a short rise."""

@@ -1,0 +1,80 @@
+"""ACGAN: a generator that is told the class, and a discriminator that also names it.
+
+Odena, Olah, Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017, arXiv:1610.09585. Used for
+liver lesions by Frid-Adar et al. (Neurocomputing 321:321-331, 2018), who took DCGAN's discriminator for the original
+one. Both networks here are DCGAN's with what a class needs:
+
+| generator                              | discriminator                                   |
+| -------------------------------------- | ----------------------------------------------- |
+| embedding of the class                 | DCGAN's convolutions to features                |
+| joined to the noise, then DCGAN's      | dense to one logit: real?                       |
+| layers as they are                     | dense to K logits: which class?                 |
+
+How the embedding joins is not told; here it is appended to the noise.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from medlab.models.dcgan import DCDiscriminator, DCGenerator, draw_weights
+
+
+class ACGenerator(nn.Module):
+    """Noise and classes to images.
+
+    Args:
+        classes: number of classes, at least 2.
+        size, channels, latent, width, kernel, noise: as in `DCGenerator`.
+        embedding: length of the vector that stands for a class.
+
+    Raises:
+        ValueError: fewer than two classes, and all that `DCGenerator` raises.
+    """
+
+    def __init__(
+        self, classes: int = 3, size: int = 64, channels: int = 1, *, latent: int = 100, width: int = 1024,
+        kernel: int = 5, noise: str = "uniform", embedding: int = 20,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        _check_classes(classes)
+        self.classes, self.size, self.channels, self.latent = classes, size, channels, latent
+        self.embedding = nn.Embedding(classes, embedding)
+        self.images = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Noise ``(n, latent)`` on the CPU, of the kind that the generator is trained with."""
+        return self.images.draw(n, rng)[:, : self.latent]
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        """Noise ``(N, latent)`` and classes ``(N,)`` to images ``(N, channels, size, size)`` in (-1, 1)."""
+        return self.images(torch.cat([z, self.embedding(labels)], 1))
+
+
+class ACDiscriminator(DCDiscriminator):
+    """Images to a logit each, above 0 for "real", and K logits of the class.
+
+    Args:
+        classes: number of classes, at least 2.
+        size, channels, width, kernel: as in `DCDiscriminator`.
+
+    Raises:
+        ValueError: fewer than two classes, and all that `DCDiscriminator` raises.
+    """
+
+    def __init__(
+        self, classes: int = 3, size: int = 64, channels: int = 1, *, width: int = 64, kernel: int = 5
+    ) -> None:
+        super().__init__(size, channels, width=width, kernel=kernel)
+        _check_classes(classes)
+        self.classifier = nn.Linear(self.head.in_features, classes)
+        draw_weights(self.classifier)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)`` of "real" and ``(N, K)`` of the class."""
+        features = self.features(images)
+        return self.head(features).squeeze(1), self.classifier(features)
+
+
+def _check_classes(classes: int) -> None:
+    if classes < 2:
+        raise ValueError(f"an auxiliary classifier needs at least 2 classes, got {classes}; for one, take DCGAN")
