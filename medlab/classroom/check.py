@@ -13,6 +13,7 @@ from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
 from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
+from medlab.classroom.lesson10 import coverage, membership, temperature
 
 __all__ = [
     "balanced_pairs",
@@ -20,6 +21,7 @@ __all__ = [
     "cardiothoracic_ratio",
     "conv2d_unfold",
     "conv_arithmetic",
+    "coverage",
     "critic_losses",
     "dense_block",
     "dense_parameters",
@@ -29,6 +31,7 @@ __all__ = [
     "iou_and_dice",
     "macro_f1",
     "mcnemar",
+    "membership",
     "minibatch_discrimination",
     "nested_groups",
     "receptive_field",
@@ -37,6 +40,7 @@ __all__ = [
     "strict",
     "synergic_loss",
     "synergic_size",
+    "temperature",
     "triplanar",
     "window",
 ]

@@ -1,5 +1,6 @@
 """Metrics: how good the answers are, and how sure we can be of that."""
 
+from medlab.metrics.advice import AdviceReport, advice_report, simulated_reader
 from medlab.metrics.agreement import Agreement, agreement
 from medlab.metrics.answers import ClassAnswers, collect_answers, read_answers, report_answers
 from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
@@ -44,6 +45,7 @@ from medlab.metrics.turing import (
 from medlab.metrics.voxels import largest_component, sensitivity
 
 __all__ = [
+    "AdviceReport",
     "Agreement",
     "Calibration",
     "ClassAnswers",
@@ -60,6 +62,7 @@ __all__ = [
     "SegmentationScores",
     "Similarity",
     "TuringReport",
+    "advice_report",
     "agreement",
     "bootstrap_ci",
     "calibration",
@@ -98,6 +101,7 @@ __all__ = [
     "segmentation_report",
     "sensitivity",
     "sensitivity_specificity",
+    "simulated_reader",
     "turing_counts",
     "turing_table",
     "turing_test",
