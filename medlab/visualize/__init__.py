@@ -2,7 +2,7 @@
 
 from medlab.visualize.agreement import bland_altman
 from medlab.visualize.clinic import RemoteClinic, advice_plot, clinic_widget
-from medlab.visualize.curves import bars, compare, confusion, learning_curves, reliability, roc
+from medlab.visualize.curves import bars, by_amount, compare, confusion, learning_curves, reliability, roc
 from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters
 from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import (
@@ -39,6 +39,7 @@ __all__ = [
     "bars",
     "bland_altman",
     "browse",
+    "by_amount",
     "cam_overlay",
     "class_activation_map",
     "class_grid",
