@@ -201,7 +201,7 @@ class Notebook:
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
         self.page.get_by_role("menuitem", name=entry, exact=True).click()
 
-    def run_all(self, seconds: float = 180) -> None:
+    def run_all(self, seconds: float = 400) -> None:
         """Run > Run All Cells, until the last cell was run or one has failed.
 
         JupyterLab sometimes loses the click without a word, mostly on a page that is just opened, or asks for a kernel
