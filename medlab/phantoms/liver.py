@@ -4,7 +4,9 @@ Real: what tells the three apart. A cyst is dark, even and sharp. A metastasis i
 unbroken rim and a darker middle. A haemangioma fills from its edge inwards by nodules as bright as the vessels, with
 gaps between them. Made up: all shapes and numbers. One latent degree, how far a rim is broken into nodules, runs
 through metastases and haemangiomas, and the two overlap on it, as the confusion matrix of Frid-Adar et al. asks for;
-cysts stay apart. One lesion per patient, in that paper's proportions of 53, 64 and 65.
+cysts stay apart. One lesion per patient, in that paper's proportions of 53, 64 and 65. A `LesionCNN` of a quarter of
+its width, trained on 122 lesions of 32 pixels and their copies, is right on 79 % of the others (74 to 83 % over five
+seeds).
 
 A region is a lesion with tissue in proportion to its size: its longest diameter is `DIAMETER` of the side, whatever it
 is in mm. A small lesion is therefore shown enlarged, and blurred.
