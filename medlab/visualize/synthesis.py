@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.ticker import MaxNLocator
 
@@ -146,6 +147,8 @@ def ring_scatter(
 ) -> Figure:
     """Points of generators over the data they learnt from, one panel each; a mode that is covered has a full circle.
 
+    The circles have the radius that counts: points within are good.
+
     Args:
         samples: points ``(N, 2)`` or ``(N, 2, 1, 1)`` by name.
         data: points of the same form; at most 1000 are drawn.
@@ -168,7 +171,7 @@ def ring_scatter(
     fig, axes = subplots(rows, columns, alt=f"Made points over the data. {said}.", size=size)
     axes = np.atleast_1d(axes).ravel()
     shown = to_array(data)[:1000].reshape(-1, 2)
-    edge = 0.12 * np.ptp(centres, 0).max()
+    edge = max(0.12 * np.ptp(centres, 0).max(), 1.2 * radius)
     (left, bottom), (right, top) = centres.min(0) - edge, centres.max(0) + edge
     for ax, (name, points) in zip(axes, samples.items()):
         points, found = to_array(points)[:1000].reshape(-1, 2), counted[name]
@@ -177,7 +180,7 @@ def ring_scatter(
         for centre, share in zip(centres, found.shares):
             covered = share >= least and share > 0
             style = {"linestyle": "-" if covered else ":", "edgecolor": "black" if covered else PALETTE[4]}
-            ax.add_patch(Circle(centre, 2 * radius, fill=False, linewidth=1.2, **style))
+            ax.add_patch(Circle(centre, radius, fill=False, linewidth=1.2, **style))
         blank(ax).set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
         outside = int(((points < [left, bottom]) | (points > [right, top])).any(1).sum())
         beyond = f", {outside} outside" if outside else ""
@@ -185,7 +188,9 @@ def ring_scatter(
     for ax in axes[len(samples) :]:
         blank(ax)
     handles = axes[0].get_legend_handles_labels()[0]
-    fig.legend(handles=handles, loc="outside lower center", ncols=2, markerscale=3, fontsize=9)
+    for label, style, colour in (("mode covered", "-", "black"), ("mode missed", ":", PALETTE[4])):
+        handles.append(Line2D([], [], color=colour, linestyle=style, marker="", linewidth=1.2, label=label))
+    fig.legend(handles=handles, loc="outside lower center", ncols=4 if columns > 1 else 2, markerscale=3, fontsize=9)
     return fig
 
 
