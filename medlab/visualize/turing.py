@@ -217,7 +217,7 @@ def turing_widget(test: TuringTest, *, width: int = 320) -> VBox:
     """
     begin, status, picture, report = Button(button_style="primary"), HTML(), HTML(), HTML()
     begin.description = f"Go on with image {test.trial}" if test.answers else "Start"
-    field = Text(description="R or S:", placeholder="type here", layout={"width": "12em"}, continuous_update=True)
+    field = Text(description="R or S:", placeholder="type here", layout={"width": "16em"}, continuous_update=True)
     buttons = {kind: Button(description=f"{kind.capitalize()} ({key.upper()})") for key, kind in KEYS.items()}
     everything = VBox([HTML(HELP), begin, status, picture, HBox([field, *buttons.values()]), report])
 
@@ -291,7 +291,8 @@ def _img(image: np.ndarray, width: int, alt: str) -> str:
 def _report_html(test: TuringTest) -> str:
     report = test.report()
     head, _, row = (line.strip("| ").split(" | ") for line in turing_table({test.rater: report}).splitlines())
-    cells = [f"<{tag}>{escape(cell)}</{tag}>" for tag, line in (("th", head), ("td", row)) for cell in line]
+    left = 'style="text-align: left"'
+    cells = [f"<{tag} {left}>{escape(cell)}</{tag}>" for tag, line in (("th", head), ("td", row)) for cell in line]
     table = f"<table><tr>{''.join(cells[: len(head)])}</tr><tr>{''.join(cells[len(head) :])}</tr></table>"
     return f"{table}<pre>{escape(str(report))}</pre>"
 
