@@ -59,6 +59,8 @@ def test_the_recorded_run_of_lesson_08_agrees_with_itself_and_with_the_text():
     assert ends["classic + ACGAN beats classic, new"] == [-1.1, -2.9, 0.7]
     assert ends["classic beats none"] == [1.1, -1.4, 3.6]
     assert round(100 * values["optimism"], 1) == 1.2
+    lost = [round(100 * (there - later), 1) for there, later in values["leads"]]
+    assert (min(lost), max(lost)) == (0.5, 1.9)
     assert all(later < there for there, later in values["leads"]) and min(later for _, later in values["leads"]) < 0
 
 

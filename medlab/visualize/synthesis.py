@@ -198,8 +198,8 @@ def weights_histogram(critics: Mapping[str, nn.Module], clip: float) -> Figure:
     """How the weights of critics are spread between the limits -`clip` and `clip`, one panel each.
 
     Clipping (Arjovsky et al. 2017, arXiv:1701.07875) drives weights to the limits, so that the critic becomes simple;
-    that is what the gradient penalty was made for (Gulrajani et al. 2017, arXiv:1704.00028). Weights beyond the limits,
-    as those of a critic that is not clipped, are counted in the outermost bars.
+    that is what the gradient penalty was made for (Gulrajani et al. 2017, arXiv:1704.00028). Each panel has its own
+    range, as weights that are not clipped may lie far beyond the limits; the outermost bars count the last thousandth.
 
     Args:
         critics: by name.
@@ -219,8 +219,9 @@ def weights_histogram(critics: Mapping[str, nn.Module], clip: float) -> Figure:
     alt = f"Weights of the critics. At or beyond the limits of {clip:g} (within 2 %): {said}."
     size = (max(3.2 * len(critics), 4.4), 3.1)
     fig, axes = subplots(1, len(critics), alt=alt, size=size)
-    edges = np.linspace(-1.25 * clip, 1.25 * clip, 64)  # 63 bars: one has 0 in its middle
     for ax, (name, values) in zip(np.atleast_1d(axes), weights.items()):
+        end = max(1.25 * clip, np.quantile(np.abs(values), 0.999))
+        edges = np.linspace(-end, end, 64)  # 63 bars: one has 0 in its middle
         share = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
         ax.stairs(100 * share, edges, fill=True, color=PALETTE[0])
         for limit in (-clip, clip):
