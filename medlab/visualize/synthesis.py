@@ -180,7 +180,7 @@ def ring_scatter(
         for centre, share in zip(centres, found.shares):
             covered = share >= least and share > 0
             style = {"linestyle": "-" if covered else ":", "edgecolor": "black" if covered else PALETTE[4]}
-            ax.add_patch(Circle(centre, radius, fill=False, linewidth=1.2, **style))
+            ax.add_patch(Circle(centre, radius, fill=False, linewidth=1.2, zorder=3, **style))
         blank(ax).set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
         outside = int(((points < [left, bottom]) | (points > [right, top])).any(1).sum())
         beyond = f", {outside} outside" if outside else ""
