@@ -10,6 +10,7 @@ import test_classroom_04
 import test_classroom_05
 import test_classroom_06
 import test_classroom_07
+import test_classroom_08
 import test_classroom_09
 import torch
 from sklearn.metrics import f1_score
@@ -83,6 +84,7 @@ LATER = (
     test_classroom_05,
     test_classroom_06,
     test_classroom_07,
+    test_classroom_08,
     test_classroom_09,
 )
 RIGHT |= {name: listed(function) for lesson in LATER for name, function in lesson.RIGHT.items()}

@@ -43,7 +43,8 @@ def nested_groups(nested_groups: Attempt) -> None:
 def _check_groups(attempt: Attempt, classes: np.ndarray, sizes: list[int], seed: int) -> list[np.ndarray]:
     groups = attempt(classes, sizes, seed)
     if not isinstance(groups, list | tuple) or len(groups) != len(sizes):
-        attempt.wrong(groups, f"a list of {len(sizes)} arrays", "one array of positions per size")
+        mistake = "there is no `return`" if groups is None else "one array of positions per size"
+        attempt.wrong(groups, f"a list of {len(sizes)} arrays", mistake)
     for group, size in zip(groups, sizes):
         if not isinstance(group, np.ndarray) or group.ndim != 1 or (size and group.dtype.kind not in "iu"):
             attempt.wrong(group, "a NumPy array (n,) of whole numbers", "positions, not a mask and not a list")
