@@ -81,6 +81,10 @@ FIGURES = {
         "error 0.400; on average the model is more sure than right",
     ),
     "compare": (lambda: visualize.compare({"a": [1, 2, 3], "b": [4.0]}, "F1"), r"a 2 \(-0.484 to 4.48\), b 4\."),
+    "by_amount": (
+        lambda: visualize.by_amount({"F1": {"alone": {3: [0.5, 0.7], 12: [0.8, 0.8]}, "GAN": {3: [0.4]}}}, "patients"),
+        "by patients. F1, alone: 0.6 at 3, 0.8 at 12; F1, GAN: 0.4 at 3",
+    ),
     "bars": (lambda: visualize.bars({"AVX2": 6100, "SSE": 1800.4}, "patches/s"), "patches/s: AVX2 6,100, SSE 1,800"),
     "filters": (lambda: visualize.filters(torch.ones(4, 2, 3, 3)), "4 filters x 2 input channels of 3 x 3"),
     "cam": (

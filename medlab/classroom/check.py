@@ -15,6 +15,7 @@ from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
 from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
+from medlab.classroom.lesson10 import coverage, membership, temperature
 
 __all__ = [
     "balanced_pairs",
@@ -22,6 +23,7 @@ __all__ = [
     "cardiothoracic_ratio",
     "conv2d_unfold",
     "conv_arithmetic",
+    "coverage",
     "critic_losses",
     "d_prime",
     "dense_block",
@@ -32,6 +34,7 @@ __all__ = [
     "iou_and_dice",
     "macro_f1",
     "mcnemar",
+    "membership",
     "minibatch_discrimination",
     "mode_count",
     "nested_groups",
@@ -43,6 +46,7 @@ __all__ = [
     "strict",
     "synergic_loss",
     "synergic_size",
+    "temperature",
     "triplanar",
     "wasserstein_critic",
     "window",

@@ -1,7 +1,8 @@
 """Pictures: pure functions that return a Figure with alt text, and thin widgets around them."""
 
 from medlab.visualize.agreement import bland_altman
-from medlab.visualize.curves import bars, compare, confusion, learning_curves, reliability, roc
+from medlab.visualize.clinic import RemoteClinic, advice_plot, clinic_widget
+from medlab.visualize.curves import bars, by_amount, compare, confusion, learning_curves, reliability, roc
 from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters
 from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import (
@@ -32,13 +33,17 @@ from medlab.visualize.widgets import browse, error_widget, sampler_widget, slice
 __all__ = [
     "PALETTE",
     "Figure",
+    "RemoteClinic",
     "TuringTest",
+    "advice_plot",
     "bars",
     "bland_altman",
     "browse",
+    "by_amount",
     "cam_overlay",
     "class_activation_map",
     "class_grid",
+    "clinic_widget",
     "compare",
     "confusion",
     "critic_gap",

@@ -182,6 +182,41 @@ def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float 
     return fig
 
 
+def by_amount(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], xlabel: str) -> Figure:
+    """What more data is worth: scores against its amount (log scale), a dot per seed, lines through the means.
+
+    Args:
+        panels: by what the panel measures, its lines by name; each gives the scores, one per seed, of every amount.
+        xlabel: what the amounts count.
+
+    Raises:
+        ValueError: no panel, or one without a line.
+    """
+    if not panels or not all(panels.values()):
+        raise ValueError("nothing to draw: give at least one panel with at least one line")
+    means = {
+        label: {name: {x: float(np.mean(scores)) for x, scores in line.items()} for name, line in lines.items()}
+        for label, lines in panels.items()
+    }
+    said = "; ".join(
+        f"{label}, {name}: " + ", ".join(f"{y:.3g} at {x:g}" for x, y in line.items())
+        for label, lines in means.items()
+        for name, line in lines.items()
+    )
+    fig, axes = subplots(1, len(panels), alt=f"Mean scores by {xlabel}. {said}.", size=(4.4 * len(panels), 3.4))
+    for ax, (label, lines) in zip(np.atleast_1d(axes), panels.items()):
+        for name, line in lines.items():
+            (drawn,) = ax.plot(list(line), list(means[label][name].values()), label=name)
+            for x, scores in line.items():
+                ax.plot([x] * len(scores), scores, ".", color=drawn.get_color(), alpha=0.5)
+        ticks = sorted({x for line in lines.values() for x in line})
+        ax.set(xscale="log", xlabel=xlabel, ylabel=label)
+        ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+        ax.minorticks_off()
+        ax.legend(fontsize=9)
+    return fig
+
+
 def bars(values: Mapping[str, float], xlabel: str) -> Figure:
     """Horizontal bars, one per name, with their values; `xlabel` says what they measure, with its unit.
 

@@ -1,0 +1,143 @@
+"""The exercises of lesson 10: a membership test, temperature scaling, and the coverage that a prediction set keeps."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from medlab.classroom.exercise import Attempt, exercise
+
+
+@exercise
+def membership(membership: Attempt) -> None:
+    """Write ``membership(members, others)``: how well distances tell training images from others, a number of 0 to 1.
+
+    `members` ``(N,)`` and `others` ``(M,)`` are NumPy arrays: the distance of each image to the nearest generated one.
+    The answer is the AUC of the attack "close, so a member": the share of all N * M pairs of a member and another image
+    in which the member has the *smaller* distance; a pair of equal distances counts one half. 0.5 is guessing. For
+    ``[1, 2]`` and ``[2, 3]`` three pairs are right and one is equal: 3.5 / 4 = 0.875.
+    """
+    rng = np.random.default_rng(0)
+    cases = [(np.array([1.0, 2.0]), np.array([2.0, 3.0])), (np.array([3.0, 4.0]), np.array([1.0, 2.0, 4.0]))]
+    for n, m, shift in ((5, 9, 0.5), (30, 12, 1.0), (40, 40, 0.0), (20, 50, -0.6)):
+        members, others = rng.gamma(2, 1, n), rng.gamma(2, 1, m) + shift
+        cases.append((np.maximum(members, 0).round(1), np.maximum(others, 0).round(1)))  # with ties
+    for members, others in cases:
+        gap = others[None, :] - members[:, None]
+        closer, ties = (gap > 0).mean(), (gap == 0).mean()
+        middle = np.median(np.concatenate([members, others]))
+        membership.compare(
+            membership(members, others),
+            float(closer + ties / 2),
+            {
+                "the wrong way round: members are *closer*": 1 - closer - ties / 2,
+                "a pair of equal distances counts one half, not 0": closer,
+                "a pair of equal distances counts one half, not 1": closer + ties,
+                "compare every member with every other image, not one with one": _one_by_one(members, others),
+                "this is the accuracy of one threshold; the AUC compares all pairs": (
+                    (members < middle).sum() + (others >= middle).sum()
+                )
+                / (len(members) + len(others)),
+                "this is the difference of the means": others.mean() - members.mean(),
+                "in per cent; the scale is 0 to 1": 100 * (closer + ties / 2),
+            },
+        )
+
+
+def _one_by_one(members: np.ndarray, others: np.ndarray) -> float:
+    n = min(len(members), len(others))
+    return float((members[:n] < others[:n]).mean() + (members[:n] == others[:n]).mean() / 2)
+
+
+@exercise
+def temperature(temperature: Attempt) -> None:
+    """Write ``temperature(logits, targets)``: the temperature that fits the validation cases best, a float.
+
+    `logits` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. Divided by a temperature T, the logits give the
+    probabilities ``softmax(logits / T)``; the best T has the smallest mean of ``-log(probability of the target)``. In
+    every case it lies between 0.1 and 10; within 2 % of it is right, so trying many T will do. Two logits ``[2, 0]``
+    each, of which the first class is right in 3 of 4 cases, have T = 2 / log(3) = 1.82: 75 % sure, and 75 % right.
+    """
+    rng = np.random.default_rng(0)
+    cases = [(np.tile([2.0, 0.0], (4, 1)), np.array([0, 0, 0, 1]))]
+    for n, k, factor in ((200, 2, 3.0), (150, 4, 0.5), (300, 3, 1.0), (80, 2, 6.0)):
+        logits = rng.normal(0, 1.5, (n, k))
+        targets = np.array([rng.choice(k, p=p) for p in softmax(logits, 1)])
+        cases.append((logits * factor, targets))
+    for logits, targets in cases:
+        probs = softmax(logits, 1)
+        best = _best(lambda t, a=logits, b=targets: _loss(a / t, b))
+        temperature.compare(
+            temperature(logits, targets),
+            best,
+            {
+                "this is 1 / T: logits are divided by T, not multiplied": 1 / best,
+                "this is T of `softmax(softmax(logits) / T)`: divide the logits": _best(
+                    lambda t, a=probs, b=targets: _loss(a / t, b)
+                ),
+                "this makes the *largest* probability as sure as can be; take that of the target": _best(
+                    lambda t, a=logits: _loss(a / t, a.argmax(1))
+                ),
+                "nothing was fitted": 1.0,
+                "this is log(T)": np.log(best),
+            },
+            tolerance=0.02,
+        )
+
+
+def _loss(logits: np.ndarray, targets: np.ndarray) -> float:
+    return float(-log_softmax(logits, 1)[np.arange(len(targets)), targets].mean())
+
+
+def _best(loss: object) -> float:
+    return float(np.exp(minimize_scalar(lambda log_t: loss(np.exp(log_t)), bounds=(-4, 4), method="bounded").x))
+
+
+@exercise
+def coverage(coverage: Attempt) -> None:
+    """Write ``coverage(probs, targets, threshold)``: does a promise hold, overall and for each class?
+
+    `probs` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. The prediction set of a case holds every class with a
+    probability of at least `threshold`. The answer is an array ``(1 + K,)``: first the share of all cases whose set
+    holds the true class, then that share among the cases of class 0, 1, ... (each is there). For probabilities
+    ``[[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]``, targets ``[0, 1, 1]`` and threshold 0.35 it is ``[0.667, 1, 0.5]``.
+    """
+    rng = np.random.default_rng(0)
+    cases = [(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]), 0.35)]
+    for n, k, rank in ((60, 2, 10), (90, 3, 25), (120, 4, 12), (80, 2, 50)):
+        probs = softmax(rng.normal(0, 1.5, (n, k)), 1)
+        targets = np.concatenate([np.arange(k), rng.choice(k, n - k, p=rng.dirichlet(3 * np.ones(k)))])
+        threshold = np.sort(probs[np.arange(n), targets])[
+            rank
+        ]  # the probability of a true class, as conformal ones are
+        cases.append((probs, targets, float(threshold)))
+    for probs, targets, threshold in cases:
+        held = probs[np.arange(len(targets)), targets] >= threshold
+        by_class = [held[targets == k].mean() for k in range(probs.shape[1])]
+        called = probs.argmax(1)
+        single = (probs >= threshold).sum(1) == 1
+        coverage.compare(
+            coverage(probs, targets, threshold),
+            np.array([held.mean(), *by_class]),
+            {
+                "the first entry is over all cases, not the mean of the classes": np.array(
+                    [np.mean(by_class), *by_class]
+                ),
+                "at least the threshold: >=, not >": _rates(
+                    probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]
+                ),
+                "this is the accuracy: a set may hold several classes": _rates(
+                    called == targets, targets, probs.shape[1]
+                ),
+                "this is how often the set holds one class; does it hold the *true* one?": _rates(
+                    single, targets, probs.shape[1]
+                ),
+                "classes by the true class, not by the class called": _rates(held, called, probs.shape[1]),
+                "in per cent; the scale is 0 to 1": 100 * np.array([held.mean(), *by_class]),
+            },
+        )
+
+
+def _rates(held: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    return np.array(
+        [held.mean(), *(held[classes == k].mean() if (classes == k).any() else np.nan for k in range(count))]
+    )
