@@ -1,5 +1,7 @@
 """Advice and the remote clinic: the shares and their intervals, the simulated reader, the session, its widget."""
 
+from itertools import count
+
 import numpy as np
 import pytest
 import torch
@@ -69,6 +71,18 @@ def test_a_simulated_reader_has_the_bias_it_was_given():
         simulated_reader(0.8, 1.1)
 
 
+def test_reader_and_session_of_the_same_seed_draw_apart():
+    first = np.random.default_rng(5).random(16)
+    alone = simulated_reader(skill=0.5, trust=0.0, seed=5)
+    assert [alone(True, ALONE) for _ in range(8)] != (first[1::2] < 0.5).tolist()
+    bias = []
+    for seed in range(40):
+        session = clinic(n=200, seed=seed)
+        session.call_all(simulated_reader(skill=0.8, trust=0.5, seed=seed))
+        bias.append(session.report().bias.value)
+    assert np.mean(bias) == pytest.approx(0.4, abs=0.06)  # its standard error is 0.015
+
+
 @pytest.mark.parametrize("wrong", [0.1, 0.3])
 def test_a_session_shows_every_case_once_with_the_share_of_wrong_advice_it_promised(wrong):
     session = clinic(wrong=wrong, seed=3)
@@ -94,7 +108,7 @@ def test_a_session_that_cannot_tell_anything_is_refused(changes, said):
 
 def test_the_widget_is_decided_by_click_and_ends_with_the_numbers():
     session = clinic(n=8, wrong=0.25, names=("normal", "large"), seed=1)
-    _, status, picture, buttons, told = clinic_widget(session).children
+    _, status, picture, buttons, told = clinic_widget(session, clock=count().__next__).children
     no, yes = buttons.children
     assert (no.description, yes.description) == ("normal", "large")
     seen = []
@@ -107,6 +121,18 @@ def test_the_widget_is_decided_by_click_and_ends_with_the_numbers():
     assert no.disabled and "All 8 cases" in status.value
     with pytest.raises(ValueError, match="all cases are decided"):
         session.case()
+
+
+def test_a_key_held_down_decides_one_case():
+    session, now = clinic(n=8, wrong=0.25), [0.0]
+    _, status, _, buttons, _ = clinic_widget(session, clock=lambda: now[0]).children
+    for moment in (0.1, 2.0, 2.5, 2.53, 2.56, 3.1):  # too early; an answer; held down
+        now[0] = moment
+        buttons.children[0].click()
+    assert len(session.calls) == 1 and status.value.count("too quick") == 1
+    now[0] = 4.0
+    buttons.children[1].click()
+    assert session.calls == [False, True] and "too quick" not in status.value
 
 
 def test_the_figure_says_the_errors_of_every_reader():

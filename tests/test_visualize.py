@@ -81,6 +81,7 @@ FIGURES = {
         "error 0.400; on average the model is more sure than right",
     ),
     "compare": (lambda: visualize.compare({"a": [1, 2, 3], "b": [4.0]}, "F1"), r"a 2 \(-0.484 to 4.48\), b 4\."),
+    "compare_two": (lambda: visualize.compare({"a": [1, 2]}, "F1"), r"F1 per seed; mean: a 1\.5\."),
     "by_amount": (
         lambda: visualize.by_amount({"F1": {"alone": {3: [0.5, 0.7], 12: [0.8, 0.8]}, "GAN": {3: [0.4]}}}, "patients"),
         "by patients. F1, alone: 0.6 at 3, 0.8 at 12; F1, GAN: 0.4 at 3",
@@ -107,7 +108,7 @@ def test_every_figure_says_what_it_shows(name):
     png = fig.png()
     assert png.startswith(b"\x89PNG") and len(png) < 150_000
     for ax in fig.axes:
-        if len(ax.get_xticks()) and ax.lines and name not in ("compare", "reliability"):
+        if len(ax.get_xticks()) and ax.lines and name not in ("compare", "compare_two", "reliability"):
             assert ax.get_xlabel() and ax.get_ylabel()
 
 
@@ -223,6 +224,7 @@ def test_error_gallery_shows_the_surest_mistakes():
         (lambda: visualize.confusion(np.eye(3), ["a", "b"]), r"must be \(2, 2\)"),
         (lambda: visualize.roc(np.eye(2), [1, 1], ["a", "b"]), "no ROC curve"),
         (lambda: visualize.compare({}, "F1"), "nothing to compare"),
+        (lambda: visualize.by_amount({"F1": {}}, "patients"), "at least one line"),
         (lambda: visualize.filters(torch.ones(3, 3)), "2-D convolution"),
         (lambda: visualize.learning_curves(SimpleNamespace(train_loss=[])), "train for at least one epoch"),
     ],

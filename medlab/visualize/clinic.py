@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from traceback import format_exc
@@ -106,8 +107,19 @@ class RemoteClinic:
         return advice_report(self.truth[self.order[:n]], np.array(self.calls, bool), self.advice[:n])
 
 
-def clinic_widget(clinic: RemoteClinic) -> VBox:
-    """Decide the cases of `clinic` by click, or by Tab and Enter, until the reader's own numbers appear."""
+PAUSE = 0.6  # seconds; a key that is held down begins to repeat after about half of one
+
+
+def clinic_widget(clinic: RemoteClinic, *, clock: Callable[[], float] = time.monotonic) -> VBox:
+    """Decide the cases of `clinic` by click, or by Tab and Enter, until the reader's own numbers appear.
+
+    The button pressed last keeps the focus, so that a held Enter would run through the cases: a press within `PAUSE` of
+    the image or of the press before decides nothing.
+
+    Args:
+        clinic: decided further with every press.
+        clock: gives seconds.
+    """
     status, picture, told = HTML(), HTML(), HTML()
     buttons = [Button(description=name) for name in clinic.names]
 
@@ -127,10 +139,18 @@ def clinic_widget(clinic: RemoteClinic) -> VBox:
         )
         status.value = f'<div role="status">{where}. {said}</div>'
 
+    last = clock()
+
     def give(called: bool) -> None:
+        nonlocal last
         try:
-            clinic.call(called)
-            show()
+            if clock() - last < PAUSE:
+                if "too quick" not in status.value:
+                    status.value += '<div role="alert">That was too quick and decided nothing.</div>'
+            else:
+                clinic.call(called)
+                show()
+            last = clock()
         except Exception:
             status.value = f'<pre role="alert">{escape(format_exc())}</pre>'
             raise
@@ -157,7 +177,7 @@ def advice_plot(reports: Mapping[str, AdviceReport]) -> Figure:
         f"{name}: " + ", ".join(f"{kind} {100 * getattr(one, field).value:.0f} %" for kind, field in kinds.items())
         for name, one in reports.items()
     )
-    fig, ax = subplots(alt=f"Errors of {said}.", size=(max(2.2 * len(reports) + 1.6, 4.6), 3.4))
+    fig, ax = subplots(alt=f"Errors of {said}.", size=(max(2.2 * len(reports) + 1.6, 4.6), 3.7))
     for k, (kind, field) in enumerate(kinds.items()):
         value, low, high = 100 * np.array([getattr(one, field) for one in reports.values()]).T
         places = np.arange(len(reports)) + 0.22 * (k - 1)
@@ -165,5 +185,5 @@ def advice_plot(reports: Mapping[str, AdviceReport]) -> Figure:
     ax.set_xticks(range(len(reports)), list(reports))
     ax.set(ylabel="errors (%), 95 % interval", ylim=(-2, 102), xlim=(-0.5, len(reports) - 0.5))
     ax.grid(False, axis="x")
-    ax.legend(fontsize=9)
+    fig.legend(loc="outside upper center", ncols=len(kinds), fontsize=9)  # bars may reach anywhere within the axes
     return fig

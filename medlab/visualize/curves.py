@@ -147,7 +147,8 @@ def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float 
     """One dot per seed for every variant, with the mean and its t interval: the figure under a lesson's claim.
 
     Args:
-        values: the scores of each variant, one per seed; a variant with one seed gets no interval.
+        values: the scores of each variant, one per seed. With fewer than three a variant gets no interval: that of two
+            is nearly 13 times as wide as the dots lie apart, and would hide them.
         ylabel: what the score is, with its unit.
         level: of the interval.
 
@@ -158,13 +159,15 @@ def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float 
         raise ValueError("nothing to compare: give at least one variant with its scores")
     means = {}
     for name, scores in values.items():
-        one = len(scores) == 1
-        means[name] = (float(scores[0]), np.nan, np.nan) if one else mean_interval(scores, level)
+        few = 0 < len(scores) < 3 and np.isfinite(scores).all()
+        means[name] = (float(np.mean(scores)), np.nan, np.nan) if few else mean_interval(scores, level)
     spans = [
         f"{name} {mean:.3g}" + ("" if np.isnan(low) else f" ({low:.3g} to {high:.3g})")
         for name, (mean, low, high) in means.items()
     ]
-    alt = f"{ylabel} per seed. Mean with {level:.0%} interval: {', '.join(spans)}."
+    seeds = sorted({len(scores) for scores in values.values()})
+    black = f"mean and {level:.0%} interval" if seeds[-1] > 2 else "mean"
+    alt = f"{ylabel} per seed; {black}: {', '.join(spans)}."
     fig, ax = subplots(alt=alt, size=(max(1.5 * len(values) + 1.2, 4.2), 3.5))
     for i, (name, scores) in enumerate(values.items()):
         mean, low, high = means[name]
@@ -175,9 +178,9 @@ def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float 
     ax.set_xticks(range(len(values)), [fill(str(name), 16) for name in values])
     ax.set(ylabel=ylabel, xlim=(-0.5, len(values) - 0.3))
     ax.grid(False, axis="x")
-    seeds = sorted({len(scores) for scores in values.values()})
     counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    many = f"{counts} seeds; black: mean and {level:.0%} interval"
+    few = ", too few for an interval" if seeds[-1] == 2 else ""
+    many = f"{counts} seeds{few}; black: {black}"
     ax.set_title(f"blue: {many if seeds[-1] > 1 else 'one seed, so no interval'}", fontsize=9)
     return fig
 
