@@ -137,6 +137,31 @@ def test_a_visual_turing_test_goes_on_after_its_kernel_was_killed(lab):
     assert len({(one.truth, one.image) for one in answers}) == 20
 
 
+CLINIC = """\
+import numpy as np
+from medlab.visualize import RemoteClinic, clinic_widget
+
+images = np.random.default_rng(0).random((4, 1, 32, 32))
+clinic_widget(RemoteClinic(images, np.array([True, False] * 2), wrong=0.5, names=("normal", "enlarged")))
+"""
+
+
+@in_browser
+def test_a_sitting_in_the_remote_clinic_ends_with_the_readers_own_numbers(lab):
+    with lab.open(notebook(CLINIC), "clinic") as opened:
+        opened.run_all()
+        output, advised = opened.output(0), 0
+        for case in range(1, 5):
+            status = output.get_by_text(f"Case {case} of 4. ")
+            status.wait_for()
+            advised += "The program advises" in status.inner_text()
+            opened.page.wait_for_timeout(800)  # a press sooner after a case is shown decides nothing
+            press(lab, output, output.get_by_role("button", name="enlarged"), "Enter")
+        output.get_by_text("All 4 cases are decided").wait_for()
+        assert advised == 2 and "errors alone" in output.locator("pre").inner_text()
+        assert opened.errors() == [] and not lab.elsewhere
+
+
 def test_a_reduced_notebook_has_what_its_widgets_need():
     nb = notebook(
         "import numpy as np\nfrom medlab import visualize",
