@@ -1,5 +1,6 @@
 """The pages in docs/: their links and anchors, and that they agree with the lessons and the checks."""
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -11,6 +12,8 @@ from medlab.classroom import check
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(<?([^)\s>]+)[^)]*\)")
+TERM = re.compile(r"\.\./docs/glossary\.md#([\w-]+)")
+NOT_PROSE = re.compile(r"^#[^\n]*$|<details>.*?</details>", re.MULTILINE | re.DOTALL)  # headings, folded answers
 
 
 def page(name: str) -> str:
@@ -44,6 +47,21 @@ def test_links_lead_somewhere(path):
     text = path.read_text(encoding="utf-8")
     assert broken(text, path.parent) == []
     assert len(set(anchors(text))) == len(anchors(text))
+
+
+def prose(lesson: Path) -> str:
+    """The text of a lesson."""
+    cells = json.loads(lesson.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize("path", LESSONS[:10], ids=lambda path: path.stem)
+def test_a_lesson_links_to_the_glossary(path):
+    text = prose(path)
+    terms = TERM.findall(text)
+    assert broken(text, path.parent) == []
+    assert 4 <= len(terms) <= 12 and len(set(terms)) == len(terms), "a few terms, each where it first comes"
+    assert TERM.findall(NOT_PROSE.sub("", text)) == terms
 
 
 def test_a_link_into_the_void_would_be_found():
