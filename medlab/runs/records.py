@@ -31,13 +31,15 @@ class Recorded:
         lines = [
             f"recorded result {self.name} (`{d['command']}`, {d['seconds']:.0f} s on {where}, {d['started'][:10]}):"
         ]
-        for claim, outcome in self.values.get("verdicts", {}).items():
+        verdicts, scores = self.values.get("verdicts", {}), self.values.get("scores", {})
+        wide = max(map(len, [*verdicts, *scores]), default=0)
+        for claim, outcome in verdicts.items():
             gap = self.values["differences"][claim]
             lines.append(
-                f"  {claim:38} difference {gap['value']:.3f} [{gap['low']:.3f}, {gap['high']:.3f}]   {outcome}"
+                f"  {claim:{wide}} difference {gap['value']:.3f} [{gap['low']:.3f}, {gap['high']:.3f}]   {outcome}"
             )
-        for name, score in self.values.get("scores", {}).items():
-            lines.append(f"  {name:38} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+        for name, score in scores.items():
+            lines.append(f"  {name:{wide}} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
         return "\n".join(lines)
 
 
