@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CAPSTONE = ROOT / "notebooks" / "capstone.ipynb"
+LESSONS = [path for path in NOTEBOOKS if path != CAPSTONE]
 NOT_OURS = {"__pycache__", "node_modules"}  # beside all that begins with a dot, save .ci, .gitignore and the like
 MADE_HERE = {"runs", "build", "data/cache", "medlab.egg-info"}
 

@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from project import LESSONS, ROOT, code, imports
+from project import NOTEBOOKS, ROOT, code, imports
 
 import medlab
 
@@ -93,7 +93,7 @@ def undeclared(source: str, declared: dict) -> set[str]:
 
 def test_every_imported_package_is_declared():
     sources = {path: (path.read_text(), NEEDED) for path in (ROOT / "medlab").rglob("*.py")}
-    sources |= {path: (code(path), NEEDED) for path in LESSONS}
+    sources |= {path: (code(path), NEEDED) for path in NOTEBOOKS}
     sources |= {path: (path.read_text(), PINNED) for path in (ROOT / "tests").rglob("*.py")}
     found = {path.relative_to(ROOT).as_posix(): undeclared(*each) for path, each in sources.items()}
     assert {path: names for path, names in found.items() if names} == {}

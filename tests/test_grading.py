@@ -11,6 +11,7 @@ from test_editions import LESSONS, basis, cells_of, code, execute, lessons, tags
 from typer.testing import CliRunner
 
 from medlab.classroom import nbgrader_course, student_edition
+from medlab.classroom.grading import PROJECT
 from medlab.cli import app
 from medlab.runs import notebooks
 
@@ -87,6 +88,14 @@ def test_what_is_released_is_the_student_edition(lesson, course, tmp_path):
     for other in LESSONS:
         expected = [source.replace(f"]({other.name}", f"](../{other.stem}/{other.name}") for source in expected]
     assert [cell.source.rstrip() for cell in released.cells] == [source.rstrip() for source in expected]
+
+
+def test_the_rubric_of_the_capstone_is_a_task_marked_by_hand(course):
+    nb = nbformat.read(course / "source" / "capstone" / "capstone.ipynb", as_version=4)
+    (task,) = (cell.metadata.nbgrader for cell in nb.cells if "nbgrader" in cell.metadata)
+    assert (task.task, task.points, task.locked) == (True, PROJECT, True) and not (task.grade or task.solution)
+    checks = pytest.importorskip("nbgrader.nbgraderformat", reason="nbgrader is not installed (extra [classroom])")
+    checks.MetadataValidator().validate_nb(nb)
 
 
 def test_a_link_leads_to_the_folder_of_the_other_lesson(tmp_path):

@@ -10,7 +10,9 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, reads
-from project import LESSONS
+from project import CAPSTONE, LESSONS, NOTEBOOKS
+
+from medlab.classroom.grading import PROJECT
 
 HEADINGS = [
     "What you will be able to do",
@@ -179,6 +181,8 @@ RULES = [
     says_it_is_not_for_clinical_use,
     links_to_what_is_there,
 ]
+OF_LESSONS = [has_its_number_and_title, has_the_sections_in_order, has_exercises_of_four_cells]
+KEPT = [(path, rule) for path in NOTEBOOKS for rule in RULES if path in LESSONS or rule not in OF_LESSONS]
 
 
 def test_there_are_lessons():
@@ -186,10 +190,18 @@ def test_there_are_lessons():
     assert numbers == [f"{number:02d}" for number in range(len(LESSONS))] and LESSONS
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_lesson(path, rule):
+@pytest.mark.parametrize(("path", "rule"), KEPT, ids=lambda each: getattr(each, "stem", None) or each.__name__)
+def test_notebook(path, rule):
     assert list(rule(reads(path.read_text(encoding="utf-8")), path)) == []
+
+
+def test_the_capstone_asks_for_text_in_every_section_and_its_rubric_gives_a_hundred_points():
+    nb = reads(CAPSTONE.read_text(encoding="utf-8"))
+    sections = [part for part in re.split(r"^## ", text(nb), flags=re.MULTILINE) if re.match(r"\d+\. ", part)]
+    silent = [part.splitlines()[0] for part in sections if "**Write:**" not in part]
+    assert len(sections) == 10 and silent == ["9. The card"]  # which is written in its code cell
+    (rubric,) = (nb.cells[i].source for i in tagged(nb, "rubric"))
+    assert sum(int(points) for points in re.findall(r"^\| [^|]* \| (\d+) \|", rubric, re.MULTILINE)) == PROJECT
 
 
 EXERCISE = [

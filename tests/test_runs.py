@@ -123,6 +123,8 @@ def test_find_by_number_name_and_path(tmp_path, monkeypatch):
     write(tmp_path / "01_copy.ipynb")
     with pytest.raises(ValueError, match="2 notebooks are numbered 01"):
         find("01")
+    capstone = write(tmp_path / "capstone.ipynb")
+    assert find("capstone") == capstone and notebooks.spelt(capstone) == "capstone"
     (tmp_path / "02_broken.ipynb").write_text("{")
     with pytest.raises(ValueError, match="not a Jupyter notebook"):
         run("02")

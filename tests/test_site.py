@@ -15,7 +15,7 @@ from ipywidgets.embed import embed_data
 from loopback import address, serve
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import sync_playwright
-from project import LESSONS, ROOT
+from project import LESSONS, NOTEBOOKS, ROOT
 
 from medlab import visualize
 from medlab.data import available
@@ -122,7 +122,7 @@ def test_every_page_says_its_language_and_title(pages):
 
 def test_every_lesson_is_on_it_and_leads_back_to_its_notebook(site, pages):
     listed = {urlsplit(link).path[1:] for link in pages["docs/index.html"].links}
-    for lesson in LESSONS:
+    for lesson in NOTEBOOKS:
         name = f"notebooks/{lesson.stem}.html"
         assert name in listed
         copies = [unquote(urlsplit(link).path[1:]) for link in pages[name].links if link.endswith(lesson.name)]

@@ -1,5 +1,7 @@
 """A course for nbgrader: every lesson is an assignment, and the checks of its exercises give the points.
 
+The rubric of the capstone is a task that is marked by hand.
+
 It is made from the same cells as the student edition. nbgrader removes what stands between BEGIN and END in the version
 for students, keeps it in its database, and puts it back when it marks.
 """
@@ -9,6 +11,7 @@ from pathlib import Path
 from medlab.classroom.editions import read_lessons, tags, write_lesson
 
 POINTS = 10  # of an exercise; all or none
+PROJECT = 100  # of the capstone; given by hand, after its rubric
 
 CONFIG = """\
 # nbgrader reads this file when it is called from this folder. All settings: nbgrader generate_config
@@ -72,6 +75,10 @@ def _make_assignment(name: str, notebook: dict) -> None:
         exercise["metadata"]["nbgrader"] = _role(f"exercise-{number}", solution=True)
         check["source"] = HIDDEN_TESTS + _text(check)
         check["metadata"]["nbgrader"] = _role(f"check-{number}", grade=True, locked=True) | {"points": POINTS}
+    for rubric in (cell for cell in cells if "rubric" in tags(cell)):
+        rubric["metadata"]["nbgrader"] = _role("project", locked=True) | {
+            "cell_type": "markdown", "task": True, "points": PROJECT,
+        }  # fmt: skip
     notebook["cells"] = [cell for cell in cells if "solution" not in tags(cell)]
 
 
