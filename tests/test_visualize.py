@@ -164,6 +164,13 @@ def test_numbers_of_bars_stay_within_the_axes():
         assert frame.x0 < text.get_window_extent().x0 and text.get_window_extent().x1 < frame.x1
 
 
+def test_an_interval_beyond_the_scale_is_cut_and_said_to_be():
+    ax = visualize.compare({"a": [0.1, 0.9, 1]}, "F1", within=(0, 1)).axes[0]
+    assert ax.get_ylim() == (-0.02, 1.02) and ax.get_title().endswith("interval, cut at 0 and 1")
+    ax = visualize.compare({"a": [0.4, 0.5, 0.6]}, "F1", within=(0, 1)).axes[0]
+    assert ax.get_ylim()[0] > 0.1 and ax.get_ylim()[1] < 0.9 and ax.get_title().endswith("interval")
+
+
 def test_window_is_drawn_as_asked():
     fig = visualize.window_level(HU, 50, 350)
     assert fig.axes[0].images[0].get_clim() == (-125, 225)

@@ -143,7 +143,13 @@ def reliability(calibration: Calibration) -> Figure:
     return fig
 
 
-def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float = 0.95) -> Figure:
+def compare(
+    values: Mapping[str, Sequence[float]],
+    ylabel: str,
+    *,
+    level: float = 0.95,
+    within: tuple[float, float] | None = None,
+) -> Figure:
     """One dot per seed for every variant, with the mean and its t interval: the figure under a lesson's claim.
 
     Args:
@@ -151,6 +157,7 @@ def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float 
             is nearly 13 times as wide as the dots lie apart, and would hide them.
         ylabel: what the score is, with its unit.
         level: of the interval.
+        within: the ends of the score's scale: the axis does not pass them, even where an interval does.
 
     Raises:
         ValueError: no variant, or one without a score or with NaN among them.
@@ -178,9 +185,16 @@ def compare(values: Mapping[str, Sequence[float]], ylabel: str, *, level: float 
     ax.set_xticks(range(len(values)), [fill(str(name), 16) for name in values])
     ax.set(ylabel=ylabel, xlim=(-0.5, len(values) - 0.3))
     ax.grid(False, axis="x")
+    cut = ""
+    if within is not None:
+        low, high = ax.get_ylim()
+        room = 0.02 * (within[1] - within[0])  # a dot at an end is seen whole
+        ax.set_ylim(max(low, within[0] - room), min(high, within[1] + room))
+        passed = any(span[1] < within[0] or span[2] > within[1] for span in means.values())
+        cut = f", cut at {within[0]:g} and {within[1]:g}" if passed else ""
     counts = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     few = ", too few for an interval" if seeds[-1] == 2 else ""
-    many = f"{counts} seeds{few}; black: {black}"
+    many = f"{counts} seeds{few}; black: {black}{cut}"
     ax.set_title(f"blue: {many if seeds[-1] > 1 else 'one seed, so no interval'}", fontsize=9)
     return fig
 
