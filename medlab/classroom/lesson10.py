@@ -106,10 +106,8 @@ def coverage(coverage: Attempt) -> None:
     for n, k, rank in ((60, 2, 10), (90, 3, 25), (120, 4, 12), (80, 2, 50)):
         probs = softmax(rng.normal(0, 1.5, (n, k)), 1)
         targets = np.concatenate([np.arange(k), rng.choice(k, n - k, p=rng.dirichlet(3 * np.ones(k)))])
-        threshold = np.sort(probs[np.arange(n), targets])[
-            rank
-        ]  # the probability of a true class, as conformal ones are
-        cases.append((probs, targets, float(threshold)))
+        of_truth = np.sort(probs[np.arange(n), targets])  # a threshold is one of these, as conformal ones are
+        cases.append((probs, targets, float(of_truth[rank])))
     for probs, targets, threshold in cases:
         held = probs[np.arange(len(targets)), targets] >= threshold
         by_class = [held[targets == k].mean() for k in range(probs.shape[1])]
