@@ -152,6 +152,15 @@ def test_table_against_numbers_by_hand(tmp_path):
         table(tmp_path, by=["sise"])
 
 
+def test_table_has_the_difference_of_every_claim(tmp_path):
+    for seed, value in enumerate((0.1, 0.3)):
+        gap = {"value": value, "low": None, "high": None}
+        values = {"differences": {"A beats B": gap}, "verdicts": {"A beats B": "cannot tell"}, "auc": {"A": [0.8]}}
+        finished(tmp_path / str(seed), {"seed": seed}, values)
+    (row,) = table(tmp_path).rows
+    assert list(row["values"]) == ["A beats B"] and row["values"]["A beats B"]["mean"] == pytest.approx(0.2)
+
+
 def test_table_counts_a_repeated_run_once_and_keeps_versions_of_the_code_apart(tmp_path):
     finished(tmp_path / "early", {"seed": 0}, {"auc": 0.1}, started="2026-01-01")
     finished(tmp_path / "deep" / "late", {"seed": 0}, {"auc": 0.5}, started="2026-01-02")

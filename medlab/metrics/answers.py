@@ -186,7 +186,9 @@ def collect_answers(folder: str | Path) -> ClassAnswers:
         answers = read_answers(file)
         name = answers[0].rater if answers else file.stem
         if name in found:
-            raise ValueError(f"{file}: another file of rater {name!r} is there; keep one per rater, or rename one")
+            raise ValueError(
+                f"{file}: another file of rater {name!r} is there; keep one per rater (the name stands in its lines)"
+            )
         found[name] = answers
     reports = {}
     for name, answers in found.items():

@@ -14,9 +14,9 @@ from medlab.runs.state import RESULTS, STATUS, read
 class Table:
     """The rows that `table` made. Printing it, or showing it in a notebook, gives Markdown.
 
-    Each row is a dict: "settings" (name and value), "runs" (how many), and "values": for each recorded number a dict
-    with "mean", "low", "high" (both None for a single run) and "n". `states` counts all runs found; `repeats` counts
-    the good ones that only repeat another one.
+    Each row is a dict: "settings" (name and value), "runs" (how many), and "values": for each recorded number, and for
+    the difference of each claim in the recorded "differences", a dict with "mean", "low", "high" (both None for a
+    single run) and "n". `states` counts all runs found; `repeats` counts the good ones that only repeat another one.
     """
 
     rows: list[dict]
@@ -86,10 +86,18 @@ def _values(group: list[dict]) -> dict[str, dict]:
     """Return mean and interval of every number recorded in a group of runs."""
     numbers = {}
     for values in group:
-        for name, value in values.items():
+        for name, value in (values | _claims(values)).items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 numbers.setdefault(name, []).append(value)
     return {name: interval(each) for name, each in numbers.items()}
+
+
+def _claims(values: dict) -> dict:
+    """Return the difference that a run found for each of its claims, as lessons record them."""
+    gaps = values.get("differences")
+    if not isinstance(gaps, dict):
+        return {}
+    return {claim: gap.get("value") for claim, gap in gaps.items() if isinstance(gap, dict)}
 
 
 def interval(numbers: list[float]) -> dict:
