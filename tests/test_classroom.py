@@ -12,6 +12,7 @@ import test_classroom_06
 import test_classroom_07
 import test_classroom_08
 import test_classroom_09
+import test_classroom_10
 import torch
 from sklearn.metrics import f1_score
 from torch import nn
@@ -86,6 +87,7 @@ LATER = (
     test_classroom_07,
     test_classroom_08,
     test_classroom_09,
+    test_classroom_10,
 )
 RIGHT |= {name: listed(function) for lesson in LATER for name, function in lesson.RIGHT.items()}
 

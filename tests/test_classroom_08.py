@@ -83,7 +83,7 @@ WRONG = [
     ("nested_groups", increments, "the sizes are those of the whole groups"),
     ("nested_groups", unshuffled, "`seed` is not used"),
     ("nested_groups", twice, "drawn with replacement"),
-    ("nested_groups", unseeded, "something is not drawn from `seed`"),
+    ("nested_groups", unseeded, "not drawn from `seed`: rng = np.random.default_rng(seed)"),
     ("nested_groups", first_images, "shuffle all images of a class"),
     ("nested_groups", lambda *given: [group.tolist() for group in nested_right(*given)], "not a list"),
     ("nested_groups", lambda *given: nested_right(*given)[0], "one array of positions per size"),

@@ -17,7 +17,8 @@ def membership(membership: Attempt) -> None:
     ``[1, 2]`` and ``[2, 3]`` three pairs are right and one is equal: 3.5 / 4 = 0.875.
     """
     rng = np.random.default_rng(0)
-    cases = [(np.array([1.0, 2.0]), np.array([2.0, 3.0])), (np.array([3.0, 4.0]), np.array([1.0, 2.0, 4.0]))]
+    # the example of the text comes second: in the first, no two mistakes give the same
+    cases = [(np.array([3.0, 4.0]), np.array([1.0, 2.0, 4.0])), (np.array([1.0, 2.0]), np.array([2.0, 3.0]))]
     for n, m, shift in ((5, 9, 0.5), (30, 12, 1.0), (40, 40, 0.0), (20, 50, -0.6)):
         members, others = rng.gamma(2, 1, n), rng.gamma(2, 1, m) + shift
         cases.append((np.maximum(members, 0).round(1), np.maximum(others, 0).round(1)))  # with ties
@@ -102,7 +103,9 @@ def coverage(coverage: Attempt) -> None:
     ``[[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]``, targets ``[0, 1, 1]`` and threshold 0.35 it is ``[0.667, 1, 0.5]``.
     """
     rng = np.random.default_rng(0)
-    cases = [(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]), 0.35)]
+    # the example of the text comes second: in the first, both classes are called
+    cases = [(np.array([[0.9, 0.1], [0.6, 0.4], [0.45, 0.55], [0.25, 0.75]]), np.array([0, 1, 1, 0]), 0.3)]
+    cases += [(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]), 0.35)]
     for n, k, rank in ((60, 2, 10), (90, 3, 25), (120, 4, 12), (80, 2, 50)):
         probs = softmax(rng.normal(0, 1.5, (n, k)), 1)
         targets = np.concatenate([np.arange(k), rng.choice(k, n - k, p=rng.dirichlet(3 * np.ones(k)))])
