@@ -7,6 +7,8 @@ that were used neither for training nor for the final test.
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from medlab.metrics.intervals import to_array
 
@@ -30,8 +32,6 @@ def fit_temperature(probs: object, targets: object) -> float:
     Raises:
         ValueError: shapes that do not fit, values that are no probabilities, no case.
     """
-    from scipy.optimize import minimize_scalar
-
     probs, targets = _checked(probs, targets)
 
     def loss(log_temperature: float) -> float:
@@ -50,9 +50,7 @@ def scale_temperature(probs: object, temperature: float) -> np.ndarray:
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}; 1 changes nothing")
-    logits = np.log(np.maximum(to_array(probs).astype(float), 1e-12)) / temperature
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    return softmax(np.log(np.maximum(to_array(probs).astype(float), 1e-12)) / temperature, axis=1)
 
 
 def conformal_threshold(probs: object, targets: object, coverage: float = 0.9) -> float:
