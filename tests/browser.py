@@ -236,11 +236,16 @@ class Notebook:
 
     def errors(self) -> list[str]:
         """The errors in the outputs, read in the saved file: on the page they are hard to tell from other outputs."""
-        self.page.keyboard.press("ControlOrMeta+s")
-        self.page.locator(".lm-TabBar-tab.jp-mod-dirty").wait_for(state="detached")
+        wait_until(self._saved, f"{self.file} is not saved", self.page)
         cells = self.lab.ask("GET", f"contents/{self.file}?content=1").json()["content"]["cells"]
         outputs = [output for cell in cells for output in cell.get("outputs", [])]
         return [f"{one['ename']}: {one['evalue']}" for one in outputs if one["output_type"] == "error"]
+
+    def _saved(self) -> bool:
+        """Press the keys that save; they are lost while the focus is on a field that was just disabled."""
+        self.page.keyboard.press("ControlOrMeta+s")
+        self.page.wait_for_timeout(300)
+        return not self.page.locator(".lm-TabBar-tab.jp-mod-dirty").count()
 
     def output(self, cell: int) -> Locator:
         """All that the cell with this index shows below its code."""
