@@ -37,12 +37,12 @@ notebooks: $(STAMP)  ## every cell of every lesson
 	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
-	@echo "== scripts" && $(PY) docs/scripts.py
+	@echo "== scripts" && $(PY) docs/tools/scripts.py
 	@echo "== sphinx (a lesson runs only if it or the library has changed; all of them take some minutes)"
-	@$(PY) -m sphinx -W --keep-going -c docs -d build/site/read . build/site/html
+	@$(PY) -m sphinx -W --keep-going -c docs/tools -d build/site/read . build/site/html
 
 pictures: $(STAMP)  ## the pictures of README and site
-	@$(PY) docs/pictures.py
+	@$(PY) docs/tools/pictures.py
 
 # For the site, the classroom and the tests of both (about 130 MB). Not for the lab: nbgrader would add its menu there.
 $(EXTRAS): $(STAMP)

@@ -5,6 +5,6 @@ __version__ = "0.1.0"
 
 def doctor() -> str:
     """One line on what this course finds here: versions, device, images; the first thing to quote in a question."""
-    from medlab.diagnosis import describe
+    from medlab.environment import describe
 
     return describe()

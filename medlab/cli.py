@@ -56,8 +56,10 @@ def run(
     from medlab import runs
 
     with _bad_arguments():
-        path = runs.find(notebook)
-        result = runs.run(path, runs.check(path, dict(p.split("=", 1) for p in parameter or []), text=True), out=out)
+        path = runs.find_notebook(notebook)
+        result = runs.run(
+            path, runs.check_parameters(path, dict(p.split("=", 1) for p in parameter or []), text=True), out=out
+        )
     typer.echo(str(result))
     raise typer.Exit(0 if result.ok else 1)
 
@@ -108,7 +110,7 @@ def lab(
 def student(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder for the lessons.")]) -> None:
     """Write the student edition: all lessons without their solutions."""
     from medlab.classroom import student_edition
-    from medlab.runs.notebooks import lessons_folder
+    from medlab.runs.parameters import lessons_folder
 
     with _bad_arguments():
         for path in student_edition(lessons_folder(), out):
@@ -119,7 +121,7 @@ def student(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder
 def nbgrader(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder for the course.")]) -> None:
     """Write a course for nbgrader: all lessons with points, solutions and hidden tests."""
     from medlab.classroom import nbgrader_course
-    from medlab.runs.notebooks import lessons_folder
+    from medlab.runs.parameters import lessons_folder
 
     with _bad_arguments():
         for path in nbgrader_course(lessons_folder(), out):
@@ -137,7 +139,7 @@ def train(
     epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Images per step, over all processes together.")] = 64,
     lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
-    optimiser: Annotated[str, typer.Option(help="adamw, sgd or nesterov.")] = "adamw",
+    optimizer: Annotated[str, typer.Option(help="adamw, sgd or nesterov.")] = "adamw",
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better validation.")] = None,
     seed: Annotated[int, typer.Option(help="Decides the split, the first weights, order, augmentation, dropout.")] = 0,
     augment: Annotated[bool, typer.Option(help="Small random shifts, turns and changes of intensity.")] = False,
@@ -152,7 +154,7 @@ def train(
     with _bad_arguments():
         try:
             command.train(
-                model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimiser=optimiser,
+                model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
                 patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
                 precision=precision,
             )  # fmt: skip

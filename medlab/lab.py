@@ -20,7 +20,7 @@ def open_lab(browser: bool = True, port: int | None = None) -> None:
     Raises:
         FileNotFoundError: the first lesson is not there: this is not the course's folder.
     """
-    first = runs.find("00")
+    first = runs.find_notebook("00")
     folder, token = first.parents[1], secrets.token_hex(16)
     page = f"lab/tree/{first.relative_to(folder).as_posix()}"
     # Terminals and `!medlab` in a cell find the course's own commands, also where .venv is not activated.

@@ -8,7 +8,7 @@ from medlab.classroom.exercise import Attempt, describe, exercise
 
 @exercise
 def window(window: Attempt) -> None:
-    """Write ``window(hu, level, width)``, which turns Hounsfield units into grey values from 0 to 1.
+    """Write ``window(hu, level, width)``, which turns Hounsfield units into gray values from 0 to 1.
 
     `hu` is a NumPy array or a torch tensor of any shape, integer or floating point; the answer is a floating-point one
     of the same kind and shape. Values at or below ``level - width / 2`` give 0, values at or above

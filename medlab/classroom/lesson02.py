@@ -13,7 +13,7 @@ PAIRS = 6000  # so many that a share of one half stays within 45 to 55 % however
 
 @exercise
 def synergic_loss(synergic_loss: Attempt) -> None:
-    """Write ``synergic_loss(logits, same)``: what a verifier is to minimise.
+    """Write ``synergic_loss(logits, same)``: what a verifier is to minimize.
 
     `logits` ``(N,)`` is the verifier's answer to N pairs of images, `same` ``(N,)`` a floating-point tensor, 1 where
     the two images have the same class and 0 where not. With ``p = sigmoid(logit)`` the loss of a pair is

@@ -81,7 +81,7 @@ def receptive_field(receptive_field: Attempt) -> None:
 
     `layers` is a list of tuples ``(kernel, stride, dilation)``, convolutions or poolings from the input to the output,
     with square kernels. The answer is an int. The taps of a kernel are `dilation` pixels of the layer's input apart,
-    and neighbours in the input of a layer are as many pixels of the image apart as the strides of all layers before it
+    and neighbors in the input of a layer are as many pixels of the image apart as the strides of all layers before it
     multiply to. Two convolutions 3 x 3, ``[(3, 1, 1), (3, 1, 1)]``, see 5; with a pooling 2 x 2 between them,
     ``[(3, 1, 1), (2, 2, 1), (3, 1, 1)]``, they see 8; ``[(3, 1, 2)]`` sees 5, and no layer at all sees 1.
     """

@@ -10,11 +10,11 @@ from medlab.classroom.exercise import Attempt, exercise
 
 @exercise
 def triplanar(triplanar: Attempt) -> None:
-    """Write ``triplanar(volume, centre, width)``: the three planes through a voxel, a tensor ``(3, width, width)``.
+    """Write ``triplanar(volume, center, width)``: the three planes through a voxel, a tensor ``(3, width, width)``.
 
-    `volume` is ``(D, H, W)``, `centre` three whole numbers: depth, row, column. First the axial plane (H down, W
+    `volume` is ``(D, H, W)``, `center` three whole numbers: depth, row, column. First the axial plane (H down, W
     across), then the coronal one (D down, W across), then the sagittal one (D down, H across), each cut to `width`
-    around the centre, which is voxel number ``width // 2`` along both sides. The patches lie inside the volume. In a
+    around the center, which is voxel number ``width // 2`` along both sides. The patches lie inside the volume. In a
     volume whose voxel (d, h, w) is ``100 d + 10 h + w``, the axial plane of width 2 at (3, 4, 5) is
     ``[[334, 335], [344, 345]]``.
     """
@@ -22,36 +22,36 @@ def triplanar(triplanar: Attempt) -> None:
     noise = torch.rand(9, 11, 13, generator=torch.Generator().manual_seed(0))
     cases = [(counted, (3, 4, 5), 2), (counted, (3, 5, 4), 3), (noise, (4, 5, 6), 5), (noise, (4, 6, 5), 6)]
     cases.append((noise, (4, 3, 6), 4))
-    for volume, centre, width in cases:
-        planes = _planes(volume, centre, width)
-        last_first = tuple(reversed(centre))
+    for volume, center, width in cases:
+        planes = _planes(volume, center, width)
+        last_first = tuple(reversed(center))
         mistakes = {
             "the planes come in another order: axial, coronal, sagittal": planes.flip(0),
             "rows and columns of the planes are swapped": planes.mT,
             "the first plane three times": planes[:1].expand(3, -1, -1),
             "three slices that lie on each other (the stacked view), not three planes that cross": _stack(
-                volume, centre, width
+                volume, center, width
             ),
             "depth, row and column are taken in the wrong order": _planes(volume, last_first, width),
         }
         if width % 2 == 0:
-            shifted = tuple(c + 1 for c in centre)
-            mistakes["the centre is voxel number width // 2: of four, the third"] = _planes(volume, shifted, width)
+            shifted = tuple(c + 1 for c in center)
+            mistakes["the center is voxel number width // 2: of four, the third"] = _planes(volume, shifted, width)
         else:
-            mistakes["off by one: the centre is voxel number width // 2"] = _planes(
-                volume, tuple(c - 1 for c in centre), width
+            mistakes["off by one: the center is voxel number width // 2"] = _planes(
+                volume, tuple(c - 1 for c in center), width
             )
-        triplanar.compare(triplanar(volume, centre, width), planes, mistakes)
+        triplanar.compare(triplanar(volume, center, width), planes, mistakes)
 
 
-def _planes(volume: Tensor, centre: tuple[int, ...], width: int) -> Tensor:
-    d, h, w = (slice(c - width // 2, c - width // 2 + width) for c in centre)
-    depth, row, column = centre
+def _planes(volume: Tensor, center: tuple[int, ...], width: int) -> Tensor:
+    d, h, w = (slice(c - width // 2, c - width // 2 + width) for c in center)
+    depth, row, column = center
     return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
 
 
-def _stack(volume: Tensor, centre: tuple[int, ...], width: int) -> Tensor:
-    return torch.stack([_planes(volume, (centre[0] + step, *centre[1:]), width)[0] for step in (-1, 0, 1)])
+def _stack(volume: Tensor, center: tuple[int, ...], width: int) -> Tensor:
+    return torch.stack([_planes(volume, (center[0] + step, *center[1:]), width)[0] for step in (-1, 0, 1)])
 
 
 @exercise

@@ -64,8 +64,8 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
 
 
 @exercise
-def critic_losses(critic_loss: Attempt, fooling_loss: Attempt) -> None:
-    """Write ``critic_loss(true, made)`` and ``fooling_loss(made)``: what the critic and the segmenter minimise.
+def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
+    """Write ``critic_loss(true, made)`` and ``non_saturating_loss(made)``: what the critic and the segmenter minimize.
 
     `true` ``(N,)`` are the critic's logits for masks drawn by hand, `made` ``(M,)`` those for masks of the segmenter;
     with ``p = sigmoid(logit)`` the critic wants p = 1 for the first and p = 0 for the second. Its loss is the mean of
@@ -105,9 +105,9 @@ def critic_losses(critic_loss: Attempt, fooling_loss: Attempt) -> None:
         )
     for _, made in cases:
         expected = -logsigmoid(made).mean()
-        got = fooling_loss(made)
-        _finite(fooling_loss, got, expected)
-        fooling_loss.compare(
+        got = non_saturating_loss(made)
+        _finite(non_saturating_loss, got, expected)
+        non_saturating_loss.compare(
             got,
             expected,
             {
@@ -120,10 +120,10 @@ def critic_losses(critic_loss: Attempt, fooling_loss: Attempt) -> None:
                 "the sigmoid is taken twice": binary_cross_entropy_with_logits(made.sigmoid(), torch.ones_like(made)),
             },
         )
-    answer = fooling_loss(torch.tensor([0.5, -1.0], requires_grad=True))
+    answer = non_saturating_loss(torch.tensor([0.5, -1.0], requires_grad=True))
     if not answer.requires_grad:
         mistake = "item(), detach(), numpy() or no_grad() cut the way back to the segmenter"
-        fooling_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", mistake)
+        non_saturating_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", mistake)
 
 
 def _finite(attempt: Attempt, got: object, expected: Tensor) -> None:

@@ -79,10 +79,10 @@ def _best(real: Tensor, fake: Tensor) -> Tensor:
 def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
     """Write ``psnr(image, reference, peak)`` and ``rmse_from_psnr(psnr, peak)``, there and back.
 
-    `image` and `reference` are arrays of the same shape, `peak` the length L of the grey scale: 1.0 for values from 0
+    `image` and `reference` are arrays of the same shape, `peak` the length L of the gray scale: 1.0 for values from 0
     to 1, 255 for bytes. With MSE the mean squared difference of all pixels, PSNR is ``10 log10(L^2 / MSE)`` decibel,
     and ``math.inf`` for two equal images. `rmse_from_psnr` gives the root of the MSE that belongs to a PSNR. For
-    ``[0, 255]``, ``[3, 251]`` and peak 255 it is 37.16 dB; 32.83 dB at peak 255 is an RMSE of 5.82 grey values.
+    ``[0, 255]``, ``[3, 251]`` and peak 255 it is 37.16 dB; 32.83 dB at peak 255 is an RMSE of 5.82 gray values.
     """
     rng = np.random.default_rng(0)
     cases = [(rng.uniform(0, 200, (3, 4)), 30.0, 255.0), (rng.random((5, 6)), 0.2, 1.0), (rng.random(40), 0.01, 1.0)]
@@ -125,7 +125,7 @@ def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
                 "this is the MSE: take its root": rmse**2,
                 "the exponent is -PSNR / 20 for the RMSE; that of the MSE is -PSNR / 10": peak * 10 ** (-decibel / 10),
                 "the exponent lacks its minus sign: a large PSNR is a small error": peak * 10 ** (decibel / 20),
-                "the RMSE is in grey values: multiply by the peak": 10 ** (-decibel / 20),
+                "the RMSE is in gray values: multiply by the peak": 10 ** (-decibel / 20),
                 "the root of the peak; its square stands under the root": sqrt(peak) * 10 ** (-decibel / 20),
                 "e to the power; decibel are powers of 10": peak * np.exp(-decibel / 20),
             },

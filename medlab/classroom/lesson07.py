@@ -14,7 +14,7 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
     """Write ``critic_loss(real_scores, fake_scores)`` and ``clip_weights(weights, limit)``: a step of WGAN's critic.
 
     `real_scores` ``(N,)`` and `fake_scores` ``(M,)`` are the critic's scores of both batches. It wants its mean score
-    of real images to be as far as possible above its mean score of fakes; the loss is what it *minimises* for that, a
+    of real images to be as far as possible above its mean score of fakes; the loss is what it *minimizes* for that, a
     tensor without axes through which gradients flow. There is no sigmoid and no logarithm. `weights` is a list of
     tensors; the answer is a list of tensors of the same shapes in which every value outside ``[-limit, limit]`` is
     replaced by the nearer end, the others are as they were. For real ``[1.0, 3.0]`` and fake ``[0.5]`` the loss is
@@ -31,7 +31,7 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
             critic_loss(real, fake),
             -gap,
             {
-                "the sign: it minimises the loss, so the gap that it wants to be large gets a minus": gap,
+                "the sign: it minimizes the loss, so the gap that it wants to be large gets a minus": gap,
                 "take means, not sums": fake.sum() - real.sum(),
                 "no absolute value: a critic that prefers fakes must be told so": -gap.abs(),
                 "no square: the gap itself": -gap.square(),
@@ -73,11 +73,11 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
 
 @exercise
 def mode_count(mode_count: Attempt) -> None:
-    """Write ``mode_count(points, centres, radius, least)``: how many modes of a mixture a generator makes (an int).
+    """Write ``mode_count(points, centers, radius, least)``: how many modes of a mixture a generator makes (an int).
 
-    `points` ``(N, 2)`` and `centres` ``(M, 2)`` are tensors. A point belongs to the centre nearest to it if it lies
+    `points` ``(N, 2)`` and `centers` ``(M, 2)`` are tensors. A point belongs to the center nearest to it if it lies
     within `radius` of it, the border included, else to none. A mode is covered if the points that belong to it are at
-    least the share `least` of *all* N points. Example: centres ``(0, 0)`` and ``(1, 0)``, radius 0.2; of four points at
+    least the share `least` of *all* N points. Example: centers ``(0, 0)`` and ``(1, 0)``, radius 0.2; of four points at
     ``(0, 0.1)``, ``(0, -0.1)``, ``(0.5, 0)`` and ``(0.9, 0)``, two belong to the first mode and one to the second: with
     `least` 0.25 both are covered, with 0.3 one is.
     """
@@ -101,24 +101,24 @@ def mode_count(mode_count: Attempt) -> None:
         cases.append((points, ring, 3 * 0.02, least))
     close = torch.tensor([[0.0, 0.0], [0.3, 0.0]])  # their circles overlap
     cases.append((torch.tensor([[0.12, 0.0]] * 8 + [[0.3, 0.0]] * 2), close, 0.2, 0.5))
-    for points, centres, radius, least in cases:
-        distance = (points[:, None] - centres).square().sum(2).sqrt()
+    for points, centers, radius, least in cases:
+        distance = (points[:, None] - centers).square().sum(2).sqrt()
         nearest = distance == distance.amin(1, keepdim=True)
-        everywhere = torch.bincount(distance.argmin(1), minlength=len(centres)) / len(points)
+        everywhere = torch.bincount(distance.argmin(1), minlength=len(centers)) / len(points)
         held = (nearest & (distance <= radius)).sum(0)
         mode_count.compare(
-            mode_count(points, centres, radius, least),
+            mode_count(points, centers, radius, least),
             int((held / len(points) >= least).sum()),
             {
-                "a point farther than `radius` from every centre belongs to none": int((everywhere >= least).sum()),
+                "a point farther than `radius` from every center belongs to none": int((everywhere >= least).sum()),
                 "one point is not enough: a mode needs the share `least`": int((held > 0).sum()),
-                "the share is that of all points, not only of those near a centre": int(
+                "the share is that of all points, not only of those near a center": int(
                     (held / max(int(held.sum()), 1) >= least).sum()
                 ),
-                "a point near two centres belongs to the nearer one only": int(
+                "a point near two centers belongs to the nearer one only": int(
                     ((distance <= radius).float().mean(0) >= least).sum()
                 ),
-                "that is the number of points near a centre; count the modes": int(held.sum()),
+                "that is the number of points near a center; count the modes": int(held.sum()),
                 "these are the modes that are missing": int((held / len(points) < least).sum()),
                 "the distance is compared squared; square `radius` too, or take the root": int(
                     ((nearest & (distance**2 <= radius)).float().mean(0) >= least).sum()

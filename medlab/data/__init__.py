@@ -2,11 +2,11 @@
 
 from medlab.data.augment import Augment
 from medlab.data.augment_volumes import AugmentVolumes
-from medlab.data.channels import pool_channels
 from medlab.data.dicom import load_dicom, load_dicom_series
 from medlab.data.images import ImageSet, Info
-from medlab.data.library import available, load
 from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
+from medlab.data.registry import available, load
+from medlab.data.subsets import channels_as_images
 
 __all__ = [
     "Augment",
@@ -20,5 +20,5 @@ __all__ = [
     "load_dicom_series",
     "load_nifti",
     "load_nifti_pair",
-    "pool_channels",
+    "channels_as_images",
 ]

@@ -18,7 +18,7 @@ def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, floa
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not DICOM, in colour or of several frames, truncated, or larger than `LIMIT`.
+        ValueError: not DICOM, in color or of several frames, truncated, or larger than `LIMIT`.
     """
     dataset = _dicom_header(path)
     spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing") or (np.nan, np.nan)
@@ -79,7 +79,7 @@ def _dicom_header(path: str | Path):
     except InvalidDicomError as error:
         raise ValueError(f"{path} is not a DICOM file") from error
     if header.get("SamplesPerPixel", 1) != 1 or int(header.get("NumberOfFrames") or 1) != 1:
-        raise ValueError(f"{path} is a colour or multi-frame image; only single grey images are read here")
+        raise ValueError(f"{path} is a color or multi-frame image; only single gray images are read here")
     if "Rows" not in header or "Columns" not in header:
         raise ValueError(f"{path} holds no image")
     check_size(path, (header.Rows, header.Columns))

@@ -26,7 +26,7 @@ class Info:
     modality: str
     task: str
     classes: tuple[str, ...]
-    licence: str
+    license: str
     citation: str
     phantom: bool
     unit: str = "0 = darkest, 1 = brightest"
@@ -47,7 +47,7 @@ class ImageSet:
             type of whole numbers. Label maps are kept as uint8, an eighth of int64; batches are int64 either way.
         patients: ``(N,)``, one id per image, integers or strings.
         info: what is known about the set; its `task` must fit the shape of `targets`. Row 0 of an image is its top.
-        official: ``(N,)`` of "train", "val" or "test" where the publisher split the set, else None.
+        published_split: ``(N,)`` of "train", "val" or "test" where the publisher split the set, else None.
 
     Raises:
         ValueError: empty set, shapes that do not fit, NaN or values outside [0, 1], targets outside the classes.
@@ -59,21 +59,23 @@ class ImageSet:
         targets: Tensor | np.ndarray,
         patients: Sequence | np.ndarray,
         info: Info,
-        official: Sequence[str] | np.ndarray | None = None,
+        published_split: Sequence[str] | np.ndarray | None = None,
     ) -> None:
         self.info = info
         self.images = torch.as_tensor(images)
         self._check_images()
         self.targets = self._checked(torch.as_tensor(targets))
         self.patients = np.asarray(patients)
-        self.official = None if official is None else np.asarray(official)
+        self.published_split = None if published_split is None else np.asarray(published_split)
         n = len(self)
         if self.patients.shape != (n,):
             raise ValueError(
                 f"{info.name}: {n} images but patients of shape {self.patients.shape}; give one patient id per image"
             )
-        if self.official is not None and (self.official.shape != (n,) or not np.isin(self.official, SPLITS).all()):
-            raise ValueError(f"{info.name}: `official` must hold one of {SPLITS} per image")
+        if self.published_split is not None and (
+            self.published_split.shape != (n,) or not np.isin(self.published_split, SPLITS).all()
+        ):
+            raise ValueError(f"{info.name}: `published_split` must hold one of {SPLITS} per image")
 
     def _check_images(self) -> None:
         images, name = self.images, self.info.name
@@ -86,7 +88,7 @@ class ImageSet:
         if images.dtype == torch.float32:
             low, high = images.aminmax()  # one pass over memory; NaN where there is one
             if not (low >= 0 and high <= 1):
-                raise ValueError(f"{name}: images must lie in [0, 1] without NaN; normalise them first")
+                raise ValueError(f"{name}: images must lie in [0, 1] without NaN; normalize them first")
 
     def _checked(self, targets: Tensor) -> Tensor:
         """The targets, uint8 for label maps and int64 for the rest, where shape and values fit."""
@@ -127,7 +129,7 @@ class ImageSet:
         part = copy(self)  # checked already
         part.images, part.targets = self.images[where], self.targets[where]
         part.patients = self.patients[index]
-        part.official = None if self.official is None else self.official[index]
+        part.published_split = None if self.published_split is None else self.published_split[index]
         return part
 
     def __repr__(self) -> str:
@@ -154,7 +156,7 @@ class ImageSet:
         moved.targets = self.targets.to(device)
         return moved
 
-    def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """One batch: float32 images in [0, 1] and int64 targets at `index` ``(N,)``, on the device of the targets."""
         images, targets = self.images[index.to(self.images.device)], self.targets[index.to(self.targets.device)]
         if images.dtype == torch.uint8:
@@ -170,7 +172,7 @@ class ImageSet:
         if size < 1:
             raise ValueError(f"batch size must be at least 1, got {size}")
         for index in self.order(seed if shuffle else None).split(size):
-            yield self.take(index)
+            yield self.batch(index)
 
     def order(self, seed: int | None = None) -> Tensor:
         """Positions ``(N,)`` of all images: as stored for None, else the permutation of that seed."""
@@ -183,7 +185,7 @@ class ImageSet:
     ) -> tuple["ImageSet", "ImageSet", "ImageSet"]:
         """Split into train, validation and test sets that share no patient.
 
-        Where the publisher split the set (`official`), those splits are used and the arguments are ignored. Otherwise
+        Where the publisher split the set (`published_split`), those splits are used and the arguments are ignored. Otherwise
         whole patients are drawn, with the classes spread evenly over the three where there are patients enough.
         ``by="image"`` ignores patients: **it leaks**, and is there to show how much.
 
@@ -193,7 +195,7 @@ class ImageSet:
         """
         if by not in ("patient", "image"):
             raise unknown_name("way to split by", by, ("patient", "image"))
-        if self.official is not None:
+        if self.published_split is not None:
             return tuple(self._named_split(name) for name in SPLITS)
         if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
             raise ValueError(f"fractions must be three positive numbers that add up to 1, got {fractions}")
@@ -210,9 +212,9 @@ class ImageSet:
         return tuple(self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
 
     def _named_split(self, name: str) -> "ImageSet":
-        where = np.flatnonzero(self.official == name)
+        where = np.flatnonzero(self.published_split == name)
         if len(where) == 0:
-            held = np.unique(self.official)
+            held = np.unique(self.published_split)
             if len(held) == 1:
                 raise ValueError(
                     f"{self.info.name}: this is already the {str(held[0])!r} split; use it as it is, or load the set "

@@ -71,7 +71,7 @@ def about(name: str) -> Info:
         modality=modality,
         task="multi-label" if published["task"].startswith("multi-label") else "multi-class",
         classes=tuple(published["label"][key] for key in sorted(published["label"], key=int)),
-        licence=published["license"],
+        license=published["license"],
         citation=f"{CITATION}; {source}",
         phantom=False,
         unit="0 = pixel value 0, 1 = pixel value 255 of the published 8-bit image",

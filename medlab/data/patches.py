@@ -2,12 +2,12 @@
 
 | view      | patches             | what a patch shows                                                             |
 | --------- | ------------------- | ------------------------------------------------------------------------------ |
-| single    | ``(M, 1, w, w)``    | the axial slice around its centre                                              |
+| single    | ``(M, 1, w, w)``    | the axial slice around its center                                              |
 | stacked   | ``(M, 3, w, w)``    | that slice, second, with the ones before and after it                          |
-| triplanar | ``(M, 3, w, w)``    | three planes through the centre: axial (H, W), coronal (D, W), sagittal (D, H) |
-| volume    | ``(M, 1, w, w, w)`` | the cube around its centre                                                     |
+| triplanar | ``(M, 3, w, w)``    | three planes through the center: axial (H, W), coronal (D, W), sagittal (D, H) |
+| volume    | ``(M, 1, w, w, w)`` | the cube around its center                                                     |
 
-The centre of a patch is its voxel number ``w // 2`` along each axis. Beyond the border of a volume a patch holds 0.
+The center of a patch is its voxel number ``w // 2`` along each axis. Beyond the border of a volume a patch holds 0.
 """
 
 from dataclasses import replace
@@ -24,12 +24,12 @@ from medlab.errors import unknown_name
 VIEWS = ("single", "stacked", "triplanar", "volume")
 
 
-def extract_patches(volumes: Tensor, centres: Tensor, view: str, width: int) -> Tensor:
-    """Cut one patch around each centre; all of them are one gather.
+def extract_patches(volumes: Tensor, centers: Tensor, view: str, width: int) -> Tensor:
+    """Cut one patch around each center; all of them are one gather.
 
     Args:
         volumes: ``(N, 1, D, H, W)``.
-        centres: ``(M, 4)`` whole numbers: volume, depth, row, column.
+        centers: ``(M, 4)`` whole numbers: volume, depth, row, column.
         view: one of `VIEWS`; the table above says what it shows.
         width: side of the patch in voxels.
 
@@ -37,20 +37,20 @@ def extract_patches(volumes: Tensor, centres: Tensor, view: str, width: int) -> 
         Patches in the shape that the table gives, of the type and on the device of the volumes.
 
     Raises:
-        ValueError: unknown view, volumes or centres of another shape, a patch larger than the volume, a centre outside.
+        ValueError: unknown view, volumes or centers of another shape, a patch larger than the volume, a center outside.
     """
-    _check(volumes, centres, view, width)
+    _check(volumes, centers, view, width)
     reach = max(width // 2, 1)  # a stack reaches one slice up and down, however narrow it is
     padded = pad(volumes[:, 0], (reach,) * 6)
     strides = torch.tensor(padded.stride(), device=volumes.device)
     steps = _offsets(view, width).to(volumes.device)  # (channels, sides..., 3)
-    around = (steps * strides[1:]).sum(-1).flatten()  # from the centre, in memory
-    places = (centres.to(volumes.device) * strides).sum(1)[:, None] + reach * strides[1:].sum() + around
-    return padded.flatten()[places].view(len(centres), *steps.shape[:-1])
+    around = (steps * strides[1:]).sum(-1).flatten()  # from the center, in memory
+    places = (centers.to(volumes.device) * strides).sum(1)[:, None] + reach * strides[1:].sum() + around
+    return padded.flatten()[places].view(len(centers), *steps.shape[:-1])
 
 
 def _offsets(view: str, width: int) -> Tensor:
-    """Where the voxels of a patch lie from its centre: ``(channels, sides..., 3)``, the last axis D, H, W."""
+    """Where the voxels of a patch lie from its center: ``(channels, sides..., 3)``, the last axis D, H, W."""
     line = torch.arange(width) - width // 2
     if view == "volume":
         return torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1)[None]
@@ -64,7 +64,7 @@ def _offsets(view: str, width: int) -> Tensor:
     return torch.stack([axial, torch.stack([down, still, across], -1), torch.stack([down, across, still], -1)])
 
 
-def _check(volumes: Tensor, centres: Tensor, view: str, width: int) -> None:
+def _check(volumes: Tensor, centers: Tensor, view: str, width: int) -> None:
     if view not in VIEWS:
         raise unknown_name("view", view, VIEWS)
     if volumes.ndim != 5 or volumes.shape[1] != 1:
@@ -74,16 +74,16 @@ def _check(volumes: Tensor, centres: Tensor, view: str, width: int) -> None:
         raise ValueError(
             f"a {view} patch {width} wide does not fit into volumes {tuple(volumes.shape[2:])}: take 1 to {min(sides)}"
         )
-    if centres.ndim != 2 or centres.shape[1] != 4 or centres.is_floating_point():
+    if centers.ndim != 2 or centers.shape[1] != 4 or centers.is_floating_point():
         raise ValueError(
-            f"centres must be whole numbers (M, 4): volume, depth, row, column; got {tuple(centres.shape)} "
-            f"of {centres.dtype}"
+            f"centers must be whole numbers (M, 4): volume, depth, row, column; got {tuple(centers.shape)} "
+            f"of {centers.dtype}"
         )
-    size = torch.tensor([len(volumes), *volumes.shape[2:]], device=centres.device)
-    outside = ((centres < 0) | (centres >= size)).any(1)
+    size = torch.tensor([len(volumes), *volumes.shape[2:]], device=centers.device)
+    outside = ((centers < 0) | (centers >= size)).any(1)
     if outside.any():
         raise ValueError(
-            f"{int(outside.sum())} of {len(centres)} centres lie outside, the first is {centres[outside][0].tolist()}; "
+            f"{int(outside.sum())} of {len(centers)} centers lie outside, the first is {centers[outside][0].tolist()}; "
             f"volume, depth, row and column must be below {size.tolist()}"
         )
 
@@ -112,7 +112,7 @@ def _grow(mask: np.ndarray, margin: int) -> np.ndarray:
     return binary_dilation(mask, generate_binary_structure(3, 1), iterations=margin)
 
 
-def sample_centres(
+def sample_centers(
     data: ImageSet, per_class: int, *, seed: int = 0, hard: float = 0.5, near: int = 3, region: Tensor | None = None
 ) -> Tensor:
     """Voxels to train on: as many of each class, drawn over all volumes; where a class is rarer, some twice.
@@ -126,7 +126,7 @@ def sample_centres(
         region: boolean ``(D, H, W)`` that all background voxels come from, e.g. of `region_mask`; None for everywhere.
 
     Returns:
-        Centres ``(classes * per_class, 4)`` for `extract_patches`, the background first.
+        Centers ``(classes * per_class, 4)`` for `extract_patches`, the background first.
 
     Raises:
         ValueError: no label maps of volumes, a class without a voxel, `hard` outside 0 to 1, fewer than one voxel.
@@ -155,14 +155,14 @@ def sample_centres(
     return torch.from_numpy(np.stack(np.unravel_index(np.concatenate(drawn), targets.shape), 1))
 
 
-def patch_set(data: ImageSet, centres: Tensor, view: str, width: int) -> ImageSet:
-    """Patches around the centres as a set to classify: the target is the label of the centre, the patient its volume's.
+def patch_set(data: ImageSet, centers: Tensor, view: str, width: int) -> ImageSet:
+    """Patches around the centers as a set to classify: the target is the label of the center, the patient its volume's.
 
     Raises:
         ValueError: see `extract_patches`.
     """
-    patches = extract_patches(data.images, centres, view, width)
-    n, d, h, w = centres.T
+    patches = extract_patches(data.images, centers, view, width)
+    n, d, h, w = centers.T
     labels = data.targets[n, d, h, w].long()
     info = replace(data.info, name=f"{data.info.name}, {view} patches", task="multi-class")
     return ImageSet(patches, labels, data.patients[n.cpu().numpy()], info)

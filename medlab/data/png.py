@@ -10,9 +10,9 @@ from medlab.data.nifti import check_size
 
 
 def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = None) -> ImageSet:
-    """Grey images and binary masks of the same names from two folders: ``(N, 1, H, W)`` and ``(N, H, W)`` of 0 and 1.
+    """Gray images and binary masks of the same names from two folders: ``(N, 1, H, W)`` and ``(N, H, W)`` of 0 and 1.
 
-    Each image counts as its own patient. Colour is turned to grey; 8-bit 0 to 255 becomes 0 to 1.
+    Each image counts as its own patient. Color is turned to gray; 8-bit 0 to 255 becomes 0 to 1.
 
     Raises:
         ValueError: no PNG, an image without mask, images or masks of different size or not 8-bit, a mask with more

@@ -66,7 +66,7 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
         modality=modality,
         task="segmentation",
         classes=classes,
-        licence=str(about.get("licence", "unknown")),
+        license=str(about.get("license", "unknown")),
         citation=DECATHLON,
         phantom=False,
         unit="0 = 0.5th, 1 = 99.5th percentile of the case; padding is 0",
@@ -76,7 +76,7 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
 def slice_set(cases: Iterable[Case], info: Info, size: int) -> ImageSet:
     """All axial slices of the cases: images ``(N, 1, size, size)``, label maps ``(N, size, size)``, the case of each.
 
-    Each case is scaled to [0, 1] between its 0.5th and 99.5th percentile, then padded or cropped around its centre.
+    Each case is scaled to [0, 1] between its 0.5th and 99.5th percentile, then padded or cropped around its center.
     Radiological view with row 0 on top, unlike `Volume`: the front of the head is up, the patient's right on the left.
     Slices follow each other from the feet to the head.
     """
@@ -88,7 +88,7 @@ def volume_set(cases: Iterable[Case], info: Info, size: tuple[int, int, int], sp
 
     Args:
         cases, info: as of `load_decathlon`.
-        size: D, H and W that every case is padded or cropped to, around its centre.
+        size: D, H and W that every case is padded or cropped to, around its center.
         spacing: None takes the voxels as they are, and refuses a case whose voxels have another size than those of the
             first, or whose axes are turned against the body: a network would see it distorted. A length in mm resamples
             every case to cubes of that side along the axes of the body, linearly; labels take the nearest.
@@ -166,7 +166,7 @@ def _scaled(voxels: NDArray[np.float32], case: Case) -> NDArray[np.float32]:
 
 
 def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Pad with 0 or crop the last axes to `shape`, around the centre."""
+    """Pad with 0 or crop the last axes to `shape`, around the center."""
     have = array.shape[-len(shape) :]
     cut = [slice(max(h - w, 0) // 2, max(h - w, 0) // 2 + w) for h, w in zip(have, shape)]
     place = [slice(max(w - h, 0) // 2, max(w - h, 0) // 2 + min(h, w)) for h, w in zip(have, shape)]

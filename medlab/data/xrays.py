@@ -23,7 +23,7 @@ JSRT = Info(
     modality="X-ray (chest)",
     task="segmentation",
     classes=("background", *ORGANS),
-    licence="research and education only (SCR)",
+    license="research and education only (SCR)",
     citation="Shiraishi et al., AJR 174(1):71-74, 2000 (JSRT); van Ginneken et al., Medical Image Analysis "
     "10(1):19-40, 2006 (SCR masks)",
     phantom=False,
@@ -35,7 +35,7 @@ MONTGOMERY = Info(
     modality="X-ray (chest)",
     task="segmentation",
     classes=("background", *ORGANS[:2]),
-    licence="terms of the US NLM",
+    license="terms of the US NLM",
     citation="Jaeger et al., Quantitative Imaging in Medicine and Surgery 4(6):475-477, 2014",
     phantom=False,
     unit="0 = least, 1 = most attenuation on the film",
@@ -69,7 +69,7 @@ def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
 def load_montgomery(folder: str | Path, size: int = 400) -> ImageSet:
     """Montgomery County images, padded to squares with black and averaged down to `size`; lungs only.
 
-    Assumed: ``CXR_png/NAME.png`` with 8 bits of grey, and of the same size ``ManualMask/leftMask/NAME.png`` and
+    Assumed: ``CXR_png/NAME.png`` with 8 bits of gray, and of the same size ``ManualMask/leftMask/NAME.png`` and
     ``ManualMask/rightMask/NAME.png``, in `folder` or a folder below it.
 
     Raises:

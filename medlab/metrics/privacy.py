@@ -26,7 +26,7 @@ def membership_auc(
     """
     from sklearn.metrics import roc_auc_score
 
-    from medlab.metrics.synthesis import nearest
+    from medlab.metrics.generation import nearest
 
     distance = np.concatenate([nearest(images, generated).distance for images in (members, others)])
     member = np.repeat([1, 0], [len(members), len(others)])

@@ -104,7 +104,7 @@ def segmentation_report(
     """Dice and HD95 of every foreground class, each with a bootstrap interval resampled by patient.
 
     Slices ``(N, H, W)``: Dice is that of all slices of a patient stacked to one volume. HD95 is two-dimensional, the
-    mean over those slices of the patient that have the class in mask and target, since slices may not be neighbours.
+    mean over those slices of the patient that have the class in mask and target, since slices may not be neighbors.
     Volumes ``(N, D, H, W)``: a patient's value is the mean over the patient's volumes. Class 0 is the background and is
     left out. A class that no target shows is named in a warning.
 

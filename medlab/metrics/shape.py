@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from medlab.metrics.intervals import to_array
 
-EVERYWHERE = np.ones((3, 3), bool)  # a diagonal neighbour belongs to the same piece
+EVERYWHERE = np.ones((3, 3), bool)  # a diagonal neighbor belongs to the same piece
 
 
 def intersection_over_union(masks: object, targets: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
@@ -49,7 +49,7 @@ def keep_largest(masks: object, classes: Sequence[str]) -> np.ndarray:
     return kept
 
 
-def raggedness(masks: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
+def border_irregularity(masks: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
     """How long the border ``(N,)`` of every organ is for its area: ``L^2 / (4 pi A)``; NaN where there is no organ.
 
     A disc has 1, every other shape more; a smooth organ has a number of its own, so compare with that of the target.
@@ -108,3 +108,42 @@ def _check(masks: np.ndarray) -> None:
             f"give label maps (N, H, W) of whole numbers, got {masks.shape} of {masks.dtype}; of probabilities take "
             "argmax(1) first"
         )
+
+
+def sensitivity(masks: object, targets: object) -> np.ndarray:
+    """Share of the true voxels of each volume that the mask calls by their class, ``(N,)``: the mean over its classes.
+
+    Args:
+        masks, targets: label maps of whole numbers ``(N, D, H, W)`` or ``(N, H, W)``, 0 for the background.
+
+    Returns:
+        NaN where a target shows no structure.
+
+    Raises:
+        ValueError: shapes that differ.
+    """
+    masks, targets = to_array(masks), to_array(targets)
+    if masks.shape != targets.shape:
+        raise ValueError(f"masks {masks.shape} do not fit targets {targets.shape}; give label maps of the same shape")
+    return np.array([_found(mask, target) for mask, target in zip(masks, targets)])
+
+
+def _found(mask: np.ndarray, target: np.ndarray) -> float:
+    kinds = np.unique(target[target > 0])
+    return float(np.mean([(mask[target == k] == k).mean() for k in kinds])) if len(kinds) else np.nan
+
+
+def largest_component(masks: object) -> np.ndarray:
+    """The label maps ``(N, ...)`` with the largest connected piece of structure only, all classes taken together.
+
+    Voxels are connected through their faces. For an organ of which there is one, everything else is a false alarm.
+    """
+    from scipy.ndimage import label  # here: it takes a while to import
+
+    kept = to_array(masks).copy()
+    for mask in kept:
+        pieces, count = label(mask > 0)
+        if count > 1:
+            sizes = np.bincount(pieces.ravel())
+            mask[pieces != 1 + sizes[1:].argmax()] = 0
+    return kept

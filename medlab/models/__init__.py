@@ -7,13 +7,13 @@ from medlab.models.drinet import DRINet
 from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
-from medlab.models.published import published, published_names
+from medlab.models.pretrained import load_pretrained, pretrained_names
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
-from medlab.models.standardise import Standardise
+from medlab.models.standardize import Standardize
 from medlab.models.synergic import SynergicNetwork
 from medlab.models.unet import SliceBySlice, UNet
 from medlab.models.wgan import WGANCritic
@@ -34,7 +34,7 @@ __all__ = [
     "ShallowCNN",
     "SliceBySlice",
     "SmallCNN",
-    "Standardise",
+    "Standardize",
     "SynergicNetwork",
     "UNet",
     "VirtualBatchNorm",
@@ -42,8 +42,8 @@ __all__ = [
     "WholeVolume",
     "WithReference",
     "multiply_adds",
-    "published",
-    "published_names",
+    "load_pretrained",
+    "pretrained_names",
     "resnet50_backbone",
     "small_resnet18",
     "training_bytes",

@@ -16,7 +16,7 @@ How the embedding joins is not told; here it is appended to the noise.
 import torch
 from torch import Tensor, nn
 
-from medlab.models.dcgan import DCDiscriminator, DCGenerator, draw_weights
+from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
 
 
 class ACGenerator(nn.Module):
@@ -42,9 +42,9 @@ class ACGenerator(nn.Module):
         nn.init.uniform_(self.embedding.weight, -1, 1)  # as large as the noise that it joins
         self.images = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
         """Noise ``(n, latent)`` on the CPU, of the kind that the generator is trained with."""
-        return self.images.draw(n, rng)[:, : self.latent]
+        return self.images.sample_latent(n, rng)[:, : self.latent]
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Noise ``(N, latent)`` and classes ``(N,)`` to images ``(N, channels, size, size)`` in (-1, 1)."""
@@ -68,7 +68,7 @@ class ACDiscriminator(DCDiscriminator):
         super().__init__(size, channels, width=width, kernel=kernel)
         _check_classes(classes)
         self.classifier = nn.Linear(self.head.in_features, classes)
-        draw_weights(self.classifier)
+        init_weights(self.classifier)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)`` of "real" and ``(N, K)`` of the class."""

@@ -2,7 +2,7 @@
 
 Radford, Metz, Chintala: Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks.
 ICLR 2016, arXiv:1511.06434. Its five rules: strided and fractionally strided convolutions instead of pooling; batch
-normalisation in both, but neither at the generator's output nor at the discriminator's input; no hidden dense layer;
+normalization in both, but neither at the generator's output nor at the discriminator's input; no hidden dense layer;
 ReLU in the generator and tanh at its output; leaky ReLU in the discriminator.
 
 | generator (64 x 64)        | output          | discriminator (64 x 64)    | output          |
@@ -55,8 +55,8 @@ def down(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.
 
 
 @torch.no_grad()
-def draw_weights(layer: nn.Module) -> None:
-    """The authors' start: weights from N(0, 0.02), gains of batch normalisation from N(1, 0.02), biases 0."""
+def init_weights(layer: nn.Module) -> None:
+    """The authors' start: weights from N(0, 0.02), gains of batch normalization from N(1, 0.02), biases 0."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
         layer.weight.normal_(1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, 0.02)
         if layer.bias is not None:
@@ -102,9 +102,9 @@ class DCGenerator(nn.Module):
             for a, b in zip(maps, maps[1:])
         ))  # fmt: skip
         self.paint = nn.Sequential(up(maps[-1], channels, kernel, bias=True), nn.Tanh() if tanh else nn.Identity())
-        self.apply(draw_weights)
+        self.apply(init_weights)
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
         """Noise ``(n, latent)`` on the CPU, of the kind that the generator is trained with."""
         if self.noise == "normal":
             return torch.randn(n, self.latent, generator=rng)
@@ -139,7 +139,7 @@ class DCDiscriminator(nn.Module):
             raise unknown_name("activation", activation, ACTIVATIONS)
         self.features = shrink(size, channels, width, kernel, activation)
         self.head = nn.Linear(width * size * 2, 1)  # width size / 8 maps of 4 x 4
-        self.apply(draw_weights)
+        self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)``."""

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 
 def conv(in_channels: int, out_channels: int, kernel: int, dilation: int = 1) -> nn.Sequential:
-    """Convolution that keeps the size, batch normalisation, ReLU."""
+    """Convolution that keeps the size, batch normalization, ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, padding="same", dilation=dilation),
         nn.BatchNorm2d(out_channels),
@@ -35,7 +35,7 @@ def conv(in_channels: int, out_channels: int, kernel: int, dilation: int = 1) ->
 
 
 def double(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Transposed convolution 3 x 3 that doubles the side, batch normalisation, ReLU."""
+    """Transposed convolution 3 x 3 that doubles the side, batch normalization, ReLU."""
     return nn.Sequential(
         nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1),
         nn.BatchNorm2d(out_channels),
@@ -44,7 +44,7 @@ def double(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 def activated(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
-    """Batch normalisation and ReLU first, then the convolution: the order of dense networks."""
+    """Batch normalization and ReLU first, then the convolution: the order of dense networks."""
     return nn.Sequential(
         nn.BatchNorm2d(in_channels),
         nn.ReLU(),
@@ -75,7 +75,7 @@ class DenseBlock(nn.Module):
 class InceptionModule(nn.Module):
     """Three branches that see 1 x 1, 3 x 3 and 5 x 5 pixels, mixed and added to the input.
 
-    The 5 x 5 is a 3 x 3 with dilation 2. The mixing layer is normalised but not rectified, and neither is the sum.
+    The 5 x 5 is a 3 x 3 with dilation 2. The mixing layer is normalized but not rectified, and neither is the sum.
 
     Args:
         channels: maps, kept; at least 4.
@@ -95,7 +95,7 @@ class InceptionModule(nn.Module):
 
 
 class UnpoolingBlock(nn.Module):
-    """Two branches that double the side: one from a point, one from a dilated neighbourhood.
+    """Two branches that double the side: one from a point, one from a dilated neighborhood.
 
     Args:
         channels: maps that come in; ``2 * (channels // 4)`` go out.

@@ -1,4 +1,4 @@
-"""Two layers that change what a GAN can see: minibatch discrimination, and virtual batch normalisation.
+"""Two layers that change what a GAN can see: minibatch discrimination, and virtual batch normalization.
 
 Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved Techniques for Training GANs. NeurIPS 2016,
 arXiv:1606.03498, sections 3.2 and 3.5.
@@ -25,7 +25,7 @@ class MinibatchDiscrimination(nn.Module):
         kernels: B, numbers per image that are added.
         dims: C, dimensions in which distances are measured.
 
-    The authors' code normalises T and adds a bias; here T starts from N(0, 1 / A), and what follows learns the bias.
+    The authors' code normalizes T and adds a bias; here T starts from N(0, 1 / A), and what follows learns the bias.
     """
 
     def __init__(self, features: int, kernels: int = 100, dims: int = 5) -> None:
@@ -40,9 +40,9 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalise each image with the statistics of a fixed reference batch and of itself, of nothing else.
+    """Normalize each image with the statistics of a fixed reference batch and of itself, of nothing else.
 
-    The first `reference` rows of the input are the reference batch, which is normalised by itself. With R of them, mean
+    The first `reference` rows of the input are the reference batch, which is normalized by itself. With R of them, mean
     and mean square of an image are ``R / (R + 1)`` of theirs and ``1 / (R + 1)`` of its own, as in the authors' code.
 
     Args:
@@ -68,12 +68,12 @@ class VirtualBatchNorm(nn.Module):
 
 
 class WithReference(nn.Module):
-    """A generator whose batch normalisations are virtual: it makes the reference images along with every batch.
+    """A generator whose batch normalizations are virtual: it makes the reference images along with every batch.
 
     That doubles its work where the batch is as large as the reference, the price that the paper names.
 
     Args:
-        generator: has `draw(n, rng)`; its `BatchNorm2d` layers are replaced, in place, their gains and biases kept.
+        generator: has `sample_latent(n, rng)`; its `BatchNorm2d` layers are replaced, in place, their gains and biases kept.
         reference: noise ``(R, latent)`` of the reference batch, drawn once at the start.
 
     Raises:
@@ -94,9 +94,9 @@ class WithReference(nn.Module):
         self.generator = generator
         self.register_buffer("reference", reference)
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
         """Noise ``(n, latent)`` as the generator draws it."""
-        return self.generator.draw(n, rng)
+        return self.generator.sample_latent(n, rng)
 
     def forward(self, z: Tensor) -> Tensor:
         """Noise ``(N, latent)`` to images ``(N, C, H, W)``; each depends on its own noise alone."""

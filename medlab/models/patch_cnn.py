@@ -1,4 +1,4 @@
-"""Patch networks: which structure is the voxel at the centre of this patch?
+"""Patch networks: which structure is the voxel at the center of this patch?
 
 Lai: Deep learning for medical image segmentation. arXiv:1505.02000, 2015. The three planes come from Prasoon et al.:
 Deep feature learning for knee cartilage segmentation using a triplanar convolutional neural network. MICCAI 2013.
@@ -89,7 +89,7 @@ class PatchCNN(nn.Module):
 class WholeVolume(nn.Module):
     """A patch network slid over whole volumes: each voxel gets the logits of its own patch, shared work is done once.
 
-    Without pooling, the maps of neighbouring patches are shifted copies of each other. So each plane of the volume is
+    Without pooling, the maps of neighboring patches are shifted copies of each other. So each plane of the volume is
     convolved once, and the fully connected layer becomes a convolution whose kernel is as large as the maps of a patch.
 
     Args:

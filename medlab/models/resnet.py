@@ -21,7 +21,7 @@ def small_resnet18(in_channels: int = 3, classes: int = 1000) -> nn.Module:
     return network
 
 
-class ImageNetColours(nn.Module):
+class ImageNetColors(nn.Module):
     """Images in [0, 1] as ImageNet's networks want them: three channels, of mean 0 and deviation 1 over ImageNet."""
 
     def __init__(self) -> None:
@@ -58,4 +58,4 @@ def resnet50_backbone(features: int = 1024, imagenet: bool = True) -> nn.Module:
             ) from error
         network.load_state_dict(weights)
     network.fc = nn.Linear(network.fc.in_features, features)
-    return nn.Sequential(ImageNetColours(), network)
+    return nn.Sequential(ImageNetColors(), network)

@@ -32,7 +32,7 @@ class RingGenerator(nn.Module):
             nn.Linear(latent, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
         )
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
         """Normal noise ``(n, latent)`` on the CPU."""
         return torch.randn(n, self.latent, generator=rng)
 

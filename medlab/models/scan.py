@@ -13,7 +13,7 @@ X-Rays. DLMIA 2018, 263-273, arXiv:1703.08770.
 | 6     | convolution 1 x 1                                  | classes x 25 x 25   |
 | 7     | transposed convolution 32 x 32, stride 16          | classes x 400 x 400 |
 
-A residual is convolution, batch normalisation, ReLU, convolution, batch normalisation, plus its input (through a
+A residual is convolution, batch normalization, ReLU, convolution, batch normalization, plus its input (through a
 convolution 1 x 1 where the channels change), ReLU. The first author describes the stages, the five residuals, 21
 convolutions and 271 k parameters; kernel sizes and the last layer are those of a re-implementation by others, and with
 this residual the count comes out at 271 440. No skip connections, no pre-training.
@@ -25,7 +25,7 @@ from torch import Tensor, cat, nn
 
 
 class Residual(nn.Module):
-    """Two convolutions with batch normalisation, and a way around them."""
+    """Two convolutions with batch normalization, and a way around them."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()

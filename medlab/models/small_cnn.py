@@ -1,7 +1,7 @@
-"""A small modern baseline: three blocks of two convolutions with batch normalisation, then global average pooling.
+"""A small modern baseline: three blocks of two convolutions with batch normalization, then global average pooling.
 
 Not a surveyed method. It is the plain network a practitioner would try first today, and the default backbone where a
-method wraps any classifier. Blocks as in Simonyan and Zisserman 2015 (arXiv:1409.1556), batch normalisation after
+method wraps any classifier. Blocks as in Simonyan and Zisserman 2015 (arXiv:1409.1556), batch normalization after
 Ioffe and Szegedy 2015 (arXiv:1502.03167), global average pooling after Lin et al. 2014 (arXiv:1312.4400).
 
 | block       | output (size 28) | parameters (1 channel, width 32, 2 classes) |
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 
 def block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential:
-    """Twice convolution 3 x 3, batch normalisation and ReLU; then, if asked, a pooling that halves the size."""
+    """Twice convolution 3 x 3, batch normalization and ReLU; then, if asked, a pooling that halves the size."""
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
         layers += [

@@ -11,26 +11,26 @@ arXiv:1505.04597. With three axes: Cicek et al.: 3D U-Net. MICCAI 2016, arXiv:16
 | head          | convolution 1 x 1                                                  | classes         |
 
 The paper's convolutions are unpadded: 572 pixels in give 388 out, and the level's maps are cropped to fit. Most code
-pads so that a label map has the size of its image; that is the default here. Batch normalisation, which came later, is
+pads so that a label map has the size of its image; that is the default here. Batch normalization, which came later, is
 on by default (`norm=False` is the paper's network), because comparisons with DRINet would otherwise test it alone.
 """
 
 import torch
 from torch import Tensor, nn
 
-LAYERS = {  # by number of axes: convolution, up-convolution, batch normalisation, pooling
+LAYERS = {  # by number of axes: convolution, up-convolution, batch normalization, pooling
     2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
     3: (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
 }
 
 
 def convolutions(in_channels: int, out_channels: int, padding: str, norm: bool, axes: int = 2) -> nn.Sequential:
-    """Twice convolution 3 x 3 (x 3), batch normalisation where asked, ReLU."""
-    convolution, _, normalisation, _ = LAYERS[axes]
+    """Twice convolution 3 x 3 (x 3), batch normalization where asked, ReLU."""
+    convolution, _, normalization, _ = LAYERS[axes]
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
         layers.append(convolution(channels, out_channels, 3, padding=padding, bias=not norm))
-        layers += [*([normalisation(out_channels)] if norm else []), nn.ReLU(inplace=True)]
+        layers += [*([normalization(out_channels)] if norm else []), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -43,7 +43,7 @@ class UNet(nn.Module):
         width: maps of the first level, doubled at each of the next.
         levels: resolutions, bottom included; one pooling less.
         padding: "same" keeps the size; "valid" is the paper's, whose output is smaller.
-        norm: batch normalisation after each 3 x 3 convolution.
+        norm: batch normalization after each 3 x 3 convolution.
         skips: the skip connections; False shows what they are for.
         axes: 2 for images; 3 for volumes, with every kernel and pooling a cube (as in Cicek et al., 2016).
 
@@ -126,7 +126,7 @@ class UNet(nn.Module):
 
 
 def _crop(maps: Tensor, like: Tensor) -> Tensor:
-    """The centre of `maps`, as large as `like`."""
+    """The center of `maps`, as large as `like`."""
     for axis in range(2, maps.ndim):
         maps = maps.narrow(axis, (maps.shape[axis] - like.shape[axis]) // 2, like.shape[axis])
     return maps

@@ -8,7 +8,7 @@ generation. ISBI 2018, 734-738. At 128 x 128 and width 32 it has 2 795 937 weigh
 
 from torch import Tensor, nn
 
-from medlab.models.dcgan import draw_weights, shrink
+from medlab.models.dcgan import init_weights, shrink
 
 
 class WGANCritic(nn.Module):
@@ -19,7 +19,7 @@ class WGANCritic(nn.Module):
         channels: of the images.
         width: maps of the first layer; every further layer doubles them.
         kernel: side of the kernels, 4 or 5.
-        norm: batch normalisation but in the first layer. False for the gradient penalty (Gulrajani et al. 2017,
+        norm: batch normalization but in the first layer. False for the gradient penalty (Gulrajani et al. 2017,
             arXiv:1704.00028), which is taken image by image.
 
     Raises:
@@ -32,7 +32,7 @@ class WGANCritic(nn.Module):
         super().__init__()
         self.features = shrink(size, channels, width, kernel, "elu", norm=norm)
         self.head = nn.Linear(width * size * 2, 1)  # width size / 8 maps of 4 x 4
-        self.apply(draw_weights)
+        self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` to scores ``(N,)``."""

@@ -1,7 +1,7 @@
 """Abdominal CT phantom: axial 5 mm slices of a trunk with organ label maps, portal-venous contrast.
 
 Made up throughout: organs are ellipsoids and bent tubes whose place, size and shape vary per patient, all deformed by
-one smooth warp; a slice is the mean of two planes, so thin parts blend with their neighbours. CT values follow the
+one smooth warp; a slice is the mean of two planes, so thin parts blend with their neighbors. CT values follow the
 portal-venous phase and vary per patient; the noise is as grainy as a soft reconstruction makes it. Slices run from the
 dome of the liver to the lower poles of the kidneys. The pancreas is small and lies among bowel loops, stomach and
 duodenum of nearly its own CT value, so it is much harder to find than the liver. Not drawn: streaks, disease,
@@ -21,7 +21,7 @@ ABOUT = {
     "modality": "CT (abdomen, portal-venous phase)",
     "task": "segmentation",
     "classes": ("background", "pancreas", "kidneys", "liver", "spleen"),
-    "licence": "MIT (made by this project)",
+    "license": "MIT (made by this project)",
     "citation": "medlab abdomen phantom",
     "unit": "0 = -160 HU, 1 = 240 HU",
     "note": "Phantom of simple solids: tests code and ideas, not medical claims.",
@@ -66,12 +66,12 @@ class _Canvas:
         self.values.lerp_(torch.as_tensor(value), filled)
         return filled
 
-    def ellipsoid(self, centre: tuple, radii: tuple, turn: float = 0.0, bend: float = 0.0, lean: float = 0.0) -> Tensor:
+    def ellipsoid(self, center: tuple, radii: tuple, turn: float = 0.0, bend: float = 0.0, lean: float = 0.0) -> Tensor:
         """Depth in mm (first order) below the surface of an ellipsoid.
 
         `turn` in radians in the plane; `bend` (1/mm) curves it towards the middle; `lean` shifts x per mm of height.
         """
-        x, y, z = self.x - centre[0], self.y - centre[1], self.z - centre[2]
+        x, y, z = self.x - center[0], self.y - center[1], self.z - center[2]
         x, y = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
         x = x + bend * y**2
         if lean:  # else all planes share one x
@@ -131,8 +131,8 @@ def _trunk(canvas: _Canvas) -> Tensor:
     blood = vary(150, 10)
     canvas.paint(canvas.ellipsoid((vary(9, 3), back - 29, 0), (10.5, 10.5, 1e6)), blood)  # aorta
     canvas.paint(canvas.ellipsoid((vary(-21, 3), back - 27, 0), (13, 10, 1e6)), blood - 15)  # vena cava
-    for centre, low in ((-9, 0), (6, 10)):  # superior mesenteric vein and artery
-        canvas.paint(canvas.ellipsoid((centre, back - 50, low - 70), (6, 6, 70)), blood)
+    for center, low in ((-9, 0), (6, 10)):  # superior mesenteric vein and artery
+        canvas.paint(canvas.ellipsoid((center, back - 50, low - 70), (6, 6, 70)), blood)
     return cavity
 
 
@@ -145,9 +145,9 @@ def _gut(canvas: _Canvas) -> None:
         canvas.paint(depth - wall, content)
 
     for _ in range(22):
-        centre = vary(12, 42), vary(-30, 20), vary(-50, 26)
+        center = vary(12, 42), vary(-30, 20), vary(-50, 26)
         radii = vary(19, 4), vary(13, 2), vary(20, 4)
-        hollow(canvas.ellipsoid(centre, radii, vary(0, 1)), 4, vary(75, 14))
+        hollow(canvas.ellipsoid(center, radii, vary(0, 1)), 4, vary(75, 14))
     hollow(canvas.ellipsoid((-47, 2, -38), (13, 14, 42)), 4, vary(65, 20))  # duodenum
     texture = 120 * smooth_field(len(canvas.z), canvas.size, 24, canvas.generator)[:, 0]
     hollow(canvas.ellipsoid((-102, 12, -95), (20, 22, 65)), 3, texture - 90)  # ascending colon
@@ -173,12 +173,12 @@ def _organs(canvas: _Canvas, cavity: Tensor) -> Tensor:
     lobes = 1 + 0.16 * smooth_field(1, canvas.size, 36, canvas.generator)[0, 0]
     half = lobes * (vary(13.5, 1) + 8.5 * torch.exp(-((along / 0.18) ** 2)) + 1.5 * along)
     tall = vary(16, 2) + 17 * torch.exp(-((along / 0.2) ** 2))
-    centre_y = vary(-2, 4) - vary(16, 4) * torch.sin(3.4 * along) + 10 * along**2
-    centre_z = vary(-14, 4) + vary(28, 6) * along
+    center_y = vary(-2, 4) - vary(16, 4) * torch.sin(3.4 * along) + 10 * along**2
+    center_z = vary(-14, 4) + vary(28, 6) * along
     off_end = ((x + 40 - length * along) / 9) ** 2  # rounds the ends
 
     def tube(shift: float, scale: float) -> Tensor:
-        square = ((y - centre_y - shift) / (scale * half)) ** 2 + off_end + ((z - centre_z) / (scale * tall)) ** 2
+        square = ((y - center_y - shift) / (scale * half)) ** 2 + off_end + ((z - center_z) / (scale * tall)) ** 2
         return (1 - square) * (0.5 * scale) * half
 
     canvas.paint(tube(10, 0.45), 140.0)  # splenic vein
@@ -186,26 +186,26 @@ def _organs(canvas: _Canvas, cavity: Tensor) -> Tensor:
 
     kidneys = torch.zeros_like(canvas.values)
     for side in (-1, 1):
-        centre = side * vary(60, 3), vary(45, 3), vary(-30 if side < 0 else -20, 6)
+        center = side * vary(60, 3), vary(45, 3), vary(-30 if side < 0 else -20, 6)
         grow = vary(1.05, 0.07)
-        whole = canvas.ellipsoid(centre, (26 * grow, 31 * grow, 60 * grow), turn=0.4 * side, lean=-0.15 * side)
+        whole = canvas.ellipsoid(center, (26 * grow, 31 * grow, 60 * grow), turn=0.4 * side, lean=-0.15 * side)
         cortex = vary(165, 12)
         filled = canvas.paint(whole, cortex)
         canvas.paint(torch.minimum(whole - 5, 6 * field + 1), cortex - 45)  # medulla
-        inlet = centre[0] - side * 15, centre[1] - 5, centre[2]
+        inlet = center[0] - side * 15, center[1] - 5, center[2]
         sinus = canvas.paint(canvas.ellipsoid(inlet, (16, 8, 26), turn=0.4 * side), -60.0)
         pancreas, kidneys = pancreas * (1 - filled) * (1 - sinus), torch.maximum(kidneys, filled * (1 - sinus))
 
     value = vary(115, 8)
-    centre = vary(101, 4), vary(28, 5), vary(33, 6)
-    spleen = canvas.ellipsoid(centre, (vary(29, 3), vary(61, 5), vary(66, 6)), bend=0.011)
+    center = vary(101, 4), vary(28, 5), vary(33, 6)
+    spleen = canvas.ellipsoid(center, (vary(29, 3), vary(61, 5), vary(66, 6)), bend=0.011)
     spleen = canvas.paint(torch.minimum(spleen, cavity - 2), value + 3 * field)
 
     value = vary(105, 9)
-    centre, radii = (vary(-81, 4), vary(0, 4), vary(27, 5)), (vary(71, 4), vary(84, 4), vary(98, 7))
-    right = canvas.ellipsoid(centre, radii, turn=0.15, lean=0.45)
-    centre, radii = (vary(-15, 8), vary(-46, 4), vary(42, 6)), (vary(64, 8), vary(31, 3), vary(48, 5))
-    left = canvas.ellipsoid(centre, radii, turn=0.1)
+    center, radii = (vary(-81, 4), vary(0, 4), vary(27, 5)), (vary(71, 4), vary(84, 4), vary(98, 7))
+    right = canvas.ellipsoid(center, radii, turn=0.15, lean=0.45)
+    center, radii = (vary(-15, 8), vary(-46, 4), vary(42, 6)), (vary(64, 8), vary(31, 3), vary(48, 5))
+    left = canvas.ellipsoid(center, radii, turn=0.1)
     cleft = canvas.ellipsoid((-22, -50, 10), (3, 26, 38), turn=-0.3)
     whole = torch.minimum(torch.minimum(torch.maximum(right, left), cavity - 2), -cleft)
     vessels = 28 * (4 * (field - 1.1)).clamp(0, 1)

@@ -1,7 +1,7 @@
 """Real anatomy for the brain phantoms: the ICBM/MNI152 template that nilearn carries, deformed per virtual patient.
 
 Source of the template: Fonov et al., NeuroImage 54(1):313-327, 2011 (ICBM 152 nonlinear 2009a symmetric). Its notice:
-Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute, McGill
+Copyright (C) 1993-2004 Louis Collins, McConnell Brain Imaging Center, Montreal Neurological Institute, McGill
 University. Permission to use, copy, modify, and distribute this software and its documentation for any purpose and
 without fee is hereby granted, provided that the above copyright notice appear in all copies. The authors and McGill
 University make no representations about the suitability of this software for any purpose. It is provided "as is"
@@ -18,14 +18,14 @@ from torch.nn.functional import grid_sample, interpolate
 
 from medlab.errors import unknown_name
 
-TISSUES = ("csf", "grey matter", "white matter")
+TISSUES = ("csf", "gray matter", "white matter")
 CITATION = "Fonov et al., NeuroImage 54(1):313-327, 2011 (ICBM 152 nonlinear 2009a symmetric template)"
-LICENCE = "ICBM 152: free use with notice"  # the notice is above
+LICENSE = "ICBM 152: free use with notice"  # the notice is above
 
 ORIGIN = torch.tensor([-98.0, -134.0, -72.0])  # MNI coordinates (mm) of voxel 0 along x (right), y (front), z (up)
 SHAPE = torch.tensor([197, 233, 189])
 FIELD_OF_VIEW = 224.0  # mm shown along both sides of a slice
-CENTRE = torch.tensor([0.0, -18.0, 12.0])  # MNI coordinates of the slice centre
+CENTER = torch.tensor([0.0, -18.0, 12.0])  # MNI coordinates of the slice center
 # The axis across the slices, that along the rows from top to bottom and that along the columns from left to right; 0 x
 # (right), 1 y (front), 2 z (up), both shown from their far end: right on the left, front or top of the head up.
 PLANES = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
@@ -36,7 +36,7 @@ def template() -> Tensor:
     """The template as ``(Z, 4, X, Y)`` float32 in [0, 1], 1 mm: T1-weighted MR, then the fractions of `TISSUES`."""
     from nilearn import datasets
 
-    t1, grey, white, mask = (
+    t1, gray, white, mask = (
         torch.from_numpy(loader(resolution=1).get_fdata(dtype="float32"))
         for loader in (
             datasets.load_mni152_template,
@@ -45,8 +45,8 @@ def template() -> Tensor:
             datasets.load_mni152_brain_mask,
         )
     )
-    csf = (mask - grey - white).clamp(0, 1)
-    return torch.stack([t1, csf, grey, white]).permute(3, 0, 1, 2).contiguous()
+    csf = (mask - gray - white).clamp(0, 1)
+    return torch.stack([t1, csf, gray, white]).permute(3, 0, 1, 2).contiguous()
 
 
 def in_chunks(make: Callable[..., tuple[Tensor, Tensor]], n: int, chunk: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -92,7 +92,7 @@ def slices(
     last = SHAPE[across] - 1
     level = (height * (1 + scale[:, across]) - ORIGIN[across]).clamp(0, last)
     line = (torch.arange(size) + 0.5) / size * FIELD_OF_VIEW - FIELD_OF_VIEW / 2
-    y, x = torch.meshgrid(CENTRE[row] - line, CENTRE[column] - line, indexing="ij")  # of an axial slice
+    y, x = torch.meshgrid(CENTER[row] - line, CENTER[column] - line, indexing="ij")  # of an axial slice
     # Only in-plane movement is drawn: a slice is then one 2-D sampling of one plane of the template.
     shift = _spread(_warp_at(warp, level / last), size)  # (N, 2, size, size)
     turn, stretch = turn[:, None, None], 1 + scale[:, (column, row), None, None]

@@ -17,7 +17,7 @@ ABOUT = {
     "modality": "MRI (T1-weighted)",
     "task": "segmentation",
     "classes": ("background", *anatomy.TISSUES),
-    "licence": anatomy.LICENCE,
+    "license": anatomy.LICENSE,
     "citation": anatomy.CITATION,
     "unit": "0 = no signal, 1 = brightest; MR intensities have no unit",
     "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",

@@ -22,7 +22,7 @@ ABOUT = {
     "modality": "X-ray (chest)",
     "task": "segmentation",
     "classes": ("background", "right lung", "left lung", "heart"),
-    "licence": "MIT (made by this project)",
+    "license": "MIT (made by this project)",
     "citation": "medlab chest phantom",
     "unit": "0 = least, 1 = most attenuation on the film",
     "note": "Phantom of simple solids, one image per patient: tests code and ideas, not medical claims. An opacity "
@@ -43,8 +43,8 @@ class Hospital:
     scatter: float = 0.3  # share of the primary beam
     photons: float = 6000.0  # per pixel, times 1000
     sharpness: float = 0.35  # blur of the detector, in pixels of a film of 128
-    equalised: float = 0.6  # how much of the slow shading the processing takes away
-    gamma: float = 1.0  # of the film's grey scale
+    equalized: float = 0.6  # how much of the slow shading the processing takes away
+    gamma: float = 1.0  # of the film's gray scale
     breath: float = 75.0  # mm of the right diaphragm's dome below the middle of the film; less in a shallow breath
     magnified: float = 1.0  # the heart, where the beam comes from the front
     thick: float = 105.0  # mm, half the depth of a chest
@@ -120,7 +120,7 @@ def _film(path: Tensor, hospital: Hospital, vary: Callable, size: int, generator
     grain = torch.randn(n, size, size, generator=generator)
     detected = (expected + (expected / photons).sqrt() * grain).clamp(min=1e-4)
     film = -blur(detected[:, None], hospital.sharpness * size / 128).clamp(min=1e-4).log()
-    film = film - hospital.equalised * blur(film, size / 6)
+    film = film - hospital.equalized * blur(film, size / 6)
     some = film[..., ::2, ::2].flatten(1)  # sorting is slow
     low, high = some.quantile(torch.tensor([0.02, 0.9985]), dim=1).reshape(2, n, 1, 1, 1)
     return ((film - low) / (1.06 * (high - low))).clamp(0, 1) ** (hospital.gamma * vary(1, 0.06)[:, None])

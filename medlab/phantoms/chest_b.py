@@ -12,7 +12,7 @@ from medlab.phantoms import chest
 
 ABOUT = chest.ABOUT | {"citation": "medlab chest phantom, hospital B (bedside)"}
 BEDSIDE = chest.Hospital(
-    scatter=0.6, photons=2500.0, sharpness=0.8, equalised=0.25, gamma=0.8, breath=58.0, magnified=1.12, thick=122.0,
+    scatter=0.6, photons=2500.0, sharpness=0.8, equalized=0.25, gamma=0.8, breath=58.0, magnified=1.12, thick=122.0,
     leads=True,
 )  # fmt: skip
 

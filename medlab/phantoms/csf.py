@@ -3,7 +3,7 @@
 What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is made up: the patient-wise
 deformation, how wide ventricles and sulci are (more CSF with age), skull and scalp (shells around the brain, coarse
 bone and air cells at the skull base), the CT values and the grainy noise. A slice is the mean of two planes 4 mm apart,
-so thin sulci are greyed by partial volume. The three CSF classes are told apart by MNI coordinates; sulci are whatever
+so thin sulci are grayed by partial volume. The three CSF classes are told apart by MNI coordinates; sulci are whatever
 is neither ventricle nor cistern, and the fourth ventricle counts as a cistern. All three look alike: what tells them
 apart is where they lie.
 """
@@ -20,7 +20,7 @@ ABOUT = {
     "modality": "CT (head)",
     "task": "segmentation",
     "classes": ("background", "ventricles", "cortical sulci", "basal cisterns"),
-    "licence": anatomy.LICENCE,
+    "license": anatomy.LICENSE,
     "citation": anatomy.CITATION,
     "unit": "0 = 0 HU, 1 = 80 HU",
     "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
@@ -52,22 +52,22 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Ten
     below, places = anatomy.slices(patient, height - 2, size, generator)
     generator.set_state(state)  # the same patients again
     above, _ = anatomy.slices(patient, height + 2, size, generator)
-    csf, grey, white = (0.5 * (below + above))[:, 1:].unbind(1)
+    csf, gray, white = (0.5 * (below + above))[:, 1:].unbind(1)
 
     ventricles, cisterns = _regions(places)
     wider = torch.where(ventricles, vary(0.7, 0.4), vary(0.5, 0.3))
-    more = (wider * 2 * csf * (grey + white)).minimum(grey + white)
-    csf, rest = csf + more, 1 - more / (grey + white).clamp(min=1e-6)
-    grey, white = grey * rest, white * rest
-    brain = csf + grey + white
+    more = (wider * 2 * csf * (gray + white)).minimum(gray + white)
+    csf, rest = csf + more, 1 - more / (gray + white).clamp(min=1e-6)
+    gray, white = gray * rest, white * rest
+    brain = csf + gray + white
 
-    tissue = vary(8, 1.5) * csf + vary(38, 1.5) * grey + vary(29, 1.5) * white
+    tissue = vary(8, 1.5) * csf + vary(38, 1.5) * gray + vary(29, 1.5) * white
     surround = _skull(brain, places, vary(0.5, 0.15), generator)
     noise = anatomy.blur(torch.randn(n, 1, size, size, generator=generator), 0.8)[:, 0]
     noise = noise / noise.std() * vary(4, 0.5)
     image = (tissue + (1 - brain) * surround + noise) / WINDOW
 
-    labels = anatomy.label_map(torch.stack([csf, grey, white], 1)) == 1
+    labels = anatomy.label_map(torch.stack([csf, gray, white], 1)) == 1
     labels &= brain > 0.97  # what shares a pixel with bone looks like bone
     regions = 2 - ventricles.to(torch.uint8) + (cisterns & ~ventricles).to(torch.uint8)
     return image[:, None].clamp(0, 1), labels * regions

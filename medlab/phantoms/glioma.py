@@ -24,7 +24,7 @@ ABOUT = {
     "modality": "MRI (T1, T1c, T2, FLAIR)",
     "task": "segmentation",
     "classes": ("background", "tumour core", "oedema", "enhancing rim"),
-    "licence": anatomy.LICENCE,
+    "license": anatomy.LICENSE,
     "citation": anatomy.CITATION,
     "unit": "0 = no signal, 1 = brightest; MR intensities have no unit",
     "note": "Phantom in deformed template anatomy with a drawn tumour: tests code and ideas, not medical claims. Four "
@@ -36,7 +36,7 @@ ABOUT = {
 POSITIONS = ("low", "low", "low", "low", "low", "high", "high", "high", "high", "high")
 HEIGHTS = (-20.0, 50.0)  # mm (MNI z), from the midbrain to above the ventricles
 SIDES = (-36.0, 36.0)  # mm (MNI x), from left to right
-SIGNAL = torch.tensor(  # of CSF, grey and white matter, core, oedema, rim
+SIGNAL = torch.tensor(  # of CSF, gray and white matter, core, oedema, rim
     [
         [0.16, 0.56, 0.74, 0.29, 0.47, 0.49],  # T1: fluid is dark
         [0.16, 0.48, 0.63, 0.20, 0.40, 0.98],  # T1c: the rim takes up the contrast agent
@@ -101,9 +101,9 @@ def _tumour(
         return (low + (high - low) * torch.rand(patients, *shape, generator=generator))[patient]
 
     side = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
-    centre = torch.stack([side * draw(16, 42), draw(-58, 34), draw(0, 40)])[..., None, None]
+    center = torch.stack([side * draw(16, 42), draw(-58, 34), draw(0, 40)])[..., None, None]
     radius, stretch = draw(12, 22, 1, 1), draw(0.8, 1.2, 3).T[..., None, None]
-    distance = ((places - centre) / stretch).square().sum(0).sqrt()
+    distance = ((places - center) / stretch).square().sum(0).sqrt()
     waves = torch.randn(patients, 3, 5, 3, generator=generator)[patient] / 10  # 1/mm, for three bumpy fields
     phases = draw(0, 2 * torch.pi, 3, 5)[..., None, None]
     along = torch.einsum("nfki,inhw->nfkhw", waves, places)
@@ -116,7 +116,7 @@ def _tumour(
 def _pushed_away(maps: Tensor, places: Tensor, depth: Tensor, push: Tensor, pixel: float) -> Tensor:
     """`maps` with the tissue around the tumour moved up to `push` mm away from it, less towards the skull."""
     skull = (
-        (places - anatomy.CENTRE[:, None, None, None]) / torch.tensor([72.0, 92, 72])[:, None, None, None]
+        (places - anatomy.CENTER[:, None, None, None]) / torch.tensor([72.0, 92, 72])[:, None, None, None]
     ).square()
     far = push * torch.exp(depth.clamp(max=0) / 22) * (1 - skull.square().sum(0)).clamp(min=0)
     away = torch.stack(torch.gradient(-depth, dim=(2, 1)), -1) / pixel  # in the plane, along columns and rows

@@ -1,9 +1,9 @@
-"""Liver lesion phantom: CT regions around cysts, metastases and haemangiomas, portal venous phase.
+"""Liver lesion phantom: CT regions around cysts, metastases and hemangiomas, portal venous phase.
 
 Real: what tells the three apart. A cyst is dark, even and sharp. A metastasis is less dark, ill-defined, often with an
-unbroken rim and a darker middle. A haemangioma fills from its edge inwards by nodules as bright as the vessels, with
+unbroken rim and a darker middle. A hemangioma fills from its edge inwards by nodules as bright as the vessels, with
 gaps between them. Made up: all shapes and numbers. One latent degree, how far a rim is broken into nodules, runs
-through metastases and haemangiomas, and the two overlap on it, as the confusion matrix of Frid-Adar et al. asks for;
+through metastases and hemangiomas, and the two overlap on it, as the confusion matrix of Frid-Adar et al. asks for;
 cysts stay apart. One lesion per patient, in that paper's proportions of 53, 64 and 65. A `LesionCNN` of a quarter of
 its width, trained on 122 lesions of 32 pixels and their copies, is right on 79 % of the others (74 to 83 % over five
 seeds).
@@ -19,14 +19,14 @@ from torch import Tensor
 from medlab.phantoms.anatomy import blur, in_chunks, smooth_field
 
 DIAMETER = 2 / 3  # of the lesion, as a share of the region's side: a quarter of the diameter is tissue, on each side
-PATIENTS = (53, 64, 65)  # cysts, metastases, haemangiomas
+PATIENTS = (53, 64, 65)  # cysts, metastases, hemangiomas
 WINDOW = (-60.0, 200.0)  # HU shown as 0 and 1
 NODULES, VESSELS = 7, 4  # at most
 ABOUT = {
     "modality": "CT",
     "task": "multi-class",
-    "classes": ("cyst", "metastasis", "haemangioma"),
-    "licence": "MIT (made by this project)",
+    "classes": ("cyst", "metastasis", "hemangioma"),
+    "license": "MIT (made by this project)",
     "citation": "medlab liver phantom; classes after Frid-Adar et al., Neurocomputing 321:321-331, 2018",
     "unit": "0 = -60 HU, 1 = 200 HU",
     "note": "Phantom of procedural lesions, one per patient: tests code and ideas, not medical claims.",
@@ -113,8 +113,8 @@ def _regions(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Te
 def _nodules(angle: Tensor, rho: Tensor, uniform, generator: torch.Generator) -> Tensor:
     """Round spots of height 1 along the edge, with gaps between them, ``(n, 1, H, W)``."""
     sector = 6.2832 / NODULES
-    centres = uniform(0, 6.3) + sector * torch.arange(NODULES).reshape(1, -1, 1, 1) + uniform(-0.25, 0.25, NODULES)
+    centers = uniform(0, 6.3) + sector * torch.arange(NODULES).reshape(1, -1, 1, 1) + uniform(-0.25, 0.25, NODULES)
     depths, radii = uniform(0.62, 0.9, NODULES), uniform(0.14, 0.32, NODULES)
     there = uniform(0, 1, NODULES) < uniform(0.4, 0.85)
-    distance = rho**2 + depths**2 - 2 * rho * depths * torch.cos(angle - centres)  # law of cosines
+    distance = rho**2 + depths**2 - 2 * rho * depths * torch.cos(angle - centers)  # law of cosines
     return (torch.exp(-distance / radii**2) * there).amax(1, keepdim=True)

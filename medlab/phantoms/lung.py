@@ -21,7 +21,7 @@ ABOUT = {
     "modality": "CT (high resolution)",
     "task": "multi-class",
     "classes": PATTERNS,
-    "licence": "MIT (made by this project)",
+    "license": "MIT (made by this project)",
     "citation": "medlab lung phantom; patterns after Depeursinge et al., Comput Med Imaging Graph 36(3):227-238, 2012",
     "unit": "0 = -1000 HU, 1 = 400 HU",
     "note": "Phantom of procedural textures: tests code and ideas, not medical claims.",

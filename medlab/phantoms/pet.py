@@ -1,8 +1,8 @@
-"""FDG-PET brain phantom: uptake from MNI152 grey and white matter, at three stages of Alzheimer's disease.
+"""FDG-PET brain phantom: uptake from MNI152 gray and white matter, at three stages of Alzheimer's disease.
 
-What is real: the anatomy. What is made up: grey to white uptake 4 : 1; an uptake loss in posterior cingulate, parietal
+What is real: the anatomy. What is made up: gray to white uptake 4 : 1; an uptake loss in posterior cingulate, parietal
 and temporal cortex whose depth depends on the stage (about 0, 12 and 25 %, each patient differing by 5 points, so that
-neighbouring stages overlap); scanner blur of 6 mm full width at half maximum; Poisson noise of the counts (about 250 a
+neighboring stages overlap); scanner blur of 6 mm full width at half maximum; Poisson noise of the counts (about 250 a
 pixel, in its normal approximation).
 """
 
@@ -15,7 +15,7 @@ from medlab.phantoms import anatomy
 SLICES_PER_PATIENT = 5
 STAGES = ("normal", "mild cognitive impairment", "Alzheimer's disease")
 LOSS = torch.tensor([0.0, 0.12, 0.25])
-REGIONS = torch.tensor(  # MNI centre (mm) and radius (mm): where uptake falls first
+REGIONS = torch.tensor(  # MNI center (mm) and radius (mm): where uptake falls first
     [[0.0, -52, 28, 16], [-46, -62, 36, 18], [46, -62, 36, 18], [-58, -38, -8, 18], [58, -38, -8, 18]]
 )
 RANGE = {"axial": (10.0, 45.0), "coronal": (-65.0, -35.0), "sagittal": (-16.0, -4.0)}  # mm, where the regions lie
@@ -23,9 +23,9 @@ ABOUT = {
     "modality": "PET (FDG)",
     "task": "multi-class",
     "classes": STAGES,
-    "licence": anatomy.LICENCE,
+    "license": anatomy.LICENSE,
     "citation": anatomy.CITATION,
-    "unit": "0 = no uptake, 1 = 1.25 x healthy grey matter",
+    "unit": "0 = no uptake, 1 = 1.25 x healthy gray matter",
     "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
     "sizes": None,
     "size": 128,
@@ -43,8 +43,8 @@ def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Te
     return images, stages, np.arange(n) // SLICES_PER_PATIENT
 
 
-def coloured(images: Tensor) -> Tensor:
-    """Uptake ``(N, 1, H, W)`` in [0, 1] as the colours ``(N, 3, H, W)`` of hot metal: black, red, yellow, white.
+def colored(images: Tensor) -> Tensor:
+    """Uptake ``(N, 1, H, W)`` in [0, 1] as the colors ``(N, 3, H, W)`` of hot metal: black, red, yellow, white.
 
     Three channels, and still one measurement: their mean is the uptake again.
     """
@@ -69,9 +69,9 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str =
 
 
 def _region(places: Tensor) -> Tensor:
-    """How much each place ``(3, N, H, W)`` belongs to `REGIONS`: 1 at the centre of one, smoothly to 0."""
+    """How much each place ``(3, N, H, W)`` belongs to `REGIONS`: 1 at the center of one, smoothly to 0."""
     nearest = torch.full(places.shape[1:], torch.inf)
-    for *centre, radius in REGIONS.tolist():
-        distance = sum((along - middle) ** 2 for along, middle in zip(places, centre)) / radius**2
+    for *center, radius in REGIONS.tolist():
+        distance = sum((along - middle) ** 2 for along, middle in zip(places, center)) / radius**2
         nearest = torch.minimum(nearest, distance)
     return torch.exp(-0.5 * nearest)

@@ -15,12 +15,12 @@ MODES = 8
 RADIUS = 0.35  # of the ring around (0.5, 0.5)
 SIGMA = 0.01  # standard deviation of a mode, in x and in y
 ANGLES = torch.arange(MODES) * 2 * math.pi / MODES
-CENTRES = 0.5 + RADIUS * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)  # (MODES, 2)
+CENTERS = 0.5 + RADIUS * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)  # (MODES, 2)
 ABOUT = {
     "modality": "points in the plane",
     "task": "multi-class",
     "classes": tuple(f"{360 * k // MODES}°" for k in range(MODES)),
-    "licence": "MIT (made by this project)",
+    "license": "MIT (made by this project)",
     "citation": "medlab ring; the test after Metz et al., ICLR 2017, arXiv:1611.02163",
     "unit": "0 to 1: position in the plane, channel 0 to the right, channel 1 up",
     "note": "No image: eight Gaussians on a circle, one point a patient. Tests code and ideas, not medical claims.",
@@ -33,5 +33,5 @@ ABOUT = {
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
     """Points ``(n, 2, 1, 1)`` float32 in [0, 1], modes ``(n,)`` in turn, patients ``(n,)``; `size` is always 1."""
     modes = torch.arange(n) % MODES
-    points = CENTRES[modes] + SIGMA * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
+    points = CENTERS[modes] + SIGMA * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
     return points.clamp(0, 1)[:, :, None, None], modes, np.arange(n)

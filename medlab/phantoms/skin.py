@@ -1,12 +1,12 @@
-"""Dermoscopy phantom: naevi, melanomas and seborrhoeic keratoses, as seen through a dermatoscope of 20 mm field.
+"""Dermoscopy phantom: nevi, melanomas and seborrheic keratoses, as seen through a dermatoscope of 20 mm field.
 
-Real: the rule behind the classes (ABCD: asymmetry, border, colour, dermoscopic structures) and the way colour arises:
-melanin, haemoglobin and keratin absorb by the Beer-Lambert law, melanin deep in the skin looks blue-grey. Made up: all
+Real: the rule behind the classes (ABCD: asymmetry, border, color, dermoscopic structures) and the way color arises:
+melanin, hemoglobin and keratin absorb by the Beer-Lambert law, melanin deep in the skin looks blue-gray. Made up: all
 shapes, textures and numbers. Two latent degrees, atypia and keratosis, drive every trait, each trait with noise of its
-own; they overlap between the classes (dysplastic naevi, early melanomas, pigmented keratoses). A patient has two to
+own; they overlap between the classes (dysplastic nevi, early melanomas, pigmented keratoses). A patient has two to
 four lesions, often of different classes, under one skin tone, light and hair. Look-alikes are meant: `SmallCNN` of
 width 16, trained on 720 images of 32 pixels, is right on 74 % of new patients' images (each of three seeds), and
-calling all of them naevi is right on 60 %.
+calling all of them nevi is right on 60 %.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ KINDS = torch.tensor([0, 1, 0, 2, 0])  # 60, 20 and 20 %
 ABOUT = {
     "modality": "dermoscopy",
     "task": "multi-class",
-    "classes": ("benign naevus", "melanoma", "seborrhoeic keratosis"),
-    "licence": "MIT (made by this project)",
+    "classes": ("benign nevus", "melanoma", "seborrheic keratosis"),
+    "license": "MIT (made by this project)",
     "citation": "medlab skin phantom; features after the ABCD rule, Nachbar et al., J Am Acad Dermatol 30(4):551-559, "
     "1994",
     "unit": "red, green and blue; 0 = black, 1 = white",
@@ -30,7 +30,7 @@ ABOUT = {
     "size": 64,
     "n": 1200,
 }
-# Absorption in red, green and blue of melanin, haemoglobin, melanin deep in the skin, and keratin.
+# Absorption in red, green and blue of melanin, hemoglobin, melanin deep in the skin, and keratin.
 ABSORPTION = torch.tensor([[0.68, 0.10, 1.00, 0.10], [1.00, 1.00, 0.82, 0.30], [1.28, 0.75, 0.55, 0.85]])
 TISSUE = torch.tensor([0.95, 0.86, 0.80]).reshape(3, 1, 1)  # what skin without pigment reflects
 HAIRS = 7  # at most
@@ -67,13 +67,13 @@ def _photographs(numbers: Tensor, generator: torch.Generator, size: int) -> tupl
     pigments[:, 1] += (blood * (1 + 0.12 * smooth_field(n, size, 6, generator) + 0.1 * grain))[:, 0]
     pigments[:, 0] += (of_patient(1.2, 3.0) * _hairs(x, y, of_patient(-0.4, 1), generator))[:, 0]
     density = torch.einsum("cp,nphw->nchw", ABSORPTION, pigments)
-    colour = torch.lerp(TISSUE * torch.exp(-density), TISSUE, white)
+    color = torch.lerp(TISSUE * torch.exp(-density), TISSUE, white)
 
     rho = torch.hypot(x - of_patient(-0.1, 0.1), y - of_patient(-0.1, 0.1))
     light = of_patient(0.92, 1.08) * torch.exp(0.35 * tone)  # the camera's exposure makes up for some of the tone
     light = light * (1 - of_patient(0.05, 0.22) * rho**2) * torch.sigmoid((of_patient(1.1, 1.9) - rho) * 30)
     gloss = _dots(x.expand(n, 1, -1, -1), y.expand(n, 1, -1, -1), 10, 0.024, 0.03, generator)
-    image = light * of_patient(0.94, 1.06, 3) * (colour + 0.45 * gloss)
+    image = light * of_patient(0.94, 1.06, 3) * (color + 0.45 * gloss)
     softness = of_patient(0.25, 0.7, 3).reshape(-1) * size / 64
     image = blur(image.flatten(0, 1)[:, None], softness).reshape(n, 3, size, size)
     noise = torch.randn(n, 3, size, size, generator=generator)
@@ -114,7 +114,7 @@ def _lesion(kind: Tensor, x: Tensor, y: Tensor, generator: torch.Generator) -> t
     abrupt = torch.maximum(trait(horn), trait(atypia) * torch.sigmoid(3 * field(4)))
     inside = torch.sigmoid(depth / (0.11 - 0.085 * abrupt))
 
-    # Colour: an even brown, a tilt and patches of other browns, then black, blue-grey, white and red areas.
+    # Color: an even brown, a tilt and patches of other browns, then black, blue-gray, white and red areas.
     turn, varied = uniform(0, 6.3), trait(atypia)
     patches = field(5) + 0.8 * (x * turn.cos() + y * turn.sin())
     melanin = 1 + uniform(-0.2, 0.5) * depth + (0.08 + 0.42 * varied) * patches

@@ -1,9 +1,9 @@
 """Temporal lobe MR phantom: T1-weighted volumes around the left hippocampus in deformed MNI152 anatomy, with its mask.
 
 What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is made up: the deformation of each
-patient in all three axes, tissue contrast, receive-coil bias, Rician noise, and what counts as hippocampus: the grey
-matter inside a bent tube along its axis in the template, so amygdala and neighbouring gyri have the same grey values.
-Every patient also has a distractor, a straight strand of grey matter about as thick as the hippocampus (such
+patient in all three axes, tissue contrast, receive-coil bias, Rician noise, and what counts as hippocampus: the gray
+matter inside a bent tube along its axis in the template, so amygdala and neighboring gyri have the same gray values.
+Every patient also has a distractor, a straight strand of gray matter about as thick as the hippocampus (such
 heterotopias exist, but are rare), at a random place and angle. A cut through it looks much like a cut through the
 hippocampus; the whole does not.
 """
@@ -18,7 +18,7 @@ from torch.nn.functional import grid_sample, interpolate
 from medlab.phantoms import anatomy
 
 FIELD_OF_VIEW = 56.0  # mm along each side
-CENTRE = torch.tensor([-27.0, -23.0, -11.0])  # MNI coordinates (x right, y front, z up) of the middle of a volume
+CENTER = torch.tensor([-27.0, -23.0, -11.0])  # MNI coordinates (x right, y front, z up) of the middle of a volume
 # The axis of the hippocampus in the template from head to tail, MNI coordinates, and how far it reaches to the side.
 AXIS = torch.tensor(
     [[-23.0, -10, -21], [-29, -16, -18], [-30, -22, -14], [-30, -29, -8], [-28, -36, -1], [-24, -40, 4]]
@@ -28,7 +28,7 @@ ABOUT = {
     "modality": "MRI (T1-weighted)",
     "task": "segmentation",
     "classes": ("background", "hippocampus"),
-    "licence": anatomy.LICENCE,
+    "license": anatomy.LICENSE,
     "citation": anatomy.CITATION,
     "unit": "0 = no signal, 1 = brightest; MR intensities have no unit",
     "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims. Volumes of 56 mm, one per "
@@ -61,7 +61,7 @@ def _volumes(n: int, size: int, generator: torch.Generator) -> tuple[Tensor, Ten
     turned = torch.einsum("nij,jdhw->nidhw", turn, here) * vary(1, 0.05, 3)
     knots = 1.8 * torch.randn(n, 3, 5, 5, 5, generator=generator)
     places = turned + vary(0, 2, 3) + interpolate(knots, (size,) * 3, mode="trilinear", align_corners=True)
-    places = places + CENTRE[:, None, None, None]  # MNI coordinates of every voxel
+    places = places + CENTER[:, None, None, None]  # MNI coordinates of every voxel
     maps = _sample(places)
 
     inside = _tube(places, AXIS, RADIUS) > 0
@@ -70,9 +70,9 @@ def _volumes(n: int, size: int, generator: torch.Generator) -> tuple[Tensor, Ten
     signal = 0.5 * maps[:, 0] + 0.5 * (maps[:, 1:] * weights).sum(
         1
     )  # the template keeps what three classes cannot show
-    grey = (signal * labels).sum((1, 2, 3)) / labels.sum((1, 2, 3)).clamp(min=1)
+    gray = (signal * labels).sum((1, 2, 3)) / labels.sum((1, 2, 3)).clamp(min=1)
     strand = _strand(here, inside, generator)
-    signal = torch.lerp(signal, grey[:, None, None, None].expand_as(signal), strand)
+    signal = torch.lerp(signal, gray[:, None, None, None].expand_as(signal), strand)
     coil = torch.randn(n, 1, 3, 3, 3, generator=generator)
     bias = torch.exp(0.08 * interpolate(coil, (size,) * 3, mode="trilinear", align_corners=True))
     sigma = 0.02 + 0.03 * torch.rand(n, 1, 1, 1, generator=generator)
@@ -91,7 +91,7 @@ def _skew(turns: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _region() -> tuple[Tensor, Tensor]:
     """The template around the hippocampus ``(1, 4, Z, X, Y)``, and the MNI coordinates of its first voxel."""
-    low = (CENTRE - anatomy.ORIGIN - 48).long().clamp(min=0)
+    low = (CENTER - anatomy.ORIGIN - 48).long().clamp(min=0)
     x, y, z = (slice(int(a), int(a) + 96) for a in low)
     return anatomy.template()[z, :, x, y].transpose(0, 1)[None].contiguous(), anatomy.ORIGIN + low
 
@@ -126,8 +126,8 @@ def _strand(here: Tensor, inside: Tensor, generator: torch.Generator) -> Tensor:
         way, aside = torch.nn.functional.normalize(torch.randn(2, 3, generator=generator), dim=1)
         aside = torch.nn.functional.normalize(aside - (aside @ way) * way, dim=0)
         radius = 4 + 1.5 * torch.rand(2, generator=generator)
-        centre = middle + aside * (14 + 4 * torch.rand((), generator=generator))
+        center = middle + aside * (14 + 4 * torch.rand((), generator=generator))
         half = (12 + 6 * torch.rand((), generator=generator)) * way
-        depth = _tube(here[None], torch.stack([centre - half, centre + half]), radius)[0]
+        depth = _tube(here[None], torch.stack([center - half, center + half]), radius)[0]
         strands.append((depth / pixel + 0.5).clamp(0, 1) * ~own)
     return torch.stack(strands)

@@ -17,7 +17,7 @@ ABOUT = {
     "modality": "ultrasound (breast)",
     "task": "multi-class",
     "classes": ("no lesion", "cyst", "solid mass"),
-    "licence": "MIT (made by this project)",
+    "license": "MIT (made by this project)",
     "citation": "medlab ultrasound phantom; speckle after Wagner et al., IEEE Trans Sonics Ultrason 30:156-163, 1983",
     "unit": "0 = -60 dB, 1 = 0 dB",
     "note": "Phantom, one image per patient: tests code and ideas, not medical claims.",

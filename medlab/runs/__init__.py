@@ -4,12 +4,12 @@ Importing this room is light: papermill, Dask and SciPy are imported by the call
 """
 
 from medlab.runs.executing import run
-from medlab.runs.notebooks import check, find, parameters
-from medlab.runs.publishing import publish
-from medlab.runs.records import Recorded, recorded
+from medlab.runs.parameters import check_parameters, find_notebook, read_parameters
+from medlab.runs.recording import publish
+from medlab.runs.results import Recorded, recorded
 from medlab.runs.recording import record
 from medlab.runs.results import claims_table, results_page
-from medlab.runs.state import RunResult, read
+from medlab.runs.state import RunResult, read_run
 from medlab.runs.sweeping import sweep
 from medlab.runs.tables import Table, table
 
@@ -17,12 +17,12 @@ __all__ = [
     "Recorded",
     "RunResult",
     "Table",
-    "check",
+    "check_parameters",
     "claims_table",
-    "find",
-    "parameters",
+    "find_notebook",
+    "read_parameters",
     "publish",
-    "read",
+    "read_run",
     "record",
     "recorded",
     "results_page",

@@ -9,8 +9,8 @@ import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.runs import notebooks
-from medlab.runs.provenance import commit, hardware, versions
+from medlab.runs import parameters as notebooks
+from medlab.runs.recording import commit, hardware, versions
 from medlab.runs.recording import FOLDER_VARIABLE
 from medlab.runs.state import (
     EXECUTED,
@@ -21,9 +21,9 @@ from medlab.runs.state import (
     RunResult,
     failed_cells,
     load_json,
-    read,
+    read_run,
     this_process,
-    where,
+    failed_cell,
     write_json,
 )
 
@@ -54,17 +54,17 @@ def run(
         ValueError: unknown lesson, unknown parameter, value of the wrong type.
         FileExistsError: `out` holds a finished or running run, or other files.
     """
-    path = notebooks.find(notebook)
-    chosen = notebooks.check(path, parameters or {})
+    path = notebooks.find_notebook(notebook)
+    chosen = notebooks.check_parameters(path, parameters or {})
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = Path(out).resolve() if out is not None else runs_folder(path) / stamp
-    clear(folder)
+    prepare_folder(folder)
     words = [word for name, value in chosen.items() for word in ("-p", name, str(value))]
     facts = {
         "notebook": path.stem,
         "code": notebooks.code_hash(path),
-        "command": shlex.join(["medlab", "run", notebooks.spelt(path), *words]),
-        "parameters": {p.name: p.default for p in notebooks.parameters(path).values()} | chosen,
+        "command": shlex.join(["medlab", "run", notebooks.command_name(path), *words]),
+        "parameters": {p.name: p.default for p in notebooks.read_parameters(path).values()} | chosen,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(folder / STATUS, facts | {"state": "running"} | this_process())
@@ -79,11 +79,11 @@ def run(
         write_json(folder / STATUS, facts | {"state": "done"} | seconds)
         (folder / RECORDED).unlink(missing_ok=True)
     except BaseException as error:  # Ctrl-C too: the process may live on, so the record must not go on saying "running"
-        fail(folder, facts, error)
+        mark_failed(folder, facts, error)
         if not isinstance(error, Exception):
             raise
         _write_html(folder)
-    return read(folder)
+    return read_run(folder)
 
 
 def runs_folder(path: Path) -> Path:
@@ -92,10 +92,10 @@ def runs_folder(path: Path) -> Path:
     return beside / "runs" / path.stem
 
 
-def clear(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Make `folder` ready for a run: create it, or take away what a failed or killed run left."""
     if (folder / STATUS).exists() or (folder / RESULTS).exists():
-        if (before := read(folder)).state in ("done", "running"):
+        if (before := read_run(folder)).state in ("done", "running"):
             raise FileExistsError(f"{folder} holds a run that is {before.state}; choose another folder.")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} holds something else than a run; choose an empty or new folder.")
@@ -104,13 +104,13 @@ def clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def fail(folder: Path, facts: dict, error: BaseException) -> None:
+def mark_failed(folder: Path, facts: dict, error: BaseException) -> None:
     """Record that a run failed, why, and in which cell."""
     if hasattr(error, "ename"):
         reason = f"{error.ename}: {error.evalue}"
     else:
         reason = f"{type(error).__name__}: {error}"
-    write_json(folder / STATUS, facts | {"state": "failed", "error": reason.strip(": \n")} | where(folder))
+    write_json(folder / STATUS, facts | {"state": "failed", "error": reason.strip(": \n")} | failed_cell(folder))
 
 
 def _execute(path: Path, folder: Path, chosen: dict, timeout: int | None, progress: bool) -> None:

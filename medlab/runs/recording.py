@@ -1,10 +1,22 @@
-"""What a notebook hands to its run: plain values, checked one by one."""
+"""What a notebook hands to its run: plain values checked one by one, trained generators, and where they come from."""
+
+from __future__ import annotations
 
 import math
 import os
+import platform
+import shutil
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medlab.runs.state import RECORDED, load_json, write_json
+from medlab.runs.state import RECORDED, STATUS, load_json, write_json
+
+if TYPE_CHECKING:  # this room is light
+    from torch import nn
+
+    from medlab.models.pretrained import Card
 
 FOLDER_VARIABLE = "MEDLAB_RUN_DIR"  # set for the kernel of a run, absent in an interactive notebook
 
@@ -53,3 +65,77 @@ def plain(label: str, value: object) -> object:
         f"{label} is a {type(value).__name__}; allowed are numbers, strings, None, lists and dicts of these. "
         "Give an array or tensor as .tolist()."
     )
+
+
+def publish(name: str, generator: nn.Module, arguments: dict[str, object], **facts: object) -> Card | None:
+    """Write `NAME.safetensors` and its card `NAME.json` into the folder of this run; outside a run nothing is written.
+
+    Where it comes from is added to the facts: command, commit, hardware, versions, time of the start.
+
+    Args:
+        name: of both files; `medlab.models.pretrained` loads them under it.
+        generator: of a class that can be published, built from `arguments`.
+        arguments: of its class, as JSON holds them.
+        facts: what the card says beside, as `record` takes them.
+
+    Returns:
+        The card; None outside a run.
+
+    Raises:
+        ValueError: a generator of another class, a fact that cannot be kept.
+        OSError: the folder cannot be written.
+    """
+    from medlab.models.pretrained import save_pretrained
+
+    checked = {key: plain(f"fact {key!r}", value) for key, value in facts.items()}
+    arguments = {key: plain(f"argument {key!r}", value) for key, value in arguments.items()}
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is None:
+        print(f"publish: {name} (`medlab run` writes it)")
+        return None
+    run = load_json(Path(folder) / STATUS)
+    origin = {"command": run["command"], "started": run["started"], "commit": commit(Path.cwd())}
+    origin |= {"hardware": hardware(), "versions": versions()}
+    card = save_pretrained(folder, name, generator, arguments, checked | origin)
+    print(f"published: {name}.safetensors and its card in the folder of this run")
+    return card
+
+
+def commit(folder: Path) -> str | None:
+    """Return the commit the notebook's folder is at, ending in "-dirty" if tracked files were changed."""
+    return _output("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def hardware() -> dict:
+    """Return processor, cores this process may use, and NVIDIA GPUs (None without)."""
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
+    name = names[0].partition(":")[2].strip() if names else _output("sysctl", "-n", "machdep.cpu.brand_string")
+    gpu = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")  # asking torch would take GPU memory
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cpu": name or platform.processor() or platform.machine(),
+        "cores": cores,
+        "gpu": gpu and gpu.replace("\n", ", "),
+    }
+
+
+def versions() -> dict:
+    """Return the versions of Python, medlab and torch."""
+    found = {"python": platform.python_version()}
+    for package in ("medlab", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def _output(*command: str) -> str | None:
+    if not shutil.which(command[0]):
+        return None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

@@ -45,7 +45,7 @@ class RunResult:
         return f"{self.state}{place}{': ' if self.error else ''}{self.error}\nkept: {self.folder}"
 
 
-def read(folder: str | Path) -> RunResult:
+def read_run(folder: str | Path) -> RunResult:
     """Read how a run went from its folder.
 
     Raises:
@@ -63,14 +63,14 @@ def read(folder: str | Path) -> RunResult:
             state, error = details["state"], details.get("error", "")
             if state == "running" and not _alive(details):
                 state, error = "killed", f"process {details['pid']} is gone"
-                details |= where(folder)
+                details |= failed_cell(folder)
             return RunResult(folder, state, values, details["parameters"], error, details)
         except (ValueError, KeyError, TypeError) as damage:
             return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r})")
     raise FileNotFoundError(f"{folder} holds no run: neither {RESULTS} nor {STATUS} is there.")
 
 
-def where(folder: Path) -> dict:
+def failed_cell(folder: Path) -> dict:
     """Return number and first line of the cell that failed, else of the last one started; nothing if there is none."""
     started = _started_cells(folder)
     if not started:

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from medlab.errors import unknown_name
-from medlab.runs import notebooks
-from medlab.runs.executing import clear, fail, run, runs_folder
-from medlab.runs.state import STATUS, RunResult, read
+from medlab.runs import parameters as notebooks
+from medlab.runs.executing import mark_failed, prepare_folder, run, runs_folder
+from medlab.runs.state import STATUS, RunResult, read_run
 
 KEYS = ("notebook", "parameters", "grid", "seeds")
 MEMORY_PER_RUN = 2 * 2**30
@@ -62,13 +62,13 @@ def sweep(
         raise ValueError("the grid holds the same combination of parameters twice.")
     todo = []
     for folder in chosen:
-        if not (folder / STATUS).exists() or read(folder).state in ("failed", "killed"):
-            clear(folder)
+        if not (folder / STATUS).exists() or read_run(folder).state in ("failed", "killed"):
+            prepare_folder(folder)
             todo.append(folder)
     if todo:
         _run_all(path, {folder: chosen[folder] for folder in todo}, scheduler, workers)
-    results = [read(folder) for folder in chosen]
-    _summarise(results, len(chosen) - len(todo), root)
+    results = [read_run(folder) for folder in chosen]
+    _summarize(results, len(chosen) - len(todo), root)
     return results
 
 
@@ -107,13 +107,13 @@ def _read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
             raise ValueError(f"{what}: the values of {key!r} must be a list with at least one value; got {values!r}.")
         if key in fixed:
             raise ValueError(f"{what} gives {key!r} twice: as a fixed parameter and in the grid.")
-    path = notebooks.find(plan["notebook"])
+    path = notebooks.find_notebook(plan["notebook"])
     product = itertools.product(*grid.values())
-    return path, [notebooks.check(path, fixed | dict(zip(grid, values))) for values in product], name
+    return path, [notebooks.check_parameters(path, fixed | dict(zip(grid, values))) for values in product], name
 
 
 def _fingerprint(path: Path, chosen: dict) -> str:
-    complete = {p.name: p.default for p in notebooks.parameters(path).values()} | chosen
+    complete = {p.name: p.default for p in notebooks.read_parameters(path).values()} | chosen
     return hashlib.sha256(json.dumps([notebooks.code_hash(path), complete], sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -149,9 +149,9 @@ def _run_all(path: Path, todo: dict[Path, dict], scheduler: str | None, workers:
         for future in as_completed(futures):
             folder = futures[future]
             if error := future.exception():  # the worker died, or could not even start the run
-                facts = read(folder).details if (folder / STATUS).exists() else {"parameters": todo[folder]}
-                fail(folder, facts, error)
-            states[read(folder).state] += 1
+                facts = read_run(folder).details if (folder / STATUS).exists() else {"parameters": todo[folder]}
+                mark_failed(folder, facts, error)
+            states[read_run(folder).state] += 1
             progress.set_postfix(states, refresh=False)
             progress.update()
 
@@ -162,7 +162,7 @@ def _task(path: str, parameters: dict, folder: str) -> None:
     run(path, parameters, out=folder, progress=False)
 
 
-def _summarise(results: list[RunResult], before: int, root: Path) -> None:
+def _summarize(results: list[RunResult], before: int, root: Path) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in Counter(result.state for result in results).items())
     print(f"sweep: {len(results)} runs: {counts} ({before} of them not run again) in {root}")
     for result in results:

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from medlab.errors import unknown_name
-from medlab.runs.state import RESULTS, STATUS, read
+from medlab.runs.state import RESULTS, STATUS, read_run
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def table(folder: str | Path, by: list[str] | None = None) -> Table:
     folders = sorted({file.parent for name in (STATUS, RESULTS) for file in Path(folder).rglob(name)})
     if not folders:
         raise FileNotFoundError(f"there are no runs in {folder}.")
-    found = [read(each) for each in folders]
+    found = [read_run(each) for each in folders]
     good = sorted((result.details for result in found if result.ok), key=lambda run: run["started"])
     # The same seed twice is one observation, not two: the later run counts.
     runs = list({repr([run["notebook"], run["code"], sorted(run["parameters"].items())]): run for run in good}.values())

@@ -2,16 +2,15 @@
 
 from medlab.train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from medlab.train.devices import pick_device, pick_precision, seed_everything
+from medlab.train.evaluate import predict
 from medlab.train.fit import fit
 from medlab.train.gan import fit_gan
-from medlab.train.history import History
-from medlab.train.improved import FeatureMatching, OneSidedSmoothing, SemiSupervised
+from medlab.train.gan_losses import FeatureMatching, OneSidedSmoothing, SemiSupervised
 from medlab.train.losses import dice_cross_entropy
-from medlab.train.rater import machine_rater
 from medlab.train.sampling import sample
 from medlab.train.scan import fit_scan
+from medlab.train.state import History
 from medlab.train.synergic import fit_synergic
-from medlab.train.validate import predict
 
 __all__ = [
     "CheckpointError",
@@ -25,7 +24,6 @@ __all__ = [
     "fit_scan",
     "fit_synergic",
     "load_checkpoint",
-    "machine_rater",
     "pick_device",
     "pick_precision",
     "predict",

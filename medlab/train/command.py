@@ -8,11 +8,11 @@ from medlab.data.images import ImageSet
 from medlab.errors import unknown_name
 from medlab.metrics import classification_report
 from medlab.models import ShallowCNN, SmallCNN, small_resnet18
-from medlab.models.standardise import Standardise
+from medlab.models.standardize import Standardize
 from medlab.train.devices import pick_device, seed_everything
+from medlab.train.distributed import init_distributed
+from medlab.train.evaluate import predict
 from medlab.train.fit import fit
-from medlab.train.team import join_team
-from medlab.train.validate import predict
 
 CLASSIFIERS = {
     "ShallowCNN": lambda channels, classes, size: ShallowCNN(channels, classes, size),
@@ -37,7 +37,7 @@ def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, 
         raise ValueError(f"medlab train takes sets of 2-D images to classify, {data} is {images!r}")
     splits = images.split(seed=seed)
     network = build(model, splits[0])
-    leads = join_team(pick_device(options["device"])).leads
+    leads = init_distributed(pick_device(options["device"])).leads
     if leads:
         print(f"{model} on {data}: {', '.join(f'{len(part)}' for part in splits)} images to train, validate, test on")
     history = fit(network, *splits[:2], seed=seed, augment=AUGMENT if augment else None, **options)
@@ -52,6 +52,6 @@ def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, 
 
 
 def build(model: str, train: ImageSet) -> nn.Module:
-    """The classifier called `model` for the images of `train`, which it standardises first."""
+    """The classifier called `model` for the images of `train`, which it standardizes first."""
     _, channels, size, _ = train.images.shape
-    return nn.Sequential(Standardise(train), CLASSIFIERS[model](channels, len(train.info.classes), size))
+    return nn.Sequential(Standardize(train), CLASSIFIERS[model](channels, len(train.info.classes), size))

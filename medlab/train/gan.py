@@ -12,12 +12,11 @@ from tqdm.auto import tqdm
 
 from medlab.data.images import ImageSet
 from medlab.errors import whole_number
-from medlab.train.devices import pick_device, pick_layout, pick_precision
-from medlab.train.games import Examples, GradientPenalty, pick_game
-from medlab.train.history import History
-from medlab.train.loop import LARGE_PRIME
-from medlab.train.sampling import draw_labels, to_pixels
-from medlab.train.training import Training, mark
+from medlab.train.devices import pick_device, pick_layout, pick_precision, seed_everything
+from medlab.train.fit import LARGE_PRIME
+from medlab.train.gan_losses import Examples, GradientPenalty, resolve_loss
+from medlab.train.sampling import sample_labels, to_pixels
+from medlab.train.state import History, Training, mark
 
 WATCHED = 64  # images that `watch` sees
 
@@ -44,13 +43,13 @@ def fit_gan(
     """Train both players in place, leave them in evaluation mode, and return the curves of their losses.
 
     Args:
-        generator: maps noise ``(N, latent)`` to images in (-1, 1) and has `draw(n, rng)`, as `DCGenerator` does. With
+        generator: maps noise ``(N, latent)`` to images in (-1, 1) and has `sample_latent(n, rng)`, as `DCGenerator` does. With
             an attribute `classes` above 0 it is called with labels ``(N,)`` too.
         discriminator: maps images to logits or scores ``(N,)``; a game of your own may ask for more.
         train: real images ``(N, C, H, W)``; they are scaled from [0, 1] to (-1, 1).
         epochs: number of times that the curve, the checkpoint and `watch` get an entry.
         steps_per_epoch: steps of the generator in each; None: as many as one pass of the discriminator over the images.
-        loss: "non-saturating", "saturating", "wgan", "wgan-gp", or a game as in `medlab.train.games`, whose docstrings
+        loss: "non-saturating", "saturating", "wgan", "wgan-gp", or a game as in `medlab.train.gan_losses`, whose docstrings
             name the papers.
         batch_size: real images per step of the discriminator, and as many fakes.
         lr: learning rate of both; None takes that of the game's paper.
@@ -66,12 +65,12 @@ def fit_gan(
 
     Raises:
         ValueError: an argument out of its range, images that are all the same, players that do not fit the images, a
-            sigmoid at the end of the discriminator, a gradient penalty with batch normalisation.
+            sigmoid at the end of the discriminator, a gradient penalty with batch normalization.
         FloatingPointError: a loss became NaN or infinite; says at which step.
         CheckpointError: the checkpoint is damaged, or belongs to other players, other images or other settings.
         OSError: the checkpoint cannot be written.
     """
-    game = pick_game(loss)
+    game = resolve_loss(loss)
     epochs, batch_size = whole_number("epochs", epochs, 1), whole_number("batch_size", batch_size, 2)
     seed = whole_number("seed", seed, 0)
     if lr is not None:
@@ -93,9 +92,9 @@ def fit_gan(
     if ema is not None:
         players["average"] = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
     precision = str(dtype).removeprefix("torch.")
-    optimisers = [game.optimiser(player) for player in (generator, discriminator)]
+    optimizers = [game.optimizer(player) for player in (generator, discriminator)]
     training = Training(
-        model=players, optimisers=optimisers, patience=None, checkpoint=checkpoint,
+        model=players, optimizers=optimizers, patience=None, checkpoint=checkpoint,
         history=History(device=device.type, precision=precision),
         settings={
             "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": repr(game), "ema": ema,
@@ -108,7 +107,7 @@ def fit_gan(
     if not len(history):
         training.save()  # holds the starting weights, and fails now rather than after an epoch
     bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=not progress, unit="step")
-    turns = Turns(players, game, optimisers, train.to(device), batch_size, steps, seed, dtype, layout, bar)
+    turns = Turns(players, game, optimizers, train.to(device), batch_size, steps, seed, dtype, layout, bar)
     with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(history) < epochs:
             start = time.perf_counter()
@@ -125,13 +124,39 @@ def fit_gan(
     return training.finish()
 
 
+def fit_class_gans(
+    train: ImageSet, build: Callable[[], tuple[nn.Module, nn.Module]], *, seed: int = 0, **settings: object
+) -> tuple[list[nn.Module], list[History]]:
+    """One GAN per class of `train`, each shown the images of its class and no others; the generators and their curves.
+
+    Args:
+        train: the images, those of the training folds only.
+        build: makes a new generator and a new discriminator.
+        seed: of their starting weights and of the training; every class has its own.
+        settings: what `fit_gan` takes beside the two players and the images.
+
+    Raises:
+        ValueError: a class without an image, and all that `fit_gan` raises.
+    """
+    generators, histories = [], []
+    for c, (name, count) in enumerate(train.counts().items()):
+        if count == 0:
+            raise ValueError(f"{train.info.name}: no image of class {name} to train its GAN on")
+        seed_everything(seed + 1000 * c)
+        generator, discriminator = build()
+        of_class = train[(train.targets == c).cpu().numpy()]
+        histories.append(fit_gan(generator, discriminator, of_class, seed=seed + 1000 * c, **settings))
+        generators.append(generator)
+    return generators, histories
+
+
 @dataclass
 class Turns:
     """The steps of both players."""
 
     players: nn.ModuleDict
     game: object
-    optimisers: list[torch.optim.Optimizer]
+    optimizers: list[torch.optim.Optimizer]
     train: ImageSet
     batch_size: int
     steps: int
@@ -187,14 +212,14 @@ class Turns:
             while len(order) < self.batch_size:
                 order = torch.cat([order, torch.randperm(len(self.train), generator=rng)])
             batch, order = order[: self.batch_size], order[self.batch_size :]
-            images, targets = self.train.take(batch.to(self.train.targets.device))
+            images, targets = self.train.batch(batch.to(self.train.targets.device))
             images = (2 * images - 1).contiguous(memory_format=self.layout)
             yield Examples(images, targets if classes else None)
 
     def _fakes(self, rng: torch.Generator, player: nn.Module | None = None, n: int | None = None) -> Examples:
         generator, n = self.players["generator"], n or self.batch_size
         device = self.train.targets.device
-        z, labels = generator.draw(n, rng).to(device), draw_labels(generator, n, rng)
+        z, labels = generator.sample_latent(n, rng).to(device), sample_labels(generator, n, rng)
         labels = None if labels is None else labels.to(device)
         with self._autocast():
             images = (player or generator)(z) if labels is None else (player or generator)(z, labels)
@@ -204,24 +229,24 @@ class Turns:
         return torch.autocast(self.train.targets.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def _teach_discriminator(self, real: Examples, fake: Examples) -> dict[str, Tensor]:
-        discriminator, optimiser = self.players["discriminator"], self.optimisers[1]
+        discriminator, optimizer = self.players["discriminator"], self.optimizers[1]
         with self._autocast():
             loss, notes = self.game.discriminator_loss(discriminator, real, fake._replace(images=fake.images.detach()))
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         self.game.after_discriminator_step(discriminator)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in notes.items()}
 
     def _teach_generator(self, real: Examples, fake: Examples) -> Tensor:
         generator, discriminator = self.players["generator"], self.players["discriminator"]
-        optimiser = self.optimisers[0]
+        optimizer = self.optimizers[0]
         discriminator.requires_grad_(False)  # it only passes the gradient on
         with self._autocast():
             loss = self.game.generator_loss(discriminator, real, fake)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         discriminator.requires_grad_(True)
         if "average" in self.players:
             self.players["average"].update_parameters(generator)
@@ -254,11 +279,15 @@ def _check_players(generator: nn.Module, discriminator: nn.Module, game: object,
             )
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and isinstance(game, GradientPenalty):
             raise ValueError(
-                "the gradient penalty is taken image by image and batch normalisation mixes them: build the critic "
+                "the gradient penalty is taken image by image and batch normalization mixes them: build the critic "
                 "without, such as WGANCritic(norm=False)"
             )
     rng, device = torch.Generator().manual_seed(0), next(generator.parameters()).device
-    given = [part.to(device) for part in (generator.draw(2, rng), draw_labels(generator, 2, rng)) if part is not None]
+    given = [
+        part.to(device)
+        for part in (generator.sample_latent(2, rng), sample_labels(generator, 2, rng))
+        if part is not None
+    ]
     made, wanted = tuple(generator.eval()(*given).shape[1:]), tuple(train.images.shape[1:])
     if made != wanted:
         raise ValueError(
@@ -266,7 +295,7 @@ def _check_players(generator: nn.Module, discriminator: nn.Module, game: object,
             "width): build the generator with that size and channels, or load the images at its size"
         )
     discriminator.eval()
-    images, _ = train.take(torch.arange(2))
+    images, _ = train.batch(torch.arange(2))
     try:
         discriminator(images.to(device))
     except RuntimeError as error:  # the channels of its first layer, or the size of its last

@@ -16,15 +16,12 @@ from tqdm.auto import tqdm
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.errors import whole_number
-from medlab.train.adversarial import critic_accuracy, critic_loss, fooling_loss
 from medlab.train.devices import pick_device, pick_layout, pick_precision
-from medlab.train.fit import check_data, check_outputs
-from medlab.train.history import History
-from medlab.train.loop import Loop
-from medlab.train.recipe import Recipe
-from medlab.train.team import Team
-from medlab.train.training import Training, settings_of
-from medlab.train.validate import validate
+from medlab.train.distributed import Team
+from medlab.train.evaluate import validate
+from medlab.train.fit import Loop, Recipe, check_data, check_outputs
+from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
+from medlab.train.state import History, Training, training_settings
 
 
 def fit_scan(
@@ -52,10 +49,10 @@ def fit_scan(
 
     The segmenter first learns alone, by the cross-entropy of its pixels. Then the critic learns alone to tell the true
     masks, one-hot, from the segmenter's softmax. Then they take turns on every batch: the critic follows the gradient
-    of `critic_loss`, the segmenter that of its cross-entropy plus `critic_weight` times the `fooling_loss`.
+    of `discriminator_bce`, the segmenter that of its cross-entropy plus `critic_weight` times the `non_saturating_loss`.
 
     With ``critic_weight=0`` the critic watches without a say, and the segmenter becomes, bit for bit, that of
-    ``fit(..., epochs=pretrain + epochs, optimiser="adamw", weight_decay=0)`` with the same settings.
+    ``fit(..., epochs=pretrain + epochs, optimizer="adamw", weight_decay=0)`` with the same settings.
 
     Args:
         segmenter: maps images ``(N, C, H, W)`` to logits ``(N, K, H, W)``.
@@ -75,7 +72,7 @@ def fit_scan(
 
     Returns:
         History of `pretrain` + `epochs` passes. `train_loss` is the segmenter's cross-entropy. Metrics of the training
-        batches: "critic_loss" (2 log 2 = 1.39 for a critic that knows nothing), "critic_accuracy" and "fooling_loss";
+        batches: "critic_loss" (2 log 2 = 1.39 for a critic that knows nothing), "critic_accuracy" and "adversarial_loss";
         NaN for the passes without critic. The time of the warm-up counts to the first pass with both.
 
     Raises:
@@ -89,7 +86,7 @@ def fit_scan(
     if not 0 <= critic_weight < math.inf:
         raise ValueError(f"critic_weight must not be negative, got {critic_weight}; the paper's is about 0.01")
     recipe = Recipe(
-        epochs=pretrain + epochs, batch_size=batch_size, lr=lr, optimiser="adamw", weight_decay=0.0,
+        epochs=pretrain + epochs, batch_size=batch_size, lr=lr, optimizer="adamw", weight_decay=0.0,
         schedule=schedule, clip=None, augment=augment, patience=None, seed=seed,
     )  # fmt: skip
     if train.info.task != "segmentation" or train.images.ndim != 4:
@@ -107,11 +104,11 @@ def fit_scan(
     _check_critic(critic, train)
     own = {"pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
     precision = str(dtype).removeprefix("torch.")
-    optimiser, critic_optimiser = (recipe.make_optimiser(player) for player in players.values())
+    optimizer, critic_optimizer = (recipe.make_optimizer(player) for player in players.values())
     training = Training(
-        model=players, optimisers=[optimiser, critic_optimiser], patience=None, checkpoint=checkpoint,
+        model=players, optimizers=[optimizer, critic_optimizer], patience=None, checkpoint=checkpoint,
         history=History(device=device.type, precision=precision),
-        settings=settings_of(recipe, train, val, precision) | own,
+        settings=training_settings(recipe, train, val, precision) | own,
     )  # fmt: skip
     if resume:
         training.restore()
@@ -122,10 +119,10 @@ def fit_scan(
     bar = tqdm(total=(pretrain + epochs) * steps, initial=len(history) * steps, disable=not progress, unit="step")
     train, val = train.to(device), None if val is None else val.to(device)
     alone = Loop(
-        recipe=recipe, model=segmenter, train=train, optimiser=optimiser, loss=cross_entropy, dtype=dtype,
+        recipe=recipe, model=segmenter, train=train, optimizer=optimizer, loss=cross_entropy, dtype=dtype,
         layout=layout, team=Team(), bar=bar,
     )  # fmt: skip
-    game = Game(**vars(alone), critic=critic, critic_optimiser=critic_optimiser, critic_weight=critic_weight)
+    game = Game(**vars(alone), critic=critic, critic_optimizer=critic_optimizer, critic_weight=critic_weight)
     with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         while len(history) < pretrain + epochs:
             start, epoch = time.perf_counter(), len(history)
@@ -145,7 +142,7 @@ def fit_scan(
 def _check_critic(critic: nn.Module, train: ImageSet) -> None:
     """Refuse a critic that cannot judge the masks of `train`."""
     critic.eval()
-    images, targets = train.take(torch.arange(1))
+    images, targets = train.batch(torch.arange(1))
     classes, device = len(train.info.classes), next(critic.parameters()).device
     masks = one_hot(targets, classes).movedim(-1, 1).float()
     try:
@@ -164,7 +161,7 @@ class Game(Loop):
     """An epoch of both players, with the batches and learning rates of `Loop`."""
 
     critic: nn.Module
-    critic_optimiser: torch.optim.Optimizer
+    critic_optimizer: torch.optim.Optimizer
     critic_weight: float
     notes: list[Tensor] = field(default_factory=list)
 
@@ -174,7 +171,7 @@ class Game(Loop):
         Raises:
             FloatingPointError: its loss became NaN or infinite.
         """
-        for group in self.critic_optimiser.param_groups:
+        for group in self.critic_optimizer.param_groups:
             group["lr"] = self.recipe.lr
         self.model.eval()
         self.critic.train()
@@ -197,14 +194,14 @@ class Game(Loop):
 
     def take_notes(self) -> dict[str, float]:
         """Means over the steps since the last call; NaN if there was none."""
-        names = ("critic_loss", "critic_accuracy", "fooling_loss")
+        names = ("critic_loss", "critic_accuracy", "adversarial_loss")
         means = torch.stack(self.notes).mean(0).tolist() if self.notes else [math.nan] * 3
         self.notes.clear()
         return dict(zip(names, means))
 
     def _step(self, batch: Tensor, lr: float, draws: Tensor | None) -> Tensor:
         """The critic's turn, then the segmenter's, on the images at `batch`; the segmenter's cross-entropy."""
-        for group in (*self.optimiser.param_groups, *self.critic_optimiser.param_groups):
+        for group in (*self.optimizer.param_groups, *self.critic_optimizer.param_groups):
             group["lr"] = lr
         images, targets, weight = self._batch(batch, draws)
         self.critic.train()
@@ -215,7 +212,7 @@ class Game(Loop):
         theirs, accuracy = self._teach_critic(images, probs.detach(), targets)
         self.critic.requires_grad_(False)  # it only passes the gradient on
         with torch.autocast(images.device.type, self.dtype, enabled=self._half()):
-            fooling = fooling_loss(self.critic(probs, images).float())
+            fooling = non_saturating_loss(self.critic(probs, images).float())
         self._descend(loss + self.critic_weight * fooling)
         self.critic.requires_grad_(True)
         self.notes.append(torch.stack([theirs, accuracy, fooling.detach()]))
@@ -225,10 +222,10 @@ class Game(Loop):
         """One step of the critic on true masks and on `probs`; its loss and its accuracy."""
         truth = one_hot(targets, probs.shape[1]).movedim(-1, 1).to(probs, memory_format=self.layout)
         with torch.autocast(images.device.type, self.dtype, enabled=self._half()):
-            # Two batches, so that each is normalised by itself, as made masks are in the segmenter's turn.
+            # Two batches, so that each is normalized by itself, as made masks are in the segmenter's turn.
             true, made = self.critic(truth, images).float(), self.critic(probs, images).float()
-        loss = critic_loss(true, made)
-        self.critic_optimiser.zero_grad(set_to_none=True)
+        loss = discriminator_bce(true, made)
+        self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.critic_optimiser.step()
-        return loss.detach(), critic_accuracy(true, made)
+        self.critic_optimizer.step()
+        return loss.detach(), discriminator_accuracy(true, made)

@@ -16,12 +16,9 @@ from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.models.synergic import SynergicNetwork
 from medlab.train.devices import pick_device, pick_layout, pick_precision
-from medlab.train.fit import check_data, check_outputs
-from medlab.train.history import History
-from medlab.train.loop import LARGE_PRIME
-from medlab.train.recipe import Recipe
-from medlab.train.training import Training, settings_of
-from medlab.train.validate import validate
+from medlab.train.evaluate import validate
+from medlab.train.fit import LARGE_PRIME, Recipe, check_data, check_outputs
+from medlab.train.state import History, Training, training_settings
 
 
 def fit_synergic(
@@ -76,7 +73,7 @@ def fit_synergic(
         CheckpointError, OSError: as in `fit`.
     """
     recipe = Recipe(
-        epochs=epochs, batch_size=batch_size, lr=lr, optimiser="sgd", weight_decay=0.0, schedule="constant",
+        epochs=epochs, batch_size=batch_size, lr=lr, optimizer="sgd", weight_decay=0.0, schedule="constant",
         clip=None, augment=augment, patience=patience, seed=seed,
     )  # fmt: skip
     own = {"decay": float(decay), "synergy": float(synergy)}
@@ -93,13 +90,13 @@ def fit_synergic(
     check_outputs(model, train)
     precision = str(dtype).removeprefix("torch.")
     training = Training(
-        model=model, optimisers=[recipe.make_optimiser(model)], patience=patience, checkpoint=checkpoint,
+        model=model, optimizers=[recipe.make_optimizer(model)], patience=patience, checkpoint=checkpoint,
         history=History(device=device.type, precision=precision),
-        settings=settings_of(recipe, train, val, precision) | own,
+        settings=training_settings(recipe, train, val, precision) | own,
     )  # fmt: skip
     if resume:
         training.restore()
-    (optimiser,), history = training.optimisers, training.history
+    (optimizer,), history = training.optimizers, training.history
     if not len(history):
         training.save()  # holds the starting weights, and fails now rather than after an epoch
     targets = train.targets.cpu()
@@ -116,12 +113,12 @@ def fit_synergic(
             # Drawn for the whole epoch, so that a GPU need not wait in each step.
             pairs = draw_pairs(targets, len(model.components), steps * batch_size, generator).to(device)
             for step, index in enumerate(pairs.split(batch_size, dim=1), start=done):
-                optimiser.param_groups[0]["lr"] = now = lr / (1 + decay * step)
-                optimiser.zero_grad(set_to_none=True)
+                optimizer.param_groups[0]["lr"] = now = lr / (1 + decay * step)
+                optimizer.zero_grad(set_to_none=True)
                 with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                     loss, parts = _loss(model, train, index, layout, synergy, augment, generator)
                 loss.backward()
-                optimiser.step()
+                optimizer.step()
                 losses.append(parts)
                 bar.update()
             curves = torch.stack(losses).cpu()  # the one place where the GPU is waited for
@@ -177,10 +174,10 @@ def _loss(
     augment: Augment | None,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """What to minimise, and the losses of a component and a verifier and the verifiers' accuracy, to keep."""
+    """What to minimize, and the losses of a component and a verifier and the verifiers' accuracy, to keep."""
     losses, features, classes = [], [], []
     for component, own in zip(model.components, index):
-        images, targets = train.take(own)
+        images, targets = train.batch(own)
         if augment is not None:
             images, targets = augment(images, targets, generator=generator)
         feature, logits = component(images.contiguous(memory_format=layout))

@@ -28,13 +28,13 @@ def bland_altman(agreements: Mapping[str, Agreement], quantity: str) -> Figure:
     axes = np.atleast_1d(axes)
     for ax, (name, one) in zip(axes, agreements.items()):
         ax.plot(one.means, one.differences, "o", color=PALETTE[0], alpha=0.6, markersize=4)
-        for value, line, colour in (
+        for value, line, color in (
             (one.bias, "-", "black"),
             (one.low, "--", PALETTE[4]),
             (one.high, "--", PALETTE[4]),
         ):
-            ax.axhspan(value.low, value.high, color=colour, alpha=0.15, linewidth=0)
-            ax.axhline(value.value, color=colour, linestyle=line, marker="", linewidth=1.4)
+            ax.axhspan(value.low, value.high, color=color, alpha=0.15, linewidth=0)
+            ax.axhline(value.value, color=color, linestyle=line, marker="", linewidth=1.4)
             text = {"textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 8}
             ax.annotate(f"{value.value:+.3f}", (1, value.value), (0, 1), xycoords=("axes fraction", "data"), **text)
         ax.axhline(0, color="0.6", linestyle=":", marker="", linewidth=1)

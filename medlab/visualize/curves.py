@@ -103,9 +103,9 @@ def confusion(matrix: object, classes: Sequence[str]) -> Figure:
     fig, ax = subplots(alt=f"Confusion matrix. Called right: {', '.join(rows)}.", size=(side + 0.6, side))
     shown = ax.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     for i, j in np.ndindex(*counts.shape):
-        colour = "white" if percent[i, j] > 55 else "black"
+        color = "white" if percent[i, j] > 55 else "black"
         share = f"\n{percent[i, j]:.0f} %" if totals[i, 0] else ""
-        ax.text(j, i, f"{counts[i, j]:g}{share}", ha="center", va="center", color=colour, fontsize=9)
+        ax.text(j, i, f"{counts[i, j]:g}{share}", ha="center", va="center", color=color, fontsize=9)
     names = [fill(str(name), 12) for name in classes]
     ax.set_xticks(range(len(names)), names, fontsize=9, rotation=0 if len(names) < 5 else 40, rotation_mode="anchor")
     ax.set_yticks(range(len(names)), names, fontsize=9)
@@ -199,7 +199,7 @@ def compare(
     return fig
 
 
-def by_amount(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], xlabel: str) -> Figure:
+def sample_size_curves(panels: Mapping[str, Mapping[str, Mapping[float, Sequence[float]]]], xlabel: str) -> Figure:
     """What more data is worth: scores against its amount (log scale), a dot per seed, lines through the means.
 
     Args:

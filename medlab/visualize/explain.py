@@ -142,4 +142,4 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
     shown = wrong[np.argsort(-sure[wrong], kind="stable")][:n]
     labels = [f"true {info.classes[targets[i]]}\ncalled {info.classes[called[i]]}\n{sure[i]:.0%} sure" for i in shown]
     title = f"{len(shown)} surest of {len(wrong)} mistakes among {len(imageset)} images"
-    return image_grid(imageset.take(torch.from_numpy(shown))[0], labels, ncols=6, title=title)
+    return image_grid(imageset.batch(torch.from_numpy(shown))[0], labels, ncols=6, title=title)

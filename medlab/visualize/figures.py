@@ -9,7 +9,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, safe for colour-blind readers; dark and light take turns, so neighbours differ in grey too.
+# Okabe and Ito's colors, safe for color-blind readers; dark and light take turns, so neighbors differ in gray too.
 PALETTE = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#CC79A7", "#009E73", "#F0E442")
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

@@ -34,9 +34,9 @@ def blank(ax: Axes) -> Axes:
 
 
 def pixels(image: object) -> np.ndarray:
-    """One image ``(H, W)``, ``(C, H, W)`` or ``(C, D, H, W)`` as ``(H, W)``, or ``(H, W, 3)`` if it is in colour.
+    """One image ``(H, W)``, ``(C, H, W)`` or ``(C, D, H, W)`` as ``(H, W)``, or ``(H, W, 3)`` if it is in color.
 
-    Of a volume it is the middle slice, of channels that are no colours the first.
+    Of a volume it is the middle slice, of channels that are no colors the first.
     """
     image = to_array(image)
     if image.dtype == np.uint8:
@@ -51,7 +51,7 @@ def pixels(image: object) -> np.ndarray:
 
 
 def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.06) -> list[tuple[float, float]]:
-    """Draw the tiles in rows on one axes, each with `room` times its width free above; returns the top centre of each.
+    """Draw the tiles in rows on one axes, each with `room` times its width free above; returns the top center of each.
 
     One axes for all keeps a grid of a hundred images as fast as one image.
     """
@@ -83,7 +83,7 @@ def image_grid(
     ncols: int = 8,
     title: str = "",
 ) -> Figure:
-    """Images ``(N, C, H, W)`` or ``(N, H, W)`` side by side, all on one grey scale, a label above each.
+    """Images ``(N, C, H, W)`` or ``(N, H, W)`` side by side, all on one gray scale, a label above each.
 
     Args:
         images: values in [0, 1]; where all are darker than 0.6 the brightest of them is shown white. Any other values
@@ -136,7 +136,7 @@ def class_grid(imageset: ImageSet, per_class: int = 6, *, seed: int = 0) -> Figu
     """
     rng, info = np.random.default_rng(seed), imageset.info
     members = [rng.permutation(where)[:per_class] for where in _of_class(imageset)]
-    images, _ = imageset.take(torch.from_numpy(np.concatenate(members)))
+    images, _ = imageset.batch(torch.from_numpy(np.concatenate(members)))
     drawn = [pixels(image) for image in images]
     empty, tiles, start = np.ones_like(drawn[0]), [], 0
     for one in members:
@@ -167,9 +167,9 @@ def _of_class(imageset: ImageSet) -> list[np.ndarray]:
 
 
 def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
-    """How often each grey value occurs in each class, over at most `per_class` images, evenly spread.
+    """How often each gray value occurs in each class, over at most `per_class` images, evenly spread.
 
-    For single classes the images are those of the class; for label maps the grey values are those of its pixels.
+    For single classes the images are those of the class; for label maps the gray values are those of its pixels.
     """
     edges, info = (np.arange(0, 257, 4) - 0.5) / 255, imageset.info  # four levels of an 8-bit image each: no comb
     by_pixel = info.task == "segmentation"
@@ -179,19 +179,19 @@ def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
         if len(where) == 0:
             continue
         chosen = where[np.linspace(0, len(where) - 1, min(per_class, len(where))).astype(int)]
-        images, targets = (to_array(part) for part in imageset.take(torch.from_numpy(chosen)))
+        images, targets = (to_array(part) for part in imageset.batch(torch.from_numpy(chosen)))
         values = images.mean(1)[targets == k] if by_pixel else images.ravel()
         if len(values):
             curves[name] = (np.histogram(values, edges)[0] / len(values), values.mean())
     means = _list([f"{name} {mean:.2f}" for name, (_, mean) in curves.items()])
-    fig, ax = subplots(alt=f"{info.name}: histogram of grey values per class. Mean grey value: {means}.", size=(6, 3.2))
+    fig, ax = subplots(alt=f"{info.name}: histogram of gray values per class. Mean gray value: {means}.", size=(6, 3.2))
     for i, (name, (share, mean)) in enumerate(curves.items()):
         style = {"color": PALETTE[i % len(PALETTE)], "linestyle": LINES[i % len(LINES)]}
         ax.stairs(100 * share, edges, label=f"{name} (mean {mean:.2f})", linewidth=1.6, **style)
     # Air would make every organ a flat line: its peak is cut off.
     shown = [share for name, (share, _) in curves.items() if not by_pixel or name != info.classes[0]]
     top = 115 * max((share.max() for share in shown), default=1 / 115)
-    ax.set(xlabel=f"grey value ({info.unit})", ylabel="pixels (%)", xlim=(0, 1), ylim=(0, top))
+    ax.set(xlabel=f"gray value ({info.unit})", ylabel="pixels (%)", xlim=(0, 1), ylim=(0, top))
     ax.legend(fontsize=9)
     return fig
 
@@ -255,7 +255,7 @@ def orthoviews(
     """The three planes of a volume ``(D, H, W)`` through one voxel, with a crosshair there, true to scale in mm.
 
     Axes as in `slice_view`. `index` is the voxel (depth, row, column), the middle for None; `spacing` has that order.
-    `masks` are outlined, each in a colour and a line of its own: label maps ``(D, H, W)`` by name, e.g. "truth", in
+    `masks` are outlined, each in a color and a line of its own: label maps ``(D, H, W)`` by name, e.g. "truth", in
     which everything but 0 is structure.
 
     Raises:
@@ -283,11 +283,11 @@ def orthoviews(
         ax.axhline(index[down] * spacing[down], color=cross, linewidth=0.8)
         ax.axvline(index[across] * spacing[across], color=cross, linewidth=0.8)
         for name, mask in masks.items():
-            plane, (colour, line) = mask.take(index[axis], axis), styles[name].values()
+            plane, (color, line) = mask.take(index[axis], axis), styles[name].values()
             if plane.any() and not plane.all():  # else there is no outline
                 extent = ax.images[0].get_extent()
                 ax.contour(
-                    plane, [0.5], colors=[colour], linestyles=[line], linewidths=1.5, extent=extent, origin="lower"
+                    plane, [0.5], colors=[color], linestyles=[line], linewidths=1.5, extent=extent, origin="lower"
                 )
     if masks:
         handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
@@ -316,7 +316,7 @@ def _plane(ax: Axes, volume: np.ndarray, index: int, axis: int, spacing: tuple[f
 
 
 def mask_overlay(image: object, mask: object, classes: Sequence[str]) -> Figure:
-    """An image beside the same image with its label map ``(H, W)`` in colour; class 0 is background and stays clear.
+    """An image beside the same image with its label map ``(H, W)`` in color; class 0 is background and stays clear.
 
     Raises:
         ValueError: image and mask of different size, labels without a name in `classes`.
@@ -331,16 +331,16 @@ def mask_overlay(image: object, mask: object, classes: Sequence[str]) -> Figure:
     shares = {k: 100 * (mask == k).mean() for k in range(1, len(classes)) if (mask == k).any()}
     said = ", ".join(f"{classes[k]} {share:.1f} %" for k, share in shares.items()) or "no structure"
     fig, axes = subplots(
-        1, 2, alt=f"Image and the same with its mask in colour, share of pixels: {said}.", size=(7.2, 3.5)
+        1, 2, alt=f"Image and the same with its mask in color, share of pixels: {said}.", size=(7.2, 3.5)
     )
     for ax in axes:
         blank(ax).imshow(image, cmap="gray")
     for k in shares:
-        colour, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
+        color, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
         axes[1].imshow(
-            np.where(mask == k, 1.0, np.nan), cmap=ListedColormap([colour]), alpha=0.4, interpolation="nearest"
+            np.where(mask == k, 1.0, np.nan), cmap=ListedColormap([color]), alpha=0.4, interpolation="nearest"
         )
-        axes[1].contour(mask == k, [0.5], colors=[colour], linestyles=[line], linewidths=1.2)
+        axes[1].contour(mask == k, [0.5], colors=[color], linestyles=[line], linewidths=1.2)
     handles = [
         Patch(color=MASKS[(k - 1) % len(MASKS)], label=f"{classes[k]} ({share:.1f} %)") for k, share in shares.items()
     ]

@@ -11,7 +11,7 @@ from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import Figure, subplots
 from medlab.visualize.images import blank, pixels
 
-DECADES = 8  # of influence that are told apart by colour, at most
+DECADES = 8  # of influence that are told apart by color, at most
 
 
 def receptive_field(model: nn.Module, size: int, in_channels: int = 1, seed: int = 0) -> Tensor:
@@ -46,8 +46,8 @@ def receptive_field(model: nn.Module, size: int, in_channels: int = 1, seed: int
     return gradient.abs().mean((0, 1)).cpu()
 
 
-def field_sides(field: object, share: float = 0.95) -> tuple[int, int]:
-    """Sides in pixels: of the least centred square with `share` of the influence ``(H, W)``, of the box with all of it.
+def effective_receptive_field(field: object, share: float = 0.95) -> tuple[int, int]:
+    """Sides in pixels: of the least centered square with `share` of the influence ``(H, W)``, of the box with all of it.
 
     Raises:
         ValueError: no influence at all, or a share outside (0, 1].
@@ -72,7 +72,7 @@ def _box(field: np.ndarray) -> tuple[int, int, int, int]:
 def receptive_field_map(field: object, image: object = None, *, title: str = "") -> Figure:
     """Influence from `receptive_field` on a logarithmic scale, with the box of all of it and the square of 95 %.
 
-    Without influence the map is light grey. Max pooling and ReLU close paths, so the box may be a little smaller than
+    Without influence the map is light gray. Max pooling and ReLU close paths, so the box may be a little smaller than
     the theoretical field.
 
     Args:
@@ -84,7 +84,7 @@ def receptive_field_map(field: object, image: object = None, *, title: str = "")
         ValueError: no influence at all, an image of another size.
     """
     field = to_array(field)
-    effective, _ = field_sides(field)
+    effective, _ = effective_receptive_field(field)
     top, left, height, width = _box(field)
     if image is not None and pixels(image).shape[:2] != field.shape:
         raise ValueError(f"image is {pixels(image).shape[:2]} but field {field.shape}; give both the same size")
@@ -108,8 +108,8 @@ def receptive_field_map(field: object, image: object = None, *, title: str = "")
         (middle[::-1], (effective, effective), "white", "-", f"95 %: {effective} x {effective}"),
     )
     for ax in axes:
-        for (x, y), sides, colour, line, text in squares:
-            style = {"edgecolor": colour, "linestyle": line, "linewidth": 1.5, "label": text}
+        for (x, y), sides, color, line, text in squares:
+            style = {"edgecolor": color, "linestyle": line, "linewidth": 1.5, "label": text}
             ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
     axes[0].set_title(title, fontsize=11)
     handles = axes[0].get_legend_handles_labels()[0]

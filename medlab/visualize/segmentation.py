@@ -13,7 +13,7 @@ from medlab.metrics.intervals import Interval, to_array
 from medlab.visualize.figures import LINES, MARKERS, PALETTE, Figure, subplots
 from medlab.visualize.images import MASKS, blank, montage, pixels
 
-# The image is drawn in middling greys, so that the lightest and the darkest of these stand out from it in print too.
+# The image is drawn in middling grays, so that the lightest and the darkest of these stand out from it in print too.
 ERRORS = {"missed": (PALETTE[7], ""), "false alarm": (PALETTE[2], ""), "wrong organ": (PALETTE[4], "xxxx")}
 
 
@@ -66,10 +66,10 @@ def segmentation_grid(
             labels[top : top + height, left : left + width] = list(masks.values())[column - 1][rows[row]]
     handles = []
     for k in seen:
-        colour, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
-        _paint(ax, labels == k, colour, line)
-        style = {"edgecolor": colour, "linestyle": line, "linewidth": 1.3, "label": classes[k]}
-        handles.append(Patch(facecolor=to_rgba(colour, 0.4), **style))
+        color, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
+        _paint(ax, labels == k, color, line)
+        style = {"edgecolor": color, "linestyle": line, "linewidth": 1.3, "label": classes[k]}
+        handles.append(Patch(facecolor=to_rgba(color, 0.4), **style))
     for (x, y), name in zip(places, ["image", *masks]):
         ax.annotate(name, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=11)
     if handles:
@@ -77,13 +77,13 @@ def segmentation_grid(
     return fig
 
 
-def _paint(ax: Axes, where: np.ndarray, colour: str, line: object) -> None:
+def _paint(ax: Axes, where: np.ndarray, color: str, line: object) -> None:
     """A light fill and a contour, which is edged in black so that it is seen in print too."""
     sheet = np.zeros((*where.shape, 4))
-    sheet[where] = to_rgba(colour, 0.3)
+    sheet[where] = to_rgba(color, 0.3)
     ax.imshow(sheet, interpolation="nearest")
     ax.contour(where, [0.5], colors=["black"], linewidths=2.1)
-    ax.contour(where, [0.5], colors=[colour], linestyles=[line], linewidths=1.3)
+    ax.contour(where, [0.5], colors=[color], linestyles=[line], linewidths=1.3)
 
 
 def _check_labels(maps: np.ndarray, classes: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ def error_map(image: object, mask: object, target: object, classes: Sequence[str
     """Where a network errs: structure missed, false alarms, one organ taken for another; white lines are the truth.
 
     Args:
-        image: ``(H, W)`` or ``(C, H, W)``, drawn in middling greys.
+        image: ``(H, W)`` or ``(C, H, W)``, drawn in middling grays.
         mask: label map ``(H, W)``, or several by name, one panel each.
         target: the true label map ``(H, W)``.
         classes: names of the labels, the background first.
@@ -133,17 +133,17 @@ def error_map(image: object, mask: object, target: object, classes: Sequence[str
         for k in np.unique(target[target > 0]):
             ax.contour(target == k, [0.5], colors="white", linewidths=0.7)
         for kind, where in kinds.items():
-            colour, hatch = ERRORS[kind]
+            color, hatch = ERRORS[kind]
             sheet = np.zeros((*where.shape, 4))
-            sheet[where] = to_rgba(colour)
+            sheet[where] = to_rgba(color)
             ax.imshow(sheet, interpolation="nearest")
             if hatch and where.any():
                 ax.contourf(where, [0.5, 1.5], colors="none", hatches=[hatch])
         numbers = ", ".join(f"{kind} {number}" for kind, number in counts[name].items())
         ax.set_title(f"{name}\n{numbers} px", fontsize=8.5)
     handles = [
-        Patch(facecolor=colour, edgecolor="black", hatch=hatch, linewidth=0.5, label=kind)
-        for kind, (colour, hatch) in ERRORS.items()
+        Patch(facecolor=color, edgecolor="black", hatch=hatch, linewidth=0.5, label=kind)
+        for kind, (color, hatch) in ERRORS.items()
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
     return fig

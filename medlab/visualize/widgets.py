@@ -10,9 +10,9 @@ from ipywidgets import HTML, FloatSlider, IntSlider, VBox
 
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import Figure
+from medlab.visualize.generation import latent_walk
 from medlab.visualize.images import orthoviews, window_level
 from medlab.visualize.segmentation import error_map
-from medlab.visualize.synthesis import latent_walk
 
 KEYS = ("low", "high", "step", "value")
 

@@ -62,7 +62,7 @@ def main() -> None:
     parser.add_argument("lesson", help="number or name of a lesson, or the path of a notebook")
     parser.add_argument("--students", type=int, default=2, help="kernels at once")
     chosen = parser.parse_args()
-    path = runs.find(chosen.lesson)
+    path = runs.find_notebook(chosen.lesson)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"{path.stem} on {cores} core(s), OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'not set')}")
     alone, one, _ = asyncio.run(load(path, 1))

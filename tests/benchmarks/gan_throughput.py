@@ -25,7 +25,7 @@ BATCH = 64
 
 
 def baseline_epoch(
-    generator: nn.Module, discriminator: nn.Module, loader: DataLoader, optimisers: list, device: torch.device
+    generator: nn.Module, discriminator: nn.Module, loader: DataLoader, optimizers: list, device: torch.device
 ) -> float:
     """One epoch of the plain loop; seconds."""
     start = time.perf_counter()
@@ -41,11 +41,11 @@ def baseline_epoch(
         on_real.backward()
         on_fake = binary_cross_entropy_with_logits(discriminator(fake.detach()), zeros)
         on_fake.backward()
-        optimisers[1].step()
+        optimizers[1].step()
         generator.zero_grad()
         fooling = binary_cross_entropy_with_logits(discriminator(fake), ones)
         fooling.backward()
-        optimisers[0].step()
+        optimizers[0].step()
         losses.append((on_real.item() + on_fake.item(), fooling.item()))
     return time.perf_counter() - start
 
@@ -78,10 +78,10 @@ def main() -> None:
         (DCGenerator(chosen.size, width=chosen.width).to(device), DCDiscriminator(chosen.size, width=last).to(device))
         for _ in range(2)
     )
-    optimisers = [torch.optim.Adam(player.parameters(), 2e-4, betas=(0.5, 0.999)) for player in theirs]
+    optimizers = [torch.optim.Adam(player.parameters(), 2e-4, betas=(0.5, 0.999)) for player in theirs]
     pairs = []
     for _ in range(chosen.pairs + 1):
-        pairs.append((baseline_epoch(*theirs, loader, optimisers, device), medlab_epoch(*ours, train, device)))
+        pairs.append((baseline_epoch(*theirs, loader, optimizers, device), medlab_epoch(*ours, train, device)))
     images = len(train) // BATCH * BATCH
     ratios = [slow / fast for slow, fast in pairs[1:]]
     for (slow, fast), ratio in zip(pairs[1:], ratios):

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from medlab.data import AugmentVolumes, ImageSet
 from medlab.data.files import cache_folder, data_folder
-from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centres
+from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.volumes import load_decathlon, volume_set
 from medlab.metrics import bootstrap_ci, largest_component, segmentation_report, sensitivity, verdict
 from medlab.metrics.intervals import plain
@@ -76,8 +76,8 @@ def train_once(name: str, train: ImageSet, seed: int, checkpoint: Path) -> tuple
         loss = {"loss": lambda logits, targets: DICE_LOSS(logits.float(), targets[:, None])}
         history = fit(model, train, epochs=EPOCHS[name], augment=AUGMENT, **loss, **UNET_RECIPE, **shared)
         return model, sum(history.seconds)
-    centres = sample_centres(train, PER_CLASS, seed=seed, region=region_mask(train.targets))
-    patches = patch_set(train, centres, name, PATCHES["width"])
+    centers = sample_centers(train, PER_CLASS, seed=seed, region=region_mask(train.targets))
+    patches = patch_set(train, centers, name, PATCHES["width"])
     history = fit(model, patches, **PATCH_RECIPE, **shared)
     return WholeVolume(model), sum(history.seconds)
 
@@ -110,8 +110,8 @@ def cost(name: str, volume: Tensor) -> dict:
     found["multiply_adds_per_voxel"] = multiply_adds(whole, volume) / volume.numel()
     batch = volume.expand(UNET_RECIPE["batch_size"], -1, -1, -1, -1)
     if name in VIEWS:
-        centres = torch.zeros(PATCH_RECIPE["batch_size"], 4, dtype=torch.long)
-        batch = extract_patches(volume, centres, name, PATCHES["width"])
+        centers = torch.zeros(PATCH_RECIPE["batch_size"], 4, dtype=torch.long)
+        batch = extract_patches(volume, centers, name, PATCHES["width"])
         found["multiply_adds_of_a_patch"] = multiply_adds(model, batch[:1])
     return found | {"training_megabytes": training_bytes(model.train(), batch) / 1e6}
 

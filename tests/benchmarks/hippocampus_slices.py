@@ -3,7 +3,7 @@
 100 MR volumes of the Medical Segmentation Decathlon (Task04), slice by slice, for three seeds, each with a split of its
 own: 70 % of the patients to train on (every second of their axial slices), 20 % to test on (all slices). The paper
 compared these sizes on brain CT: DRINet 2.80 million parameters, U-Net 2.91 million (Chen et al. 2018). Loss and
-optimiser are ours, the same for both, and nothing was tuned on these images.
+optimizer are ours, the same for both, and nothing was tuned on these images.
 
     python tests/benchmarks/hippocampus_slices.py            # prints
     python tests/benchmarks/hippocampus_slices.py --record   # and writes the result
@@ -18,7 +18,7 @@ from torch import nn
 from medlab.data import ImageSet, load
 from medlab.metrics import mean_interval, paired_difference, segmentation_report, verdict
 from medlab.metrics.intervals import plain
-from medlab.models import DRINet, Standardise, UNet
+from medlab.models import DRINet, Standardize, UNet
 from medlab.train import dice_cross_entropy, fit, predict, seed_everything
 
 RECIPE = {"epochs": 6, "batch_size": 16, "lr": 3e-3}
@@ -30,7 +30,7 @@ CLAIM = "DRINet is better than a U-Net of equal size"
 def train_once(build: Callable[[], nn.Module], train: ImageSet, test: ImageSet, seed: int) -> dict:
     """Dice and HD95 on the test patients with intervals by patient, and what the network costs."""
     seed_everything(seed)
-    model = nn.Sequential(Standardise(train), build())
+    model = nn.Sequential(Standardize(train), build())
     start = time.perf_counter()
     fit(model, train, seed=seed, loss=dice_cross_entropy, progress=False, **RECIPE)
     seconds = time.perf_counter() - start

@@ -5,8 +5,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.runs.provenance import commit, hardware, versions
-from medlab.runs.records import results_folder
+from medlab.runs.recording import commit, hardware, versions
+from medlab.runs.results import results_folder
 from medlab.runs.state import write_json
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy.ndimage import map_coordinates
 
-from medlab.data.library import PHANTOMS
+from medlab.data.registry import PHANTOMS
 
 SIZE, SLICES, ROUNDS = 128, 240, 5
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from medlab.data import Augment, load
 from medlab.metrics import classification_report, mean_interval
-from medlab.models import SmallCNN, Standardise
+from medlab.models import SmallCNN, Standardize
 from medlab.train import fit, predict, seed_everything
 
 RECIPE = {"epochs": 8, "batch_size": 64, "lr": 2e-3, "weight_decay": 0.05}
@@ -27,7 +27,7 @@ def train_once(seed: int) -> tuple[dict, float]:
     """Validation and test scores of one seed, and the seconds of its training."""
     train, val, test = load("pneumoniamnist").split()
     seed_everything(seed)
-    model = nn.Sequential(Standardise(train), SmallCNN(width=WIDTH, dropout=DROPOUT))
+    model = nn.Sequential(Standardize(train), SmallCNN(width=WIDTH, dropout=DROPOUT))
     start = time.perf_counter()
     fit(model, train, seed=seed, augment=AUGMENT, progress=False, **RECIPE)
     seconds = time.perf_counter() - start

@@ -17,9 +17,9 @@ from kept import Clock
 from medlab.data import load
 from medlab.metrics import mean_interval, modes_covered, paired_difference, verdict
 from medlab.models import RingDiscriminator, RingGenerator
-from medlab.phantoms.ring import CENTRES, MODES, RADIUS, SIGMA
+from medlab.phantoms.ring import CENTERS, MODES, RADIUS, SIGMA
 from medlab.train import fit_gan, sample, seed_everything
-from medlab.train.games import GradientPenalty, NonSaturating, Wasserstein
+from medlab.train.gan_losses import GradientPenalty, NonSaturating, Wasserstein
 
 STEPS, SEEDS, WIDTH, BATCH = 20_000, range(5), 64, 128  # steps of the discriminator; sizes of lesson 07
 GAMES = {
@@ -42,7 +42,7 @@ def train_once(name: str, seed: int) -> dict[str, float]:
         progress=False,
     )  # fmt: skip
     points = sample(generator, 2000)
-    found, near = (modes_covered(points, CENTRES, radius) for radius in (3 * SIGMA, HALF_WAY))
+    found, near = (modes_covered(points, CENTERS, radius) for radius in (3 * SIGMA, HALF_WAY))
     return {"modes": found.covered, "approached": near.covered, "good points": found.good}
 
 

@@ -40,17 +40,17 @@ class PILImages(Dataset):
 
 
 def baseline_epoch(
-    model: nn.Module, loader: DataLoader, optimiser: torch.optim.Optimizer, device: torch.device
+    model: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer, device: torch.device
 ) -> float:
     """One epoch of the plain loop; seconds."""
     start = time.perf_counter()
     model.train()
     losses = []
     for images, labels in loader:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(images.to(device)), labels.squeeze(1).long().to(device))
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     return time.perf_counter() - start
 

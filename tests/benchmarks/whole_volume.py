@@ -30,18 +30,18 @@ def compare(view: str, sizes: dict, voxels: int) -> None:
     network = PatchCNN(view, **sizes).eval()
     volume = torch.rand(1, 1, 32, 32, 32)
     everywhere = torch.cartesian_prod(torch.arange(1), *[torch.arange(32)] * 3)
-    centres = everywhere[torch.randperm(len(everywhere), generator=torch.Generator().manual_seed(0))[:voxels]]
+    centers = everywhere[torch.randperm(len(everywhere), generator=torch.Generator().manual_seed(0))[:voxels]]
     with torch.inference_mode():
         start = time.perf_counter()
         one_by_one = torch.cat(
-            [network(extract_patches(volume, part, view, network.width)) for part in centres.split(512)]
+            [network(extract_patches(volume, part, view, network.width)) for part in centers.split(512)]
         )
-        apart = (time.perf_counter() - start) / len(centres) * len(everywhere)
+        apart = (time.perf_counter() - start) / len(centers) * len(everywhere)
         start = time.perf_counter()
         logits = WholeVolume(network)(volume)
         whole = time.perf_counter() - start
-    difference = (logits[0][:, *centres[:, 1:].T].T - one_by_one).abs().max().item()
-    patch = multiply_adds(network, extract_patches(volume, centres[:1], view, network.width))
+    difference = (logits[0][:, *centers[:, 1:].T].T - one_by_one).abs().max().item()
+    patch = multiply_adds(network, extract_patches(volume, centers[:1], view, network.width))
     weights = sum(p.numel() for p in network.parameters() if p.ndim > 1)
     border = patch * len(everywhere) / multiply_adds(WholeVolume(network), volume)
     print(

@@ -1,0 +1,104 @@
+"""Sets made from other sets: folds by patient, sets joined or oversampled, channels as images."""
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from medlab.data.images import ImageSet
+
+
+def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
+    """Cut a set of classes into `k` parts that share no patient, with the classes spread evenly.
+
+    Raises:
+        ValueError: fewer than two folds, fewer patients than folds, a class that would be missing in a fold.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # here, since it takes a second to import
+
+    targets, people = data.targets.cpu().numpy(), len(np.unique(data.patients))
+    if data.info.task != "multi-class":
+        raise ValueError(f"{data.info.name}: folds are spread by class, but this is a {data.info.task} set")
+    if k < 2:
+        raise ValueError(f"k must be at least 2 folds, got {k}; 3 is the paper's")
+    if people < k:
+        raise ValueError(
+            f"{data.info.name}: {k} folds need at least {k} patients, there are {people}; load more or take fewer folds"
+        )
+    for c, name in enumerate(data.info.classes):
+        if (there := len(np.unique(data.patients[targets == c]))) < k:
+            raise ValueError(
+                f"{data.info.name}: {there} patients with class {name}, so it would be missing in one of {k} folds; "
+                "load more patients, or take fewer folds"
+            )
+    splitter = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+    parts = [data[where] for _, where in splitter.split(targets, targets, data.patients)]
+    for number, part in enumerate(parts):
+        if empty := [name for name, count in part.counts().items() if count == 0]:
+            raise ValueError(
+                f"{data.info.name}: no image of class {', '.join(empty)} in fold {number}; take another seed, or fewer "
+                "folds"
+            )
+    return parts
+
+
+def join(parts: Sequence[ImageSet]) -> ImageSet:
+    """The images of several sets of the same kind as one set, in order.
+
+    Raises:
+        ValueError: no set, sets of different classes or of images of different shape.
+    """
+    if not parts:
+        raise ValueError("nothing to join: give at least one set")
+    kinds = {(part.info.task, part.info.classes, part.images.shape[1:], part.images.dtype) for part in parts}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"sets must share task, classes and shape of images to be joined, got {list(map(repr, parts))}"
+        )
+    whole = copy(parts[0])  # all checked already
+    whole.images, whole.targets = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "targets"))
+    whole.patients, whole.published_split = np.concatenate([part.patients for part in parts]), None
+    return whole
+
+
+def oversample(data: ImageSet, n: int, *, seed: int = 0) -> ImageSet:
+    """A set of exactly `n` images: all of `data` as often as they fit, and the rest drawn from it without replacement.
+
+    Trained for as many epochs and in batches of the same size, sets of different sizes then take the same number of
+    gradient steps.
+
+    Raises:
+        ValueError: `n` below the number of images.
+    """
+    if n < len(data):
+        raise ValueError(f"{data.info.name}: {len(data)} images cannot be repeated to {n}; n must be at least as many")
+    times, rest = divmod(n, len(data))
+    drawn = np.random.default_rng(seed).permutation(len(data))[:rest]
+    return data[np.concatenate([np.tile(np.arange(len(data)), times), drawn])]
+
+
+def channels_as_images(images: ImageSet, names: Sequence[str]) -> ImageSet:
+    """One image per channel, with the channel as its class; those of a slice stay together, in order.
+
+    Args:
+        images: a set of images ``(N, C, H, W)``; its own targets are left behind.
+        names: of the C channels, such as `medlab.phantoms.glioma.SEQUENCES`.
+
+    Returns:
+        Images ``(N * C, 1, H, W)``; image ``C * i + c`` is channel c of slice i, and has its patient.
+
+    Raises:
+        ValueError: not a name for every channel.
+    """
+    n, channels = images.images.shape[:2]
+    if len(names) != channels:
+        raise ValueError(f"{images.info.name} has {channels} channels, but {len(names)} names are given: {names}")
+    return ImageSet(
+        images.images.flatten(0, 1)[:, None],
+        torch.arange(channels).repeat(n),
+        np.repeat(images.patients, channels),
+        replace(images.info, task="multi-class", classes=tuple(names)),
+        None if images.published_split is None else np.repeat(images.published_split, channels),
+    )

@@ -1,0 +1,27 @@
+"""Standardization as the first layer, so that mean and deviation of the training images travel with the weights."""
+
+import torch
+from torch import Tensor, nn
+
+from medlab.data.images import ImageSet
+
+
+class Standardize(nn.Module):
+    """Subtract the mean of the training images and divide by their standard deviation, channel by channel.
+
+    Args:
+        train: the training images, and only those: the test set must not leak into the preprocessing. The first 10 000
+            are read.
+    """
+
+    def __init__(self, train: ImageSet) -> None:
+        super().__init__()
+        images, _ = train.batch(torch.arange(min(len(train), 10_000)))
+        channels = images.transpose(0, 1).flatten(1)  # (C, everything else)
+        shape = (1, -1, *[1] * (images.ndim - 2))
+        self.register_buffer("mean", channels.mean(1).reshape(shape))
+        self.register_buffer("std", channels.std(1).clamp(min=1e-6).reshape(shape))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images ``(N, C, ...)`` to the same shape, about mean 0 and deviation 1."""
+        return (images - self.mean) / self.std

@@ -1,0 +1,175 @@
+"""A notebook as a function: where it is, which parameters it takes, and whether given ones fit.
+
+The parameters cell is read with `ast`, not with `papermill.inspect_notebook`: that one drops a parameter whose comment
+holds an equals sign, does not know `int | None`, and gives defaults as text only.
+"""
+
+import ast
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from medlab.errors import unknown_name
+from medlab.runs.recording import plain
+
+TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of the parameters cell. `type` is None if neither annotation nor default tells it."""
+
+    name: str
+    type: type | None
+    optional: bool
+    default: object
+
+    def check(self, value: object) -> object:
+        """Return `value` as the notebook will get it.
+
+        Raises:
+            ValueError: it is not of the parameter's type; an int is accepted for a float, a bool is not an int.
+        """
+        value = plain(f"parameter {self.name!r}", value)
+        if self.type is None or (value is None and self.optional):
+            return value
+        if self.type is float and type(value) is int:
+            return float(value)
+        if type(value) is not self.type:
+            raise self._wrong(value)
+        return value
+
+    def from_text(self, text: str) -> object:
+        """Return the value that `text`, typed on a command line, stands for."""
+        import yaml
+
+        if self.optional and text.lower() in ("none", "null"):
+            return None
+        if self.type is str:
+            return text
+        try:
+            if self.type in (int, float):
+                return self.check(self.type(text))
+            return self.check({"true": True, "false": False}.get(text.lower(), yaml.safe_load(text)))
+        except (ValueError, yaml.YAMLError):
+            raise self._wrong(text) from None
+
+    def _wrong(self, value: object) -> ValueError:
+        examples = {int: 3, float: 0.5, str: "text", bool: True, list: [1, 2], dict: {"name": 1}}
+        example = examples[self.type] if self.default is None else self.default
+        wanted = self.type.__name__ + (" or None" if self.optional else "")
+        return ValueError(
+            f"parameter {self.name!r} must be {wanted}, such as {example!r}; got {value!r} ({type(value).__name__})."
+        )
+
+
+def lessons_folder() -> Path:
+    """Return the repository's `notebooks/` if medlab is installed from a checkout, else that of the current folder."""
+    checkout = Path(__file__).resolve().parents[2] / "notebooks"
+    return checkout if checkout.is_dir() else Path.cwd() / "notebooks"
+
+
+def find_notebook(notebook: str | int | Path) -> Path:
+    """Return the file of a lesson number ("01"), a lesson name ("01_shallow_cnn") or a path that ends in .ipynb.
+
+    Raises:
+        FileNotFoundError: the path is not there, or there are no lessons.
+        ValueError: no lesson, or more than one, is called that.
+    """
+    text = f"{notebook:02d}" if isinstance(notebook, int) else str(notebook)
+    if text.endswith(".ipynb"):
+        if not Path(text).is_file():
+            raise FileNotFoundError(f"notebook {text} is not there (looked from {Path.cwd()}).")
+        return Path(text).resolve()
+    folder = lessons_folder()
+    lessons = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    if not lessons:
+        raise FileNotFoundError(f"no lessons in {folder}; go to the repository, or give the path of a notebook.")
+    names = [text]
+    if text.isdecimal():
+        names = [name for name in lessons if name.startswith(f"{int(text):02d}_")]
+    if len(names) > 1:
+        raise ValueError(f"{len(names)} notebooks are numbered {text}; give one name: {', '.join(names)}.")
+    if not names or names[0] not in lessons:
+        raise unknown_name("lesson", text, lessons)
+    return lessons[names[0]]
+
+
+def command_name(path: Path) -> str:
+    """Return how a command names the notebook: a lesson by its name, another of the repository by its path from there."""
+    lessons = lessons_folder()
+    if path.parent != lessons and path.is_relative_to(lessons.parent):
+        return path.relative_to(lessons.parent).as_posix()
+    return path.stem
+
+
+def code_cells(path: Path) -> list[dict]:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a Jupyter notebook of format 4 ({error!r}).") from None
+
+
+def code_hash(path: Path) -> str:
+    """Return a fingerprint of the code cells: text may be edited, code may not, for a finished run to stay valid."""
+    return hashlib.sha256(json.dumps([cell["source"] for cell in code_cells(path)]).encode()).hexdigest()
+
+
+def read_parameters(path: Path) -> dict[str, Parameter]:
+    """Return the parameters of the notebook at `path` by name: the assignments in its cell tagged `parameters`.
+
+    Raises:
+        ValueError: the cell holds something else than literals, or a type that a run cannot check.
+    """
+    found = {}
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell["metadata"].get("tags", [])]
+    try:
+        statements = ast.parse(tagged[0]["source"]).body if tagged else []
+    except SyntaxError as error:
+        raise ValueError(f"{path.name}: the parameters cell is not plain Python ({error}).") from None
+    for statement in statements:
+        typed = isinstance(statement, ast.AnnAssign)
+        target = statement.target if typed else getattr(statement, "targets", [None])[0]
+        try:
+            default = plain("the default", ast.literal_eval(statement.value))
+            name, (kind, optional) = target.id, _type(statement.annotation if typed else None, default)
+            found[name] = Parameter(name, kind, optional, default)
+            found[name] = Parameter(name, kind, optional, found[name].check(default))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{path.name}: `{ast.unparse(statement)}` in the parameters cell: write `name: type = literal` with "
+                f"one of the types {', '.join(TYPES)}, followed by `| None` if it may be None ({error})."
+            ) from None
+    return found
+
+
+def _type(annotation: ast.expr | None, default: object) -> tuple[type | None, bool]:
+    if annotation is None:
+        return (None if default is None else type(default)), default is None
+    names = ast.unparse(annotation).replace(" ", "").split("|")
+    kinds = [TYPES[name.partition("[")[0]] for name in names if name != "None" and name.partition("[")[0] in TYPES]
+    if len(kinds) != 1 or len(names) != 1 + ("None" in names):
+        raise ValueError(f"type {ast.unparse(annotation)!r} is not known")
+    return kinds[0], "None" in names
+
+
+def check_parameters(path: Path, given: dict[str, object], text: bool = False) -> dict[str, object]:
+    """Return the given parameters as the notebook at `path` will get them.
+
+    Args:
+        path: the notebook.
+        given: names and values.
+        text: the values were typed on a command line and are converted to the parameter's type.
+
+    Raises:
+        ValueError: a name the notebook does not have, or a value of another type.
+    """
+    known = read_parameters(path)
+    for name in given:
+        if not known:
+            raise ValueError(f"{path.name} takes no parameters (it has no cell tagged `parameters`); got {name!r}.")
+        if name not in known:
+            raise unknown_name(f"parameter of {path.stem}", name, known)
+    return {name: known[name].from_text(v) if text else known[name].check(v) for name, v in given.items()}

@@ -1,0 +1,140 @@
+"""The command line: exit codes, and one clear message for a wrong argument."""
+
+import subprocess
+import sys
+
+import pytest
+from test_runs import write
+from typer.testing import CliRunner
+
+import medlab
+from medlab import runs
+from medlab.cli import app
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def made(monkeypatch, tmp_path):
+    """Replace the execution; return what the command asked for."""
+    asked = []
+
+    def fake(path, parameters, *, out):
+        asked.append((path.name, parameters, out))
+        state = "failed" if parameters.get("seed") == 13 else "done"
+        return runs.RunResult(tmp_path, state, {}, parameters, error="", details={"seconds": 1.0})
+
+    monkeypatch.setattr(runs, "run", fake)
+    return asked
+
+
+def test_run_hands_over_typed_parameters_and_tells_success_by_its_exit_code(tmp_path, made):
+    path = write(tmp_path / "nb.ipynb")
+    good = call("run", path, "-p", "seed", 3, "-p", "name", "a=b -p", "-p", "rate", -1, "--out", "x")
+    assert good.exit_code == 0 and "done in 1.0 s" in good.output
+    name, parameters, out = made[0]
+    assert (name, parameters, str(out)) == ("nb.ipynb", {"seed": 3, "name": "a=b -p", "rate": -1.0}, "x")
+    assert call("run", path, "-p", "seed", 13).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", "sede", "3"], "error: unknown parameter of nb 'sede'. Did you mean 'seed'?"),
+        (["-p", "seed", "three"], "error: parameter 'seed' must be int, such as 0; got 'three'"),
+        (["-p", "seed"], "write -p NAME VALUE, such as -p seed 3"),
+        (["-p", "seed=3", "-p", "name", "x"], "write -p NAME VALUE"),
+        (["-p"], "write -p NAME VALUE"),
+    ],
+)
+def test_wrong_arguments_are_one_message_and_exit_code_2(tmp_path, made, arguments, message):
+    result = call("run", write(tmp_path / "nb.ipynb"), *arguments)
+    assert result.exit_code == 2 and message in result.output and "Traceback" not in result.output
+    assert made == []
+
+
+def test_missing_files_are_wrong_arguments(tmp_path):
+    for arguments, message in {
+        ("run", tmp_path / "no.ipynb"): "no.ipynb is not there",
+        ("sweep", tmp_path / "no.yaml"): "no.yaml is not there",
+        ("table", tmp_path): "there are no runs in",
+    }.items():
+        result = call(*arguments)
+        assert result.exit_code == 2 and message in result.output and result.output.startswith("error: ")
+
+
+def test_sweep_passes_its_options_and_fails_if_one_run_failed(tmp_path, monkeypatch):
+    asked = []
+
+    def fake(*arguments):
+        asked.append(arguments)
+        return [runs.RunResult(tmp_path, state, {}, {}) for state in ("done", "failed", "done")]
+
+    monkeypatch.setattr(runs, "sweep", fake)
+    result = call("sweep", "plan.yaml", "--scheduler", "tcp://host:1", "--workers", "2", "--out", "there")
+    assert result.exit_code == 1
+    assert [str(argument) for argument in asked[0]] == ["plan.yaml", "tcp://host:1", "there", "2"]
+
+
+def test_doctor_and_help(monkeypatch):
+    monkeypatch.setattr(medlab, "doctor", lambda: print("all well"), raising=False)
+    assert "all well" in call("doctor").output
+    assert "NAME VALUE" in call("run", "--help").output
+
+
+def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
+    arguments = ["train", "ShallowCNN", "lung", "--epochs", 2, "--augment", "--checkpoint", tmp_path / "run.pt"]
+    first = call(*arguments)
+    assert first.exit_code == 0, first.output
+    assert "ShallowCNN on lung: 900, 300, 300 images to train, validate, test on" in first.output
+    assert "300 images of 10 patients, 95% intervals resampled by patient" in first.output
+    assert "micronodules" in first.output and "History(2 epochs on" in first.output
+
+    def report(result):
+        return result.output[result.output.index("300 images of 10 patients") :]
+
+    again = call(*arguments, "--resume")  # nothing left to train: the same network, the same report
+    assert again.exit_code == 0 and report(again) == report(first)
+    other = call(*arguments, "--seed", 1, "--no-augment", "--resume")
+    assert other.exit_code == 2 and "was trained with other settings" in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["ShalowCNN", "lung"],
+            "unknown model 'ShalowCNN'. Did you mean 'ShallowCNN'? Allowed: ShallowCNN, SmallCNN, ",
+        ),
+        (["ShallowCNN", "lungs"], "unknown set 'lungs'. Did you mean 'lung'?"),
+        (["ShallowCNN", "brain", "--n", "10"], "takes sets of 2-D images to classify, brain is ImageSet(brain"),
+        (["ShallowCNN", "lung", "--lr", "-1"], "lr must be positive, got -1.0"),
+        (["ShallowCNN", "lung", "--seed", "-1"], "seed must be an integer of at least 0, got -1"),
+        (
+            ["ShallowCNN", "lung", "--batch-size", "1000"],
+            "batch_size 1000 is larger than the training set of 900 images",
+        ),
+        (["ShallowCNN", "lung", "--n", "60"], "only 2"),
+        (["ShallowCNN", "lung", "--optimizer", "adam"], "unknown optimizer 'adam'. Did you mean 'adamw'?"),
+        (["ShallowCNN", "lung", "--device", "cua"], "unknown device 'cua'."),
+        (["ShallowCNN", "lung", "--resume"], "resume=True needs `checkpoint`"),
+        (["ShallowCNN", "lung", "--checkpoint", "/dev/null/run.pt"], "could not write checkpoint /dev/null/run.pt"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_train_refuses_in_one_message(arguments, message):
+    result = call("train", *arguments)
+    assert result.exit_code == 2 and "Traceback" not in result.output
+    assert [line for line in result.output.splitlines() if message in line][0].startswith("error: ")
+
+
+def test_train_that_diverges_is_a_failed_run():
+    result = call("train", "ShallowCNN", "lung", "--lr", "1e12", "--optimizer", "sgd")
+    assert result.exit_code == 1 and "error: the loss became" in result.output and "at step" in result.output
+
+
+def test_the_module_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "medlab", "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "Usage: medlab" in done.stdout and "train" in done.stdout

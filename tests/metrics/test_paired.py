@@ -1,0 +1,91 @@
+"""Two classifiers on the same patients: exact McNemar; and sensitivity and specificity of the paper's own tables."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from medlab.metrics import coin_toss, mcnemar, paired_difference, sensitivity_specificity, verdict
+from medlab.runs import recorded
+
+# Frid-Adar et al. 2018, rows true: cyst, metastasis, hemangioma.
+CLASSIC = np.array([[52, 1, 0], [2, 44, 18], [0, 18, 47]])
+WITH_DCGAN = np.array([[53, 0, 0], [2, 52, 10], [1, 13, 51]])
+
+
+@pytest.mark.parametrize(
+    ("confusion", "printed", "means"),
+    [
+        (CLASSIC, [[98.1, 98.4], [68.7, 83.9], [72.3, 84.6]], [78.6, 88.4]),
+        (WITH_DCGAN, [[100, 97.7], [81.2, 89.0], [78.5, 91.4]], [85.7, 92.4]),
+    ],
+)
+def test_the_papers_tables_give_its_percentages(confusion, printed, means):
+    rates = sensitivity_specificity(confusion)
+    assert (np.abs(100 * rates - printed) < 0.1).all()  # printed to one digit, some cut rather than rounded
+    weights = confusion.sum(1) / confusion.sum()
+    assert np.abs(100 * weights @ rates - means).max() < 0.1
+    assert weights @ rates[:, 0] == pytest.approx(np.trace(confusion) / 182)  # the headline is plain accuracy
+
+
+def test_the_gain_is_13_lesions():
+    assert CLASSIC.sum() == WITH_DCGAN.sum() == 182 and (CLASSIC.sum(1) == [53, 64, 65]).all()
+    assert np.trace(WITH_DCGAN) - np.trace(CLASSIC) == 156 - 143 == 13
+
+
+def test_the_recorded_run_of_lesson_08_agrees_with_itself_and_with_the_text():
+    values = recorded("08-claim").values
+    for arm, table in values["confusion"].items():
+        scores = values["sensitivity"][arm]
+        assert np.sum(table, 1).tolist() == [5 * 53, 5 * 64, 5 * 65]
+        assert np.trace(table) / 910 == pytest.approx(np.mean(scores)) and len(scores) == 5
+    for claim, gap in values["differences"].items():
+        better, other = claim.removesuffix(", new").split(" beats ")
+        scores = values["new_patients" if claim.endswith(", new") else "sensitivity"]
+        interval = paired_difference(scores[better], scores[other])
+        assert interval == pytest.approx(list(gap.values())) and verdict(interval) == values["verdicts"][claim]
+    for one, moved in zip(range(5), values["mcnemar"]):
+        gained = 182 * (values["sensitivity"]["classic + DCGAN"][one] - values["sensitivity"]["classic"][one])
+        assert moved["repaired"] - moved["broken"] == pytest.approx(gained)
+        assert moved["p"] == coin_toss(moved["repaired"], moved["broken"])
+    # What the lesson's text says of it.
+    assert set(values["verdicts"].values()) == {"cannot tell"}
+    ends = {
+        claim: [round(100 * gap[end], 1) for end in ("value", "low", "high")]
+        for claim, gap in values["differences"].items()
+    }
+    assert ends["classic + DCGAN beats classic"] == [-0.1, -3.1, 2.8]
+    assert ends["classic + ACGAN beats classic"] == [-0.5, -3.5, 2.4]
+    assert ends["classic + DCGAN beats classic, new"] == [-0.3, -2.3, 1.7]
+    assert ends["classic + ACGAN beats classic, new"] == [-1.1, -2.9, 0.7]
+    assert ends["classic beats none"] == [1.1, -1.4, 3.6]
+    assert round(100 * values["optimism"], 1) == 1.2
+    lost = [round(100 * (there - later), 1) for there, later in values["leads"]]
+    assert (min(lost), max(lost)) == (0.5, 1.9)
+    assert all(later < there for there, later in values["leads"]) and min(later for _, later in values["leads"]) < 0
+
+
+def test_sensitivity_and_specificity_by_hand():
+    rates = sensitivity_specificity([[2, 1], [0, 3]])
+    np.testing.assert_allclose(rates, [[2 / 3, 1], [1, 2 / 3]])
+    assert np.isnan(sensitivity_specificity([[0, 0], [1, 2]])[0, 0])
+    with pytest.raises(ValueError, match=r"square, \(K, K\), got \(2, 3\)"):
+        sensitivity_specificity(np.ones((2, 3)))
+
+
+def test_mcnemar_is_the_exact_binomial_test():
+    rng = np.random.default_rng(0)
+    for n in (1, 8, 60, 182):
+        first, second = rng.random((2, n)) < [[0.8], [0.7]]
+        only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+        expected = binomtest(only_first, only_first + only_second).pvalue if only_first + only_second else 1
+        assert mcnemar(first, second) == pytest.approx(expected)
+        assert mcnemar(second, first) == mcnemar(first, second)
+    assert coin_toss(13, 0) == pytest.approx(2 / 2**13) and coin_toss(0, 0) == coin_toss(5, 5) == 1
+    assert coin_toss(39, 26) == pytest.approx(binomtest(26, 65).pvalue)
+
+
+def test_mcnemar_refuses_what_it_cannot_compare():
+    with pytest.raises(ValueError, match="True or False per image"):
+        mcnemar([True, False], [True])
+    with pytest.raises(ValueError, match="True or False per image"):
+        mcnemar([1, 0], [1, 1])

@@ -1,0 +1,235 @@
+"""The visual Turing test: its statistics against published and hand-worked numbers, its files, and bad input."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+from sklearn.metrics import cohen_kappa_score
+
+from medlab.reader_study import (
+    cohen_kappa,
+    collect_answers,
+    fleiss_kappa,
+    rater_agreement,
+    read_answers,
+    report_answers,
+    turing_counts,
+    turing_table,
+    turing_test,
+)
+from medlab.reader_study.answers import HEADER, Answer, append_answer
+
+T1_DCGAN = (26, 24, 6, 44)  # Han et al. 2018, as a report quotes its table
+
+
+def test_the_first_row_of_han():
+    report = turing_counts(*T1_DCGAN)
+    assert report.accuracy.value == 0.70 and report.images == 100
+    assert report.d_prime.value == pytest.approx(1.23, abs=0.01)
+    assert report.d_prime.value == pytest.approx(norm.ppf(44 / 50) - norm.ppf(24 / 50))
+    assert report.criterion < 0 and report.bias == "synthetic"
+    assert report.halves is None and report.p_learning is None and report.seconds == {}
+    assert 0.6 < report.accuracy.low < 0.61 and report.p_value < 1e-4
+
+
+def test_forty_to_sixty_of_a_hundred_is_what_guessing_gives():
+    def of(right):
+        return turing_counts(right // 2, 50 - right // 2, 50 - (right - right // 2), right - right // 2)
+
+    assert [of(right).p_value < 0.05 for right in (39, 40, 60, 61)] == [True, False, False, True]
+    for right in (39, 40, 60, 61):  # the exact interval says the same as the exact test, here
+        low, high = of(right).accuracy[1:]
+        assert (low > 0.5 or high < 0.5) == (of(right).p_value < 0.05)
+
+
+def test_answers_in_order_give_the_same_as_their_counts_and_more():
+    truth = np.array([0, 1, 0, 1, 0, 1, 0, 1], bool)
+    called = np.array([1, 0, 1, 0, 0, 1, 0, 1], bool)  # all wrong, then all right
+    report = turing_test(truth, called, seconds=[2, 2, 2, 2, 1, 1, 1, 1])
+    by_counts = turing_counts(2, 2, 2, 2)
+    assert (report.accuracy, report.d_prime, report.criterion) == (
+        by_counts.accuracy, by_counts.d_prime, by_counts.criterion,
+    )  # fmt: skip
+    assert [half.value for half in report.halves] == [0.0, 1.0]
+    assert report.p_learning == pytest.approx(2 / math.comb(8, 4))
+    assert report.seconds == {"all": 1.5, "right": 1.0, "wrong": 2.0}
+    assert report.d_prime.value == 0 and report.bias == "neither"
+    assert json.loads(json.dumps(report.to_dict()))["halves"][1]["value"] == 1.0
+    assert "p = 0.029 for no change" in str(report)
+
+
+def test_perfect_answers_have_a_finite_d_prime_by_the_stated_correction():
+    report = turing_counts(50, 0, 0, 50)
+    assert report.d_prime.value == pytest.approx(2 * norm.ppf(1 - 1 / 100))
+    assert report.criterion == pytest.approx(0)
+    always = turing_counts(0, 50, 0, 50)  # says "synthetic" to everything
+    assert always.accuracy.value == 0.5 and always.d_prime.value == pytest.approx(0) and always.bias == "synthetic"
+
+
+def test_the_interval_of_d_prime_covers_what_was_simulated():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        hits, alarms = rng.binomial(50, norm.cdf(0.9)), rng.binomial(50, norm.cdf(-0.3))
+        d = turing_counts(50 - alarms, alarms, 50 - hits, hits).d_prime
+        covered += d.low <= 1.2 <= d.high
+    assert 0.92 < covered / 400 < 0.985
+
+
+def test_the_table_has_one_line_per_rater():
+    table = turing_table({"T1, DCGAN": turing_counts(*T1_DCGAN), "a|b": turing_counts(25, 25, 25, 25)})
+    head, _, first, second = table.splitlines()
+    assert "| real as real | real as synth | synth as real | synth as synth |" in head
+    assert "| 26 | 24 | 6 | 44 | 1.23" in first and second.startswith("| a\\|b |")
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda: turing_test([1, 0], [1]), "2 images but 1 answers"),
+        (lambda: turing_test([1, 1], [1, 0]), "0 real and 2 synthetic"),
+        (lambda: turing_test([0, 2], [1, 0]), "flat list of True"),
+        (lambda: turing_test(["real"], ["real"]), "flat list of True"),
+        (lambda: turing_test([1, 0], [1, 0], [1.0, -1.0]), "at least 0 s"),
+        (lambda: turing_test([1, 0], [1, 0], [1.0]), "at least 0 s"),
+        (lambda: turing_test([1, 0], [1, 0], level=1.0), "level"),
+        (lambda: turing_counts(1, 2, 3, -1), "whole numbers"),
+        (lambda: turing_counts(0, 0, 3, 1), "0 real"),
+        (lambda: rater_agreement({"a": [1, 0]}), "two raters"),
+        (lambda: rater_agreement({"a": [1, 0], "b": [1]}), "two raters"),
+        (lambda: cohen_kappa([], []), "one answer"),
+        (lambda: fleiss_kappa([[2, 0], [1, 2]]), "same number of votes"),
+        (lambda: fleiss_kappa([[1, 0]]), "at least 2"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, hint):
+    with pytest.raises(ValueError, match=hint):
+        call()
+
+
+def test_kappa_of_the_textbook_and_of_the_library():
+    votes = [
+        [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
+    ]  # fmt: skip
+    assert fleiss_kappa(votes) == pytest.approx(0.210, abs=5e-4)
+    rng = np.random.default_rng(0)
+    a = rng.random(60) < 0.5
+    b, c = np.where(rng.random(60) < 0.7, a, rng.random(60) < 0.3), rng.random(60) < 0.6
+    assert cohen_kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
+    assert cohen_kappa(a, a) == 1 and cohen_kappa(np.ones(3), np.ones(3)) == 1 and cohen_kappa(a, ~a) < 0
+    two, three = rater_agreement({"a": a, "b": b}), rater_agreement({"a": a, "b": b, "c": c})
+    assert two.fleiss is None and set(three.cohen) == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert three.fleiss == pytest.approx(fleiss_kappa(np.stack([a + 0 + b + c, 3 - (a + 0 + b + c)], 1)))
+    assert "60 images" in str(three) and "Fleiss" in str(three)
+
+
+# Files
+
+
+def answers(rater="ann", n=6, of=8, seed=3, test="abc"):
+    """Ann calls every second image right."""
+    kinds = ["real", "synthetic"]
+    return [
+        Answer(rater, test, seed, i + 1, of, i // 2, kinds[i % 2], kinds[(i % 2) ^ (i // 2 % 2)], 1.25)
+        for i in range(n)
+    ]
+
+
+def write(path, lines):
+    for line in lines:
+        append_answer(path, line)
+    return path
+
+
+def test_a_file_holds_the_answers_and_each_is_there_at_once(tmp_path):
+    path, given = tmp_path / "new" / "ann.csv", answers(rater='Ann, "the second"')
+    for count, answer in enumerate(given, start=1):
+        append_answer(path, answer)
+        assert read_answers(path) == given[:count]
+    report = report_answers(read_answers(path))
+    assert report.images == 6 and report.seconds["all"] == 1.25
+
+
+def test_a_last_line_that_was_cut_costs_that_answer_only(tmp_path):
+    path = write(tmp_path / "ann.csv", answers())
+    whole = path.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == 10]
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        if cut in ends or cut == 0:
+            assert len(read_answers(path)) == max(sum(end <= cut for end in ends) - 1, 0)
+            continue
+        with pytest.raises(ValueError, match="cut short"):
+            read_answers(path)
+        assert path.read_bytes() == whole[:cut]  # reading changes nothing
+        kept = read_answers(path, mend=True)
+        assert kept == answers()[: max(sum(end <= cut for end in ends) - 1, 0)] == read_answers(path)
+        assert whole.startswith(path.read_bytes())
+
+
+def test_a_last_line_cut_within_a_letter_is_mended_too(tmp_path):
+    path = write(tmp_path / "a.csv", answers(rater="Zoë"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex("ë".encode()) + 1])
+    assert len(read_answers(path, mend=True)) == 5
+
+
+LINE = "ann,abc,3,1,8,0,real,real,1.250"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("name,mark\nann,1\n", "not an answer file.*name,mark.*Give the file that the test wrote"),
+        ("name,mark\nann,1", "not an answer file"),
+        (HEADER.replace(",", ";") + "\n", "spreadsheet"),
+        (f"{HEADER},extra\n{LINE},1\n", "not an answer file"),
+        (f"{HEADER}\n{LINE},1\n", "line 2 does not hold"),
+        (f"{HEADER}\nann,abc,3,1,8,0,real\n", "line 2 does not hold"),
+        (f"{HEADER}\n{LINE.replace('real,real', 'real,unsure')}\n", "line 2 does not hold"),
+        (f"{HEADER}\n{LINE.replace('1.250', 'nan')}\n", "line 2 does not hold"),
+        (f"{HEADER}\n{LINE}\n{LINE}\n", "line 3 is trial 1 of 8, expected trial 2"),
+        (f"{HEADER}\n{LINE}\n{LINE.replace('3,1,8', '3,3,8')}\n", "missing, doubled"),
+        (f"{HEADER}\n{LINE}\n{LINE.replace('3,1,8', '3,2,8')}\n", "answered twice"),
+        (f"{HEADER}\n{LINE}\n{LINE.replace('ann,abc,3,1', 'bob,abc,3,2')}\n", "another test or rater"),
+    ],
+)
+def test_foreign_and_damaged_files_are_refused_and_left_alone(tmp_path, text, hint):
+    path = tmp_path / "file.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    for mend in (False, True):
+        with pytest.raises(ValueError, match=hint):
+            read_answers(path, mend=mend)
+        assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_picture_is_no_answer_file(tmp_path):
+    (tmp_path / "file.csv").write_bytes(b"\x89PNG\r\n\x1a\n\x00\xff")
+    with pytest.raises(ValueError, match="no text in UTF-8"):
+        read_answers(tmp_path / "file.csv")
+
+
+def test_a_lecturer_gets_one_table_of_a_class(tmp_path):
+    for name, n in (("ann", 8), ("bob", 8), ("eve", 6)):
+        write(tmp_path / f"{name}.csv", answers(name, n))
+    write(tmp_path / "other.csv", answers("joe", 8, test="other images"))
+    found = collect_answers(tmp_path)
+    assert list(found.reports) == ["ann", "bob", "eve", "joe"]
+    assert found.unfinished == {"eve": "6 of 8"}
+    assert list(found.agreement) == ["abc"] and found.agreement["abc"].images == 6
+    assert found.agreement["abc"].fleiss == 1
+    assert "| ann | 8 |" in str(found) and "Unfinished: eve" in str(found) and found._repr_markdown_() == str(found)
+
+
+def test_a_class_that_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no answer files"):
+        collect_answers(tmp_path)
+    write(tmp_path / "a.csv", answers())
+    write(tmp_path / "b.csv", answers())
+    with pytest.raises(ValueError, match="another file of rater 'ann'"):
+        collect_answers(tmp_path)
+    (tmp_path / "b.csv").write_text(HEADER + "\n")
+    with pytest.raises(ValueError, match="rater 'b': no answer yet"):
+        collect_answers(tmp_path)

@@ -1,0 +1,176 @@
+"""Sweeps on Dask and the table that comes out of them."""
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+from test_runs import write
+
+from medlab.runs import read_run, sweep, table
+from medlab.runs.results import results_folder
+from medlab.runs.sweeping import _fingerprint, _read_plan
+
+PARAMETERS = "seed: int = 0\nsize: int = 1\nlog: str = ''"
+CODE = "with open(log, 'a') as file:\n    print(size, seed, file=file)"
+
+
+def executions(log: Path) -> list[str]:
+    return sorted(log.read_text().splitlines()) if log.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("notebook: [", "is not valid YAML"),
+        ("just words", "must hold the names notebook, parameters, grid, seeds; got 'just words'"),
+        ("notebook: nb.ipynb\nsedes: [1]", "unknown name in .* 'sedes'. Did you mean 'seeds'"),
+        ("seeds: [1]", "does not say which notebook"),
+        ("notebook: nb.ipynb", "varies nothing"),
+        ("notebook: nb.ipynb\ngrid: {}", "varies nothing"),
+        ("notebook: nb.ipynb\ngrid: [1]", "grid must be names and values"),
+        ("notebook: nb.ipynb\ngrid: {size: []}", "'size' must be a list with at least one value"),
+        ("notebook: nb.ipynb\nseeds: 3", "'seed' must be a list with at least one value; got 3"),
+        ("notebook: nb.ipynb\nseeds: [1]\ngrid: {seed: [2]}", "gives the seeds twice"),
+        ("notebook: nb.ipynb\nparameters: {size: 1}\ngrid: {size: [2]}", "gives 'size' twice"),
+        ("notebook: nb.ipynb\nseeds: [1, 1]", "same combination of parameters twice"),
+        ("notebook: nb.ipynb\ngrid: {sise: [1]}", "unknown parameter of nb 'sise'. Did you mean 'size'"),
+        ("notebook: nb.ipynb\ngrid: {size: [1, large]}", "'size' must be int, such as 1; got 'large'"),
+        ("notebook: nb.ipynb\nseeds: [!!python/object/apply:os.getcwd []]", "is not valid YAML"),
+    ],
+)
+def test_a_wrong_plan_is_refused_before_anything_runs(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "nb.ipynb", params=PARAMETERS)
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        sweep("plan.yaml")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("plan", sorted(results_folder().glob("*.yaml")), ids=lambda plan: plan.stem)
+def test_the_plan_of_a_claim_fits_its_lesson(plan):
+    notebook, runs, _ = _read_plan(plan)
+    assert notebook.name[:2] == plan.name[:2]
+    trained = {seed for run in runs for seed in range(run["seed"], run["seed"] + run["seeds"])}
+    assert len(trained) >= (5 if plan.stem.endswith("-claim") else 3)
+
+
+def test_a_missing_plan_and_wrong_workers_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="sweep file .*gone.yaml is not there"):
+        sweep(tmp_path / "gone.yaml")
+    with pytest.raises(ValueError, match="workers must be at least 1"):
+        sweep({}, workers=0)
+
+
+def test_bad_runs_do_not_hide_the_good_ones_and_a_second_sweep_repeats_only_them(tmp_path, capsys):
+    """One cell fails, and one takes its worker down while others wait for that worker."""
+    mend, path, log, out = (tmp_path / name for name in ("mended", "nb.ipynb", "log", "out"))
+    bad = f"import os, signal, time\nif not os.path.exists({str(mend)!r}):\n    if size == 2:\n        1 / 0\n"
+    bad += "    if size == 3:\n        os.kill(os.getppid(), signal.SIGKILL)\n        time.sleep(60)\n"
+    good = "from medlab.runs import record\nrecord(threads=os.environ.get('OMP_NUM_THREADS'), score=size)"
+    write(path, CODE, bad, good, params=PARAMETERS)
+    plan = {"notebook": str(path), "parameters": {"log": str(log)}, "grid": {"size": [3, 1, 2, 4]}}
+    first = sweep(plan, out=out, workers=1)
+    assert [result.parameters["size"] for result in first] == [3, 1, 2, 4]
+    assert [result.state for result in first] == ["failed", "done", "failed", "done"]
+    assert "worker of this run died" in first[0].error and first[0].details["cell"] == 4
+    assert first[2].error == "ZeroDivisionError: division by zero"
+    assert first[1].values == {"threads": "1", "score": 1}
+    assert executions(log) == ["1 0", "2 0", "3 0", "4 0"]  # the dying run too was executed once only
+    assert "sweep: 4 runs: 2 failed, 2 done (0 of them not run again)" in capsys.readouterr().out
+    made = table(out)
+    assert made.states == {"failed": 2, "done": 2} and "not in the table: 2 failed." in str(made)
+
+    mend.touch()
+    kill(first[0].folder)
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        second = sweep(plan, cluster.scheduler_address, out)
+    assert all(result.ok for result in second)
+    assert executions(log) == ["1 0", "2 0", "2 0", "3 0", "3 0", "4 0"]
+    assert "4 runs: 4 done (2 of them not run again)" in capsys.readouterr().out
+
+
+def kill(folder: Path) -> None:
+    """Make the record of a run say that it is running, in a process that is gone."""
+    status = json.loads((folder / "status.json").read_text())
+    process = subprocess.Popen(["true"])
+    process.wait()
+    status |= {"state": "running", "pid": process.pid, "process_started": 0.0, "host": socket.gethostname()}
+    (folder / "status.json").write_text(json.dumps(status))
+    assert read_run(folder).state == "killed"
+
+
+def test_a_run_is_known_by_its_code_and_all_its_parameters(tmp_path):
+    path = write(tmp_path / "nb.ipynb", CODE, params=PARAMETERS)
+    first = _fingerprint(path, {"size": 2})
+    assert first == _fingerprint(path, {"size": 2, "seed": 0})  # 0 is the default
+    assert first != _fingerprint(path, {"size": 3})
+    path.write_text(path.read_text().replace("# A test", "# Another title"))
+    assert first == _fingerprint(path, {"size": 2})
+    write(path, CODE + "  # changed", params=PARAMETERS)
+    assert first != _fingerprint(path, {"size": 2})
+
+
+# The table, from folders written by hand
+
+
+def finished(folder: Path, parameters: dict, values: dict, code: str = "c0", started: str = "2026-01-01") -> None:
+    folder.mkdir(parents=True)
+    content = {"notebook": "nb", "code": code, "parameters": parameters, "values": values, "started": started}
+    (folder / "results.json").write_text(json.dumps(content))
+
+
+def test_table_against_numbers_by_hand(tmp_path):
+    for seed, auc in enumerate((0.80, 0.90, 0.85)):
+        values = {"auc": auc, "note": "x", "held": True, "curve": [1, 2]}
+        finished(tmp_path / f"a{seed}", {"size": 1, "seed": seed, "same": "s"}, values)
+    finished(tmp_path / "b0", {"size": 2, "seed": 0, "same": "s"}, {"auc": 0.7, "extra": 5})
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "status.json").write_text(json.dumps({"state": "failed", "parameters": {}}))
+    made = table(tmp_path)
+    assert [row["settings"] for row in made.rows] == [{"size": 1}, {"size": 2}]
+    assert [row["runs"] for row in made.rows] == [3, 1]
+    auc = made.rows[0]["values"]["auc"]
+    # sd 0.05, t(0.975, 2) = 4.302653 from a printed table: half width 4.302653 * 0.05 / sqrt(3) = 0.1242069
+    assert (auc["mean"], auc["n"]) == (pytest.approx(0.85), 3)
+    assert auc["low"] == pytest.approx(0.7257931, abs=1e-6) and auc["high"] == pytest.approx(0.9742069, abs=1e-6)
+    assert made.rows[1]["values"]["auc"] == {"mean": 0.7, "low": None, "high": None, "n": 1}
+    assert made.states == {"done": 4, "failed": 1}
+    assert str(made).splitlines() == [
+        "| size | runs | auc | extra |",
+        "| --- | --- | --- | --- |",
+        "| 1 | 3 | 0.85 [0.7258, 0.9742] |  |",
+        "| 2 | 1 | 0.7 (one run, no interval) | 5 (one run, no interval) |",
+        "",
+        "4 good runs; not in the table: 1 failed. In brackets: 95 % t interval of the mean over the runs.",
+    ]
+    assert [row["settings"] for row in table(tmp_path, by=["same"]).rows] == [{"same": "s"}]
+    with pytest.raises(ValueError, match="unknown parameter 'sise'. Did you mean 'size'"):
+        table(tmp_path, by=["sise"])
+
+
+def test_table_has_the_difference_of_every_claim(tmp_path):
+    for seed, value in enumerate((0.1, 0.3)):
+        gap = {"value": value, "low": None, "high": None}
+        values = {"differences": {"A beats B": gap}, "verdicts": {"A beats B": "cannot tell"}, "auc": {"A": [0.8]}}
+        finished(tmp_path / str(seed), {"seed": seed}, values)
+    (row,) = table(tmp_path).rows
+    assert list(row["values"]) == ["A beats B"] and row["values"]["A beats B"]["mean"] == pytest.approx(0.2)
+
+
+def test_table_counts_a_repeated_run_once_and_keeps_versions_of_the_code_apart(tmp_path):
+    finished(tmp_path / "early", {"seed": 0}, {"auc": 0.1}, started="2026-01-01")
+    finished(tmp_path / "deep" / "late", {"seed": 0}, {"auc": 0.5}, started="2026-01-02")
+    made = table(tmp_path)
+    assert made.repeats == 1 and made.rows[0]["values"]["auc"]["mean"] == 0.5 and made.rows[0]["runs"] == 1
+    assert "1 repeats of the same code, parameters and seed left out" in str(made)
+    finished(tmp_path / "other", {"seed": 1}, {"auc": 0.9}, code="c1")
+    assert [row["settings"] for row in table(tmp_path).rows] == [{"code": "c0"}, {"code": "c1"}]
+
+
+def test_table_of_no_runs_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there are no runs in"):
+        table(tmp_path)

@@ -1,0 +1,341 @@
+"""Figures carry the alt text their data call for, reach the page with it, and move when a slider moves."""
+
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from torch import nn
+
+from medlab import metrics, visualize
+from medlab.data.images import ImageSet, Info
+from medlab.visualize.figures import PALETTE, Figure
+
+RNG = np.random.default_rng(0)
+HU = RNG.normal(0, 300, (24, 24))
+VOLUME = RNG.random((5, 6, 7)).astype(np.float32)
+HISTORY = SimpleNamespace(
+    train_loss=[1.0, 0.5], val_loss=[1.1, 0.7], metrics={"val_accuracy": [0.5, 0.8]}, lr=[0.1, 0.01]
+)
+
+
+def image_set(task: str = "multi-class", n: int = 12) -> ImageSet:
+    generator = torch.Generator().manual_seed(0)
+    classes = ("normal", "emphysema", "fibrosis")
+    targets = {
+        "multi-class": torch.arange(n) % 2,  # no image of fibrosis
+        "multi-label": torch.randint(0, 2, (n, 3), generator=generator),
+        "segmentation": torch.randint(0, 3, (n, 8, 8), generator=generator),
+    }[task]
+    info = Info("texture", "CT", task, classes, "MIT", "none", True)
+    return ImageSet(torch.rand(n, 1, 8, 8, generator=generator), targets, np.arange(n), info)
+
+
+def probabilities(n: int = 12) -> np.ndarray:
+    return np.random.default_rng(1).dirichlet(np.ones(3), n)
+
+
+IMAGES, LABELS = image_set(), image_set().targets.numpy()
+MAPS = torch.zeros(3, 8, 8, dtype=torch.int64)
+MAPS[:, 2:4] = 1
+WITH_ORGANS = ImageSet(0.1 + 0.8 * MAPS[:, None].float(), MAPS, range(3), image_set("segmentation").info)
+REPORT = metrics.classification_report(np.eye(2)[[0, 0, 1, 1]] * 0.8 + 0.1, [0, 1, 1, 1], resamples=5)
+FIGURES = {
+    "grid": (lambda: visualize.image_grid(IMAGES.images, LABELS, IMAGES.info.classes), "12 images in rows of 8"),
+    "color": (lambda: visualize.image_grid(torch.rand(2, 3, 8, 8) * 2 - 1, title="Fakes"), "Fakes: 2 images"),
+    "volumes": (lambda: visualize.image_grid(torch.rand(3, 1, 4, 8, 8)), "3 images"),
+    "class_grid": (lambda: visualize.class_grid(IMAGES, 4), r"emphysema \(6 in the set\), fibrosis \(0 in the set\)"),
+    "multi_label": (lambda: visualize.class_grid(image_set("multi-label")), "one row for each class"),
+    "histogram": (
+        lambda: visualize.intensity_histogram(IMAGES),
+        r"Mean gray value: normal 0\.\d\d, emphysema 0\.\d\d\.",
+    ),
+    "organs": (
+        lambda: visualize.intensity_histogram(WITH_ORGANS),
+        r"Mean gray value: normal 0\.10, emphysema 0\.90\.",  # no pixel of fibrosis
+    ),
+    "window": (lambda: visualize.window_level(np.array([[-500.0, 0], [100, 900]]), 40, 400), r"240 HU and above.*25 %"),
+    "slice": (lambda: visualize.slice_view(VOLUME, 2, 1), "Coronal slice 2 of 0 to 5"),
+    "ortho": (lambda: visualize.orthoviews(VOLUME, spacing=(3, 1, 1)), "Axial slice 2, coronal slice 3 and sagittal"),
+    "ortho_masks": (
+        lambda: visualize.orthoviews(VOLUME, masks={"truth": VOLUME > VOLUME.mean(), "nothing": 0 * VOLUME}),
+        r"Outlined voxels: truth \d+, nothing 0\.",
+    ),
+    "mask": (lambda: visualize.mask_overlay(np.eye(4), np.eye(4), ["background", "liver"]), "liver 25.0 %"),
+    "no_mask": (lambda: visualize.mask_overlay(np.eye(4), np.zeros((4, 4)), ["background", "liver"]), "no structure"),
+    "learning": (lambda: visualize.learning_curves(HISTORY), "loss validation 1.1 to 0.7, accuracy 0.5 to 0.8"),
+    "roc": (lambda: visualize.roc(np.array([[0.9, 0.1], [0.4, 0.6]]), [0, 1], ["well", "ill"]), "AUC ill 1.00"),
+    "roc_multi": (
+        lambda: visualize.roc(probabilities(), LABELS, IMAGES.info.classes),
+        r"normal 0\.\d\d, emphysema 0\.\d\d\.",
+    ),
+    "confusion": (lambda: visualize.confusion(REPORT.confusion, ["well", "ill"]), "well 100 % of 1, ill 67 % of 3"),
+    "reliability": (
+        lambda: visualize.reliability(metrics.calibration(np.eye(2)[[0, 0]] * 0.8 + 0.1, [0, 1])),
+        "error 0.400; on average the model is more sure than right",
+    ),
+    "compare": (lambda: visualize.compare({"a": [1, 2, 3], "b": [4.0]}, "F1"), r"a 2 \(-0.484 to 4.48\), b 4\."),
+    "compare_two": (lambda: visualize.compare({"a": [1, 2]}, "F1"), r"F1 per seed; mean: a 1\.5\."),
+    "sample_size_curves": (
+        lambda: visualize.sample_size_curves(
+            {"F1": {"alone": {3: [0.5, 0.7], 12: [0.8, 0.8]}, "GAN": {3: [0.4]}}}, "patients"
+        ),
+        "by patients. F1, alone: 0.6 at 3, 0.8 at 12; F1, GAN: 0.4 at 3",
+    ),
+    "bars": (lambda: visualize.bars({"AVX2": 6100, "SSE": 1800.4}, "patches/s"), "patches/s: AVX2 6,100, SSE 1,800"),
+    "filters": (lambda: visualize.filters(torch.ones(4, 2, 3, 3)), "4 filters x 2 input channels of 3 x 3"),
+    "cam": (
+        lambda: visualize.cam_overlay(torch.rand(2, 1, 4, 4), np.eye(4)[None] * [[[1]], [[0]]], ["x", "y"]),
+        "y nowhere",
+    ),
+    "errors": (
+        lambda: visualize.error_gallery(IMAGES, probabilities(), 3),
+        r"3 surest of \d+ mistakes.*true .* called",
+    ),
+    "no_errors": (lambda: visualize.error_gallery(IMAGES, np.eye(3)[LABELS]), "no mistake among 12 images"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_what_it_shows(name):
+    draw, alt = FIGURES[name]
+    fig = draw()
+    assert isinstance(fig, Figure) and re.search(alt, fig.alt), fig.alt
+    png = fig.png()
+    assert png.startswith(b"\x89PNG") and len(png) < 150_000
+    for ax in fig.axes:
+        if len(ax.get_xticks()) and ax.lines and name not in ("compare", "compare_two", "reliability"):
+            assert ax.get_xlabel() and ax.get_ylabel()
+
+
+def test_pyplot_is_left_alone():
+    code = (
+        "import sys, matplotlib\n"
+        "look = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}; before = look()\n"
+        "from medlab import visualize; visualize.bars({'a': 1}, 'x').png()\n"
+        "assert look() == before\n"
+        "print([m for m in ('matplotlib.pyplot', 'sklearn', 'torchmetrics') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_figure_needs_alt_text():
+    for alt in ("", " ", None):
+        with pytest.raises(ValueError, match="needs alt text"):
+            visualize.subplots(alt=alt)
+    fig, axes = visualize.subplots(2, 3, alt="six panels")
+    assert axes.shape == (2, 3) and fig.alt == "six panels"
+    fig, ax = visualize.subplots(alt="two lines")
+    first, second = ax.plot([0, 1])[0], ax.plot([1, 0])[0]
+    assert (first.get_color(), second.get_color()) == PALETTE[:2]
+    assert first.get_linestyle() != second.get_linestyle() and first.get_marker() != second.get_marker()
+
+
+def test_the_same_data_give_the_same_picture():
+    draw = FIGURES["class_grid"][0]
+    assert draw().png() == draw().png()
+
+
+def test_alt_text_reaches_the_page_once():
+    """Executed with pyplot's inline backend on, whose own formatter would drop the alt text."""
+    code = "import matplotlib.pyplot as plt\nfrom medlab.visualize import bars\nplt.figure(); plt.close()\n"
+    code += "bars({'a <b>': 1}, 'speed')"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    [output] = notebook.cells[0].outputs
+    assert output.data["text/plain"] == "speed: a <b> 1."
+    assert output.metadata["image/png"]["alt"] == "speed: a <b> 1."
+    html = HTMLExporter(template_name="lab").from_notebook_node(notebook)[0]
+    images = [tag for tag in re.findall(r"<img[^>]*>", html) if "data:image/png" in tag]
+    assert len(images) == 1
+    assert re.search(r'alt="speed: a (&lt;|<)b(&gt;|>) 1\."', images[0]), images[0][:200]
+
+
+def test_numbers_of_bars_stay_within_the_axes():
+    fig = visualize.bars({"up": 0.0594, "down": -0.00522}, "push")
+    fig.draw_without_rendering()
+    frame = fig.axes[0].get_window_extent()
+    for text in fig.axes[0].texts:
+        assert frame.x0 < text.get_window_extent().x0 and text.get_window_extent().x1 < frame.x1
+
+
+def test_an_interval_beyond_the_scale_is_cut_and_said_to_be():
+    ax = visualize.compare({"a": [0.1, 0.9, 1]}, "F1", within=(0, 1)).axes[0]
+    assert ax.get_ylim() == (-0.02, 1.02) and ax.get_title().endswith("interval, cut at 0 and 1")
+    ax = visualize.compare({"a": [0.4, 0.5, 0.6]}, "F1", within=(0, 1)).axes[0]
+    assert ax.get_ylim()[0] > 0.1 and ax.get_ylim()[1] < 0.9 and ax.get_title().endswith("interval")
+
+
+def test_window_is_drawn_as_asked():
+    fig = visualize.window_level(HU, 50, 350)
+    assert fig.axes[0].images[0].get_clim() == (-125, 225)
+    with pytest.raises(ValueError, match="width above 0"):
+        visualize.window_level(HU, 50, 0)
+    with pytest.raises(ValueError, match=r"\(H, W\)"):
+        visualize.window_level(HU[0], 50, 1)
+
+
+def test_planes_are_the_right_slices_in_mm():
+    fig = visualize.orthoviews(VOLUME, (1, 2, 3), spacing=(3, 2, 1))
+    for axis, ax in enumerate(fig.axes):
+        assert (ax.images[0].get_array() == VOLUME.take((1, 2, 3)[axis], axis)).all()
+    axial, coronal, _ = fig.axes
+    assert axial.images[0].get_extent() == [-0.5, 6.5, -1, 11]
+    assert coronal.lines[0].get_ydata()[0] == 3  # depth 1, slices 3 mm apart
+    assert axial.get_ylim()[1] > axial.get_ylim()[0] and axial.images[0].origin == "lower"  # the front is on top
+    for index in ((5, 0, 0), (0, 0)):
+        with pytest.raises(ValueError, match="outside the volume"):
+            visualize.orthoviews(VOLUME, index)
+    with pytest.raises(ValueError, match="spacing"):
+        visualize.orthoviews(VOLUME, spacing=(1, 1, 0))
+    with pytest.raises(ValueError, match="no such slice"):
+        visualize.slice_view(VOLUME, 5)
+
+
+def test_orthoviews_outline_masks_where_they_are():
+    volume, mask = np.random.default_rng(0).random((6, 8, 10)), np.zeros((6, 8, 10), int)
+    mask[2:5, 3:6, 4:8] = 2
+    fig = visualize.orthoviews(volume, (3, 4, 5), spacing=(2, 1, 1), masks={"truth": mask, "all": mask * 0 + 1})
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["truth", "all"]
+    axial, coronal, sagittal = ([c for c in ax.collections if len(c.get_paths())] for ax in fig.axes)
+    assert len(axial) == len(coronal) == len(sagittal) == 1  # a mask that fills the plane has no outline
+    boxes = [one[0].get_paths()[0].get_extents().extents.tolist() for one in (axial, coronal)]
+    assert boxes == [[3.5, 2.5, 7.5, 5.5], [3.5, 3, 7.5, 9]]  # mm; half a voxel around it
+    with pytest.raises(ValueError, match=r"mask 'truth' is \(8, 10\), but the volume \(6, 8, 10\)"):
+        visualize.orthoviews(volume, masks={"truth": mask[0]})
+
+
+def test_error_gallery_shows_the_surest_mistakes():
+    probs = np.full((12, 3), 0.1)
+    probs[np.arange(12), LABELS] = 0.8
+    probs[[3, 4]] = [[0.6, 0.3, 0.1], [0.02, 0.03, 0.95]]  # 3 is emphysema, 4 is normal
+    texts = [text.get_text() for text in visualize.error_gallery(IMAGES, probs, 1).axes[0].texts]
+    assert [" ".join(text.split()) for text in texts] == ["true normal called fibrosis 95% sure"]
+    with pytest.raises(ValueError, match="multi-class set"):
+        visualize.error_gallery(image_set("segmentation"), probs)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: visualize.image_grid([]), "at least one image"),
+        (lambda: visualize.image_grid(IMAGES.images, [1]), "one label per image"),
+        (lambda: visualize.class_grid(image_set("segmentation")), "mask_overlay"),
+        (lambda: visualize.mask_overlay(np.eye(4), np.eye(3), ["a", "b"]), "same height and width"),
+        (lambda: visualize.mask_overlay(np.eye(4), np.eye(4) * 2, ["a", "b"]), "classes names only 2"),
+        (lambda: visualize.confusion(np.eye(3), ["a", "b"]), r"must be \(2, 2\)"),
+        (lambda: visualize.roc(np.eye(2), [1, 1], ["a", "b"]), "no ROC curve"),
+        (lambda: visualize.compare({}, "F1"), "nothing to compare"),
+        (lambda: visualize.sample_size_curves({"F1": {}}, "patients"), "at least one line"),
+        (lambda: visualize.filters(torch.ones(3, 3)), "2-D convolution"),
+        (lambda: visualize.learning_curves(SimpleNamespace(train_loss=[])), "train for at least one epoch"),
+    ],
+)
+def test_bad_input_says_what_to_do(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+def small_network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten(), nn.Linear(144, 2)
+    )
+
+
+def test_class_activation_map_by_hand():
+    """One filter that copies the image, and a head that averages: the evidence is the image itself."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 1, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2, bias=False)
+    )
+    model[0].weight.data.fill_(1.0)
+    model[3].weight.data = torch.tensor([[-1.0], [2.0]])
+    images = torch.rand(3, 1, 5, 5)
+    heat = visualize.class_activation_map(model, model[0], images)
+    assert torch.allclose(heat, images[:, 0] / images[:, 0].amax((1, 2), keepdim=True), atol=1e-6)
+    assert visualize.class_activation_map(model, model[0], images, torch.zeros(3)).abs().max() == 0  # evidence against
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_class_activation_map_leaves_the_model_as_it_was(frozen):
+    model = small_network().requires_grad_(not frozen).train()
+    model[3].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        heat = visualize.class_activation_map(model, model[0], torch.rand(2, 1, 8, 8))
+    assert heat.shape == (2, 8, 8) and heat.min() >= 0 and heat.max() <= 1 and not heat.requires_grad
+    assert model.training and model[1].training and not model[3].training
+    assert all(parameter.grad is None for parameter in model.parameters()) and not model[0]._forward_hooks
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_class_activation_map_bad_layer():
+    model, images = small_network(), torch.rand(2, 1, 8, 8)
+    with pytest.raises(ValueError, match="not a module of this"):
+        visualize.class_activation_map(model, nn.Conv2d(1, 1, 1), images)
+    with pytest.raises(ValueError, match=r"\(N, C, h, w\)"):
+        visualize.class_activation_map(model, model[5], images)
+    assert model.training and not model[5]._forward_hooks
+
+
+WIDGETS = {
+    "window": lambda: visualize.window_level_widget(HU),
+    "slices": lambda: visualize.slice_widget(VOLUME, spacing=(3, 1, 1)),
+    "errors": lambda: visualize.error_widget(
+        torch.rand(3, 1, 8, 8),
+        {"a": MAPS.roll(1, 1), "b": 1 - MAPS},
+        torch.stack([MAPS[0], 1 - MAPS[0], 0 * MAPS[0]]),
+        "012",
+    ),
+    "slices_masks": lambda: visualize.slice_widget(VOLUME, masks={"truth": VOLUME > VOLUME.mean()}),
+    "browse": lambda: visualize.browse(
+        lambda x, n: visualize.bars({"x": x, "n": n}, "u"), x=(0, 1, 0.5, 0.5), n=(1, 3, 1, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_both_ends_of_every_slider_show_another_picture(name):
+    widget = WIDGETS[name]()
+    *sliders, picture = widget.children
+    for slider in sliders:
+        assert slider.continuous_update is False and slider.description
+        seen = [picture.value]
+        for value in (slider.min, slider.max):
+            slider.value = value
+            seen.append(picture.value)
+        assert len(set(seen)) == 3, slider.description
+        assert all(re.match(r'<img alt="[^"]+"', html) for html in seen)
+
+
+def test_widget_shows_and_raises_an_error_of_its_drawing():
+    def draw(n: int) -> Figure:
+        if n > 1:
+            raise RuntimeError("no slice <2>")
+        return visualize.bars({"n": n}, "u")
+
+    widget = visualize.browse(draw, n=(0, 2, 1, 0))
+    slider, picture = widget.children
+    with pytest.raises(RuntimeError):
+        slider.value = 2
+    assert "RuntimeError: no slice &lt;2&gt;" in picture.value
+    slider.value = 1
+    assert picture.value.startswith("<img")
+    with pytest.raises(RuntimeError):
+        visualize.browse(draw, n=(0, 2, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("sliders", "message"),
+    [({}, "at least one slider"), ({"n": (0, 2, 1, 5)}, "cannot start at 5"), ({"n": (0, 2)}, "lacks step, value")],
+)
+def test_bad_slider(sliders, message):
+    with pytest.raises(ValueError, match=message):
+        visualize.browse(lambda n: visualize.bars({"n": n}, "u"), **sliders)
