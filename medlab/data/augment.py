@@ -36,7 +36,7 @@ class Augment:
         if self.scale >= 1:
             raise ValueError(f"Augment: scale must stay below 1, got {self.scale}")
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+    def make_params(self, n: int, generator: torch.Generator) -> Tensor:
         """The random numbers of `n` images, ``(n, 7)`` in [-1, 1]; the same for the same state of the generator."""
         return 2 * torch.rand(n, 7, generator=generator) - 1
 
@@ -46,21 +46,21 @@ class Augment:
         labels: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
-        draws: Tensor | None = None,
+        params: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Augment ``(N, C, H, W)`` images in [0, 1] and, with them, label maps ``(N, H, W)``.
 
-        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `draws` made by
-        `draw`. Labels of any other shape (classes) come back as they are.
+        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` made by
+        `make_params`. Labels of any other shape (classes) come back as they are.
 
         Raises:
             ValueError: images that are not 2-D.
         """
         if images.ndim != 4:
             raise ValueError(f"Augment takes 2-D images (N, C, H, W), got {tuple(images.shape)}")
-        if draws is None:
-            draws = self.draw(len(images), generator or torch.default_generator)
-        mirror, right, down, turn, size, contrast, brightness = draws.to(images.device).unbind(1)
+        if params is None:
+            params = self.make_params(len(images), generator or torch.default_generator)
+        mirror, right, down, turn, size, contrast, brightness = params.to(images.device).unbind(1)
         if self.shift or self.rotate or self.scale:
             grid = _grid(self._matrices(mirror, right, down, turn, size), *images.shape[2:])
             images = grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)

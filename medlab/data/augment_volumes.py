@@ -32,7 +32,7 @@ class AugmentVolumes(Augment):
         if self.warp < 0:
             raise ValueError(f"AugmentVolumes: warp must not be negative, got {self.warp}")
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+    def make_params(self, n: int, generator: torch.Generator) -> Tensor:
         """The random numbers of `n` volumes, ``(n, 202)`` in [-1, 1]: 10 and the movements of the control points."""
         return 2 * torch.rand(n, 10 + 3 * KNOTS**3, generator=generator) - 1
 
@@ -42,25 +42,25 @@ class AugmentVolumes(Augment):
         labels: Tensor | None = None,
         *,
         generator: torch.Generator | None = None,
-        draws: Tensor | None = None,
+        params: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Augment ``(N, C, D, H, W)`` volumes in [0, 1] and, with them, label maps ``(N, D, H, W)``.
 
-        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `draws` made by
-        `draw`.
+        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` made by
+        `make_params`.
 
         Raises:
             ValueError: images that are not volumes.
         """
         if images.ndim != 5:
             raise ValueError(f"AugmentVolumes takes volumes (N, C, D, H, W), got {tuple(images.shape)}")
-        if draws is None:
-            draws = self.draw(len(images), generator or torch.default_generator)
-        draws = draws.to(images.device)
-        mirror, size, contrast, brightness = draws[:, :4].unbind(1)
-        grid = affine_grid(self._matrices(mirror, size, draws[:, 4:7], draws[:, 7:10], images), images.shape, False)
+        if params is None:
+            params = self.make_params(len(images), generator or torch.default_generator)
+        params = params.to(images.device)
+        mirror, size, contrast, brightness = params[:, :4].unbind(1)
+        grid = affine_grid(self._matrices(mirror, size, params[:, 4:7], params[:, 7:10], images), images.shape, False)
         if self.warp:
-            knots = 2 * self.warp * draws[:, 10:].reshape(-1, 3, KNOTS, KNOTS, KNOTS)
+            knots = 2 * self.warp * params[:, 10:].reshape(-1, 3, KNOTS, KNOTS, KNOTS)
             grid = grid + interpolate(knots, images.shape[2:], mode="trilinear", align_corners=True).movedim(1, -1)
         images = grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)
         if labels is not None:

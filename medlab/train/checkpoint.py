@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-FORMAT = "medlab checkpoint 1"
+FORMAT = "medlab checkpoint 2"
 
 
 class CheckpointError(ValueError):

@@ -1,4 +1,4 @@
-"""What `medlab train` does: a classifier and a set by name, trained, and its report on the test split."""
+"""`medlab train`: train a classifier on a set, both by name, and print its report on the test split."""
 
 from torch import nn
 
@@ -24,7 +24,7 @@ AUGMENT = Augment(shift=0.05, rotate=5, scale=0.05, intensity=0.05)
 
 
 def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, augment: bool, **options) -> None:
-    """Train the classifier called `model` on the set called `data`; print the report. `options` are those of `fit`.
+    """Train the classifier named `model` on the set named `data`; print the report. `options` are those of `fit`.
 
     Raises:
         ValueError: an unknown name, a set that is not one of 2-D images to classify, an argument that `fit` refuses.
@@ -37,11 +37,11 @@ def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, 
         raise ValueError(f"medlab train takes sets of 2-D images to classify, {data} is {images!r}")
     splits = images.split(seed=seed)
     network = build(model, splits[0])
-    leads = init_distributed(pick_device(options["device"])).leads
-    if leads:
+    is_main = init_distributed(pick_device(options["device"])).is_main
+    if is_main:
         print(f"{model} on {data}: {', '.join(f'{len(part)}' for part in splits)} images to train, validate, test on")
     history = fit(network, *splits[:2], seed=seed, augment=AUGMENT if augment else None, **options)
-    if leads:
+    if is_main:
         test = splits[2]
         print(history)
         print(
@@ -52,6 +52,6 @@ def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, 
 
 
 def build(model: str, train: ImageSet) -> nn.Module:
-    """The classifier called `model` for the images of `train`, which it standardizes first."""
+    """The classifier named `model` for the images of `train`, which it standardizes first."""
     _, channels, size, _ = train.images.shape
     return nn.Sequential(Standardize(train), CLASSIFIERS[model](channels, len(train.info.classes), size))

@@ -1,4 +1,4 @@
-"""Training by several processes started with `torchrun`: who am I, who else is there, what do we share."""
+"""Distributed training by processes that `torchrun` starts: gradients averaged, batches shared out (plain DDP)."""
 
 import atexit
 import os
@@ -11,19 +11,19 @@ from torch.nn.parallel import DistributedDataParallel
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes that train together; a team of one outside `torchrun`."""
+class ProcessGroup:
+    """The processes that train together; one process outside `torchrun`."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """True for the one process that prints, validates and saves."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The model with its gradients averaged over the team, and batch normalization over the whole batch."""
+        """The model in `DistributedDataParallel`, with batch normalization over the whole batch."""
         if self.size == 1:
             return model
         if device.type == "cuda":
@@ -31,38 +31,38 @@ class Team:
         else:
             for module in model.modules():
                 if type(module) is nn.BatchNorm2d:
-                    module.__class__ = SharedBatchNorm
+                    module.__class__ = SyncBatchNormCPU
         return DistributedDataParallel(model)
 
-    def share(self, index: Tensor) -> tuple[Tensor, float]:
-        """This process's part of a batch, and the weight that makes the averaged gradient that of the whole batch."""
+    def shard(self, index: Tensor) -> tuple[Tensor, float]:
+        """This process's part of a batch, and its weight, so that the averaged gradient is that of the whole batch."""
         mine = index[self.rank :: self.size]
-        if len(mine) == 0:  # fewer images than processes: take part with no weight (but seen by batch normalization)
+        if len(mine) == 0:  # fewer images than processes: take part with weight 0 (but seen by batch normalization)
             return index[:1], 0.0
         return mine, len(mine) * self.size / len(index)
 
     def average(self, values: Tensor) -> Tensor:
-        """The mean of `values` over the team."""
+        """The mean of `values` over the processes."""
         if self.size > 1:
             dist.all_reduce(values)
             values /= self.size
         return values
 
     def broadcast(self, value: object) -> object:
-        """What the leading process holds; everybody else's `value` is ignored."""
+        """The main process's `value`; that of every other process is ignored."""
         if self.size == 1:
             return value
-        box = [value]
-        dist.broadcast_object_list(box, src=0)
-        return box[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
 
-    def wait(self) -> None:
-        """Return when every process of the team has come this far."""
+    def barrier(self) -> None:
+        """Wait until every process has come this far."""
         if self.size > 1:
             dist.barrier()
 
 
-class _TeamSum(torch.autograd.Function):
+class _AllReduceSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values: Tensor) -> Tensor:
         values = values.clone()
@@ -71,24 +71,24 @@ class _TeamSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
-        return _TeamSum.forward(ctx, gradient)  # every process's loss depends on everybody's values
+        return _AllReduceSum.forward(ctx, gradient)  # every process's loss depends on the values of all
 
 
-team_sum = _TeamSum.apply  # dist.all_reduce, with a gradient
+all_reduce_sum = _AllReduceSum.apply  # dist.all_reduce, with a gradient
 
 
-class SharedBatchNorm(nn.BatchNorm2d):
-    """Batch normalization over the images of all processes, on the CPU: PyTorch's SyncBatchNorm runs on GPUs only."""
+class SyncBatchNormCPU(nn.BatchNorm2d):
+    """Synchronized batch normalization on the CPU: PyTorch's `SyncBatchNorm` runs on GPUs only."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, C, H, W)``, this process's share, to the same shape."""
+        """Normalize this process's images ``(N, C, H, W)``."""
         if not (self.training and dist.is_initialized()):
             return super().forward(images)
         images = images.float()
-        count = team_sum(torch.tensor(float(images[:, 0].numel())))
-        mean = team_sum(images.sum((0, 2, 3))) / count
+        count = all_reduce_sum(torch.tensor(float(images[:, 0].numel())))
+        mean = all_reduce_sum(images.sum((0, 2, 3))) / count
         centered = images - mean[:, None, None]
-        var = team_sum(centered.square().sum((0, 2, 3))) / count
+        var = all_reduce_sum(centered.square().sum((0, 2, 3))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
@@ -97,18 +97,36 @@ class SharedBatchNorm(nn.BatchNorm2d):
         return centered * scale[:, None, None] + self.bias[:, None, None]
 
 
-def init_distributed(device: torch.device) -> Team:
-    """The team that `torchrun` started this process in; a team of one without it."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return Team()
+def init_distributed(device: torch.device) -> ProcessGroup:
+    """Join the processes that `torchrun` started; without it, a group of one."""
+    if launched_processes() == 1:
+        return ProcessGroup()
     if not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        atexit.register(_leave)
-    return Team(dist.get_rank(), dist.get_world_size())
+        atexit.register(_destroy)
+    return ProcessGroup(dist.get_rank(), dist.get_world_size())
 
 
-def _leave() -> None:
+def launched_processes() -> int:
+    """Number of processes that `torchrun` started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def require_one_process(trainer: str) -> None:
+    """Refuse to train under `torchrun`, where every process would train its own copy and write the same checkpoint.
+
+    Raises:
+        RuntimeError: `torchrun` started several processes.
+    """
+    if launched_processes() > 1:
+        raise RuntimeError(
+            f"{trainer} trains in one process, but torchrun started {launched_processes()}: start it with python; "
+            "only fit and `medlab train` share a training among processes"
+        )
+
+
+def _destroy() -> None:
     if dist.is_initialized():  # without this some runs abort after a finished training
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""A trained or half-trained network on images it does not learn from: its probabilities, its scores."""
+"""Inference and validation."""
 
 import math
 from collections.abc import Callable
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
+from medlab.train.devices import Placement
 
 
 @torch.inference_mode()
@@ -17,7 +18,7 @@ def predict(
     window: int | tuple[int, ...] | None = None,
     overlap: float = 0.5,
 ) -> Tensor:
-    """Probabilities of every image, float32 on the CPU: ``(N, K)``, or ``(N, K, H, W)`` for label maps.
+    """Predicted probabilities, float32 on the CPU: ``(N, K)``, or ``(N, K, H, W)`` for label maps.
 
     Softmax, or sigmoid for multi-label sets. Runs on the model's device; the model's mode is left as it was.
 
@@ -25,10 +26,10 @@ def predict(
         model: maps images to logits.
         data: the images.
         batch_size: images, or windows, that the model sees at a time.
-        window: None shows the model whole images. A side in pixels, or one per axis, shows it windows of that size and
-            blends their logits, the middle of a window counting most (a Gaussian). For label maps only. An image
-            smaller than the window is padded with 0, and its answer cut to the image again.
-        overlap: share of a window that the next one covers again.
+        window: sliding-window inference: a side in pixels, or one per axis; the logits of overlapping windows are
+            averaged with Gaussian weights. For label maps only. An image smaller than the window is padded with 0.
+            None: whole images.
+        overlap: of neighboring windows, as a fraction of their side.
 
     Raises:
         ValueError: a window for a set without label maps, sides or an overlap that are out of range.
@@ -48,14 +49,14 @@ def predict(
 def _windowed(
     model: nn.Module, data: ImageSet, batch_size: int, window: int | tuple[int, ...], overlap: float
 ) -> Callable[[Tensor], Tensor]:
-    """The model seen through a window that slides over the images."""
+    """The model behind MONAI's sliding-window inference."""
     from monai.inferers import SlidingWindowInferer  # here: it takes seconds to import
 
     axes = data.images.ndim - 2
     sides = (window,) * axes if isinstance(window, int) else tuple(window)
     if data.info.task != "segmentation":
         raise ValueError(
-            f"{data.info.name} is a {data.info.task} set, whose images have one answer each: leave out window, "
+            f"{data.info.name} is a {data.info.task} set, with one prediction per image: leave out window, "
             "which is for label maps"
         )
     if len(sides) != axes or not all(isinstance(side, int) and side > 0 for side in sides):
@@ -67,18 +68,17 @@ def _windowed(
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, val: ImageSet, loss: Callable, dtype: torch.dtype) -> dict[str, float]:
-    """Loss and accuracy of `model` on `val`, and its AUC; for label maps its Dice instead.
+def validate(model: nn.Module, val: ImageSet, loss: Callable, placement: Placement) -> dict[str, float]:
+    """Validation loss, accuracy and AUC of `model`; for label maps Dice instead of AUC.
 
-    AUC is NaN while a class has no image. Dice is that of all images taken together, the mean over the foreground
-    classes that the targets show; NaN if they show none.
+    AUC is NaN if a class has no image. Dice is computed over all images together, the mean over the foreground classes
+    present in the targets; NaN if there are none.
     """
-    device = next(model.parameters()).device
     model.eval()
     total, logits, targets = 0.0, [], []
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+    with placement.autocast():
         for images, target in val.batches(256):
-            out, target = model(images.to(device)), target.to(device)
+            out, target = model(images.to(placement.device)), target.to(placement.device)
             total = total + loss(out, target) * len(target)
             logits.append(out.float())
             targets.append(target)
@@ -97,12 +97,12 @@ def _scores(logits: Tensor, targets: Tensor, task: str) -> dict[str, float]:
     return {"accuracy": accuracy, "auc": _auc(probs, targets)}
 
 
-def _dice(called: Tensor, targets: Tensor, classes: int) -> float:
-    """Mean over the foreground classes that `targets` show of the Dice of all label maps ``(N, ...)`` pooled."""
-    pairs = torch.bincount((targets * classes + called).flatten(), minlength=classes**2).view(classes, classes)
-    shown = pairs.sum(1)
-    dice = 2 * pairs.diag() / (shown + pairs.sum(0))
-    return float(dice[1:][shown[1:] > 0].mean())  # the mean of none is NaN
+def _dice(predicted: Tensor, targets: Tensor, classes: int) -> float:
+    """Dice of all label maps ``(N, ...)`` pooled, mean over the foreground classes present in `targets`."""
+    pairs = torch.bincount((targets * classes + predicted).flatten(), minlength=classes**2).view(classes, classes)
+    present = pairs.sum(1)
+    dice = 2 * pairs.diag() / (present + pairs.sum(0))
+    return float(dice[1:][present[1:] > 0].mean())  # the mean of none is NaN
 
 
 def _auc(probs: Tensor, targets: Tensor) -> float:

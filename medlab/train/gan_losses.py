@@ -1,9 +1,10 @@
 """Losses for `fit_gan`: what generator and discriminator minimize, and with which optimizer.
 
-A GAN loss is a small object with `lr`, `critic_steps` (discriminator steps per generator step) and the four methods of
-`NonSaturating`. A discriminator returns one number per image ``(N,)``: a logit, or the unbounded score of a critic.
+Each is a small object, a `GANLoss`. A discriminator returns one number per image ``(N,)``: a logit, or the unbounded
+score of a critic.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,36 +15,65 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from medlab.errors import unknown_name
 
 
-def discriminator_bce(true: Tensor, made: Tensor) -> Tensor:
-    """What the critic minimizes: cross-entropy of its logits ``(N,)`` of true and of made examples, added."""
-    target_1, target_0 = torch.ones_like(true), torch.zeros_like(made)
-    return binary_cross_entropy_with_logits(true, target_1) + binary_cross_entropy_with_logits(made, target_0)
-
-
-def non_saturating_loss(made: Tensor) -> Tensor:
-    """What the other player minimizes, in the non-saturating form: low where the critic takes made examples for true.
-
-    The game as a formula would minimize minus the critic's loss instead; its gradient vanishes when the critic is sure,
-    which is when the other player needs it most.
-    """
-    return binary_cross_entropy_with_logits(made, torch.ones_like(made))
-
-
-def discriminator_accuracy(true: Tensor, made: Tensor) -> Tensor:
-    """Share of the logits ``(N,)`` of true and ``(M,)`` of made examples that the critic has on the right side of 0."""
-    return torch.cat([true > 0, made <= 0]).float().mean()
-
-
-class Examples(NamedTuple):
-    """A batch that one player shows the other: images ``(N, C, H, W)``, and classes ``(N,)`` where they have any."""
+class Batch(NamedTuple):
+    """A batch of real or fake images ``(N, C, H, W)``, with classes ``(N,)`` where they have any."""
 
     images: Tensor
     labels: Tensor | None = None
 
 
+class GANLoss(ABC):
+    """What `fit_gan` asks of a loss. `critic_steps` is the number of discriminator steps per generator step."""
+
+    lr: float
+    critic_steps: int
+
+    @abstractmethod
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """The optimizer of one network's weights."""
+
+    @abstractmethod
+    def discriminator_loss(
+        self, discriminator: nn.Module, real: Batch, fake: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminator's loss on a batch of each kind, and metrics to log."""
+
+    @abstractmethod
+    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
+        """The generator's loss; its gradient flows through `fake`."""
+
+    def after_discriminator_step(self, discriminator: nn.Module) -> None:  # noqa: B027  (most losses need nothing)
+        """Change the discriminator's weights after its step, such as WGAN's clipping."""
+
+
+def discriminator_bce(real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
+    """Binary cross-entropy of the discriminator's logits ``(N,)`` on real images plus that on fakes.
+
+    Args:
+        real, fake: logits of real and of fake images.
+        target: of the real images; below 1 it is one-sided label smoothing. That of fakes is 0.
+    """
+    on_real = binary_cross_entropy_with_logits(real, torch.full_like(real, target))
+    return on_real + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+def non_saturating_loss(fake: Tensor) -> Tensor:
+    """Binary cross-entropy of the discriminator's logits ``(N,)`` on fakes with target 1: -log D(G(z)).
+
+    The minimax loss would be log(1 - D(G(z))); its gradient vanishes while the discriminator is sure, which is when the
+    generator needs it most.
+    """
+    return binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+def discriminator_accuracy(real: Tensor, fake: Tensor) -> Tensor:
+    """Accuracy of the discriminator: share of logits above 0 on real ``(N,)``, at most 0 on fake ``(M,)`` images."""
+    return torch.cat([real > 0, fake <= 0]).float().mean()
+
+
 @dataclass(frozen=True)
-class NonSaturating:
-    """The GAN as it is trained: the generator maximizes log D(G(z)).
+class NonSaturating(GANLoss):
+    """Non-saturating GAN loss: the generator maximizes log D(G(z)).
 
     Goodfellow et al.: Generative Adversarial Nets. NeurIPS 2014, arXiv:1406.2661, section 3. Adam as in DCGAN.
     """
@@ -51,41 +81,38 @@ class NonSaturating:
     lr: float = 2e-4
     critic_steps: int = 1
 
-    def optimizer(self, player: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of one player's weights."""
-        return torch.optim.Adam(player.parameters(), self.lr, betas=(0.5, 0.999), fused=True)
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Adam with DCGAN's momentum."""
+        return torch.optim.Adam(network.parameters(), self.lr, betas=(0.5, 0.999), fused=True)
 
     def discriminator_loss(
-        self, discriminator: nn.Module, real: Examples, fake: Examples
+        self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the discriminator minimizes, and figures worth a curve: its "accuracy" on both batches."""
+        """Binary cross-entropy; logs the "accuracy" on both batches."""
         on_real, on_fake = discriminator(real.images).float(), discriminator(fake.images).float()
         return discriminator_bce(on_real, on_fake), {"accuracy": discriminator_accuracy(on_real, on_fake)}
 
-    def generator_loss(self, discriminator: nn.Module, real: Examples, fake: Examples) -> Tensor:
-        """What the generator minimizes; the gradient comes through `fake`."""
+    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
+        """Binary cross-entropy of the fakes with target 1."""
         return non_saturating_loss(discriminator(fake.images).float())
-
-    def after_discriminator_step(self, discriminator: nn.Module) -> None:
-        """Nothing here; WGAN clips."""
 
 
 @dataclass(frozen=True)
 class Saturating(NonSaturating):
-    """The minimax game as the formula has it: the generator minimizes log(1 - D(G(z))), which is flat while D is sure.
+    """Minimax GAN loss: the generator minimizes log(1 - D(G(z))), whose gradient vanishes while D is sure.
 
     Goodfellow et al. 2014, equation 1.
     """
 
-    def generator_loss(self, discriminator: nn.Module, real: Examples, fake: Examples) -> Tensor:
+    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Minus the discriminator's cross-entropy on the fakes."""
         logits = discriminator(fake.images).float()
         return -binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
 
 
 @dataclass(frozen=True)
-class Wasserstein:
-    """WGAN: the critic's mean score of real images minus that of fakes estimates a distance between the two.
+class Wasserstein(GANLoss):
+    """WGAN loss: the critic's mean score of real images minus that of fakes estimates their Wasserstein distance.
 
     Arjovsky, Chintala, Bottou: Wasserstein GAN. ICML 2017, arXiv:1701.07875, algorithm 1: RMSprop, five steps of the
     critic, and every weight of the critic clipped to [-clip, clip] after each. The longer critic phases of the authors'
@@ -100,16 +127,16 @@ class Wasserstein:
         if not self.clip > 0:
             raise ValueError(f"clip must be positive, got {self.clip}; the paper's is 0.01")
 
-    def optimizer(self, player: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of one player's weights."""
-        return torch.optim.RMSprop(player.parameters(), self.lr)
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """RMSprop."""
+        return torch.optim.RMSprop(network.parameters(), self.lr)
 
-    def discriminator_loss(self, critic: nn.Module, real: Examples, fake: Examples) -> tuple[Tensor, dict[str, Tensor]]:
-        """Minus the critic's "gap": its mean score of real images minus that of fakes."""
+    def discriminator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Minus the critic's "gap", which is logged: its mean score of real images minus that of fakes."""
         gap = critic(real.images).float().mean() - critic(fake.images).float().mean()
         return -gap, {"gap": gap.detach()}
 
-    def generator_loss(self, critic: nn.Module, real: Examples, fake: Examples) -> Tensor:
+    def generator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Minus the mean score of the fakes."""
         return -critic(fake.images).float().mean()
 
@@ -121,8 +148,8 @@ class Wasserstein:
 
 
 @dataclass(frozen=True)
-class GradientPenalty:
-    """WGAN-GP: instead of clipping, the critic pays for a gradient whose norm differs from 1 between real and fake.
+class GradientPenalty(GANLoss):
+    """WGAN-GP loss: a penalty on gradient norms that differ from 1 between real and fake replaces the clipping.
 
     Gulrajani et al.: Improved Training of Wasserstein GANs. NeurIPS 2017, arXiv:1704.00028, equation 3; Adam and five
     steps of the critic as in the authors' code. The critic may not normalize over the batch.
@@ -132,26 +159,23 @@ class GradientPenalty:
     lr: float = 1e-4
     critic_steps: int = 5
 
-    def optimizer(self, player: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of one player's weights."""
-        return torch.optim.Adam(player.parameters(), self.lr, betas=(0.5, 0.9), fused=True)
+    def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Adam."""
+        return torch.optim.Adam(network.parameters(), self.lr, betas=(0.5, 0.9), fused=True)
 
-    def discriminator_loss(self, critic: nn.Module, real: Examples, fake: Examples) -> tuple[Tensor, dict[str, Tensor]]:
-        """Minus the gap, plus the penalty; "gap" and the mean "gradient_norm" between the batches."""
+    def discriminator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Minus the gap, plus the penalty; logs the "gap" and the mean "gradient_norm"."""
         gap = critic(real.images).float().mean() - critic(fake.images).float().mean()
         norms = gradient_norms(critic, real.images, fake.images)
         return self.weight * (norms - 1).square().mean() - gap, {"gap": gap.detach(), "gradient_norm": norms.mean()}
 
-    def generator_loss(self, critic: nn.Module, real: Examples, fake: Examples) -> Tensor:
+    def generator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Minus the mean score of the fakes."""
         return -critic(fake.images).float().mean()
 
-    def after_discriminator_step(self, critic: nn.Module) -> None:
-        """Nothing here; WGAN clips."""
-
 
 def gradient_norms(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Norms ``(N,)`` of the critic's gradient at random points between real images and fakes, one point per pair."""
+    """Gradient norms ``(N,)`` of the critic at random interpolations between real and fake images, one per pair."""
     share = torch.rand(len(real), *[1] * (real.ndim - 1)).to(real.device)
     between = torch.lerp(fake.float(), real.float(), share).requires_grad_()
     with torch.autocast(real.device.type, enabled=False):  # the penalty is differentiated twice: in full precision
@@ -159,68 +183,71 @@ def gradient_norms(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return gradient.flatten(1).norm(dim=1)
 
 
-def source_likelihood(on_real: Tensor, on_fake: Tensor) -> Tensor:
-    """L_S from the logits of "real" ``(N,)`` and ``(M,)``."""
+def source_log_likelihood(on_real: Tensor, on_fake: Tensor) -> Tensor:
+    """ACGAN's L_S, from logits of real ``(N,)`` and of fake ``(M,)`` images."""
     return logsigmoid(on_real).mean() + logsigmoid(-on_fake).mean()
 
 
-def class_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
-    """One term of L_C: the mean log-probability of the classes ``(N,)`` from logits ``(N, K)``."""
+def class_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
+    """One term of ACGAN's L_C: mean log-probability of the classes ``(N,)``, from logits ``(N, K)``."""
     return -cross_entropy(logits, labels)
 
 
 @dataclass(frozen=True)
 class AuxiliaryClassifier(NonSaturating):
-    """ACGAN's game: the discriminator minimizes ``-(L_S + L_C)``.
+    """ACGAN loss: real or fake, and which class.
 
-    The generator's part of L_S is played in the non-saturating form, as every GAN is in practice: log P(real | fake
-    image) goes up instead of log P(fake | fake image) down. Its part of L_C is as it stands. The learning rate is
-    Frid-Adar's.
+    Odena, Olah, Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017, arXiv:1610.09585. With S
+    the source and C the class of an image,
+
+        L_S = E[log P(S = real | real image)] + E[log P(S = fake | fake image)]
+        L_C = E[log P(C = c | real image)]    + E[log P(C = c | fake image)]
+
+    the discriminator maximizes L_S + L_C, the generator L_C - L_S. The generator's part of L_S is taken in the
+    non-saturating form: log P(real | fake image) goes up instead of log P(fake | fake image) down. The learning rate is
+    that of Frid-Adar et al. 2018.
     """
 
     lr: float = 1e-4
 
     def discriminator_loss(
-        self, discriminator: nn.Module, real: Examples, fake: Examples
+        self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Minus L_S + L_C; its "accuracy" on the source, and "class_accuracy" on the classes of real images."""
-        (on_real, classes), (on_fake, made) = (discriminator(one.images) for one in (real, fake))
-        on_real, on_fake, classes, made = on_real.float(), on_fake.float(), classes.float(), made.float()
-        named = class_likelihood(classes, real.labels) + class_likelihood(made, fake.labels)
-        notes = {
+        """``-(L_S + L_C)``; logs the "accuracy" on the source, and "class_accuracy" on the classes of real images."""
+        on_real, real_classes = (part.float() for part in discriminator(real.images))
+        on_fake, fake_classes = (part.float() for part in discriminator(fake.images))
+        source = source_log_likelihood(on_real, on_fake)
+        classes = class_log_likelihood(real_classes, real.labels) + class_log_likelihood(fake_classes, fake.labels)
+        logs = {
             "accuracy": discriminator_accuracy(on_real, on_fake),
-            "class_accuracy": (classes.argmax(1) == real.labels).float().mean(),
+            "class_accuracy": (real_classes.argmax(1) == real.labels).float().mean(),
         }
-        return -(source_likelihood(on_real, on_fake) + named), notes
+        return -(source + classes), logs
 
-    def generator_loss(self, discriminator: nn.Module, real: Examples, fake: Examples) -> Tensor:
-        """What fooling asks for, minus the generator's term of L_C."""
+    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
+        """The non-saturating loss, minus the generator's term of L_C."""
         source, classes = discriminator(fake.images)
-        return non_saturating_loss(source.float()) - class_likelihood(classes.float(), fake.labels)
+        return non_saturating_loss(source.float()) - class_log_likelihood(classes.float(), fake.labels)
 
 
 def feature_matching_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Squared distance of the mean features ``(N, A)`` of both batches (section 3.1); for the generator alone.
+    """Squared distance of the mean features ``(N, A)`` of both batches; its gradient reaches the fakes only.
 
-    The authors' code takes the mean absolute difference instead.
+    Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen: Improved Techniques for Training GANs. NeurIPS 2016,
+    arXiv:1606.03498, section 3.1. The authors' code takes the mean absolute difference instead.
     """
     return (real.detach().mean(0) - fake.mean(0)).square().sum()
 
 
-def smoothed_loss(real: Tensor, fake: Tensor, target: float) -> Tensor:
-    """Cross-entropy of the discriminator's logits with `target` for real images and 0 for fakes (section 3.4)."""
-    on_real = binary_cross_entropy_with_logits(real, torch.full_like(real, target))
-    return on_real + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
-
-
 @dataclass(frozen=True)
 class FeatureMatching(NonSaturating):
-    """The generator matches the mean of the discriminator's features and does not look at its answer.
+    """Feature matching: the generator matches the mean of the discriminator's features, not its decision.
 
-    The discriminator needs `features(images) -> (N, A)`, as those of `medlab.models` have.
+    Salimans et al. 2016, section 3.1. The discriminator needs `features(images) -> (N, A)`, as those of `medlab.models`
+    have.
     """
 
-    def generator_loss(self, discriminator: nn.Module, real: Examples, fake: Examples) -> Tensor:
+    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """The squared distance of the mean features."""
         real, fake = (discriminator.features(batch.images).float() for batch in (real, fake))
         return feature_matching_loss(real, fake)
@@ -228,10 +255,11 @@ class FeatureMatching(NonSaturating):
 
 @dataclass(frozen=True)
 class OneSidedSmoothing(NonSaturating):
-    """The discriminator's target is `target` for real images and stays 0 for fakes.
+    """One-sided label smoothing: the discriminator's target is `target` for real images and stays 0 for fakes.
 
-    Were it above 0 for fakes too, the best discriminator would have the fakes' density in its numerator, and nothing
-    would push samples far from the data. The authors' ImageNet code has 0.75; 0.9 is customary.
+    Salimans et al. 2016, section 3.4. Were it above 0 for fakes too, the best discriminator would have the fakes'
+    density in its numerator, and nothing would push samples far from the data. The authors' ImageNet code has 0.75;
+    0.9 is customary.
     """
 
     target: float = 0.9
@@ -241,15 +269,15 @@ class OneSidedSmoothing(NonSaturating):
             raise ValueError(f"target must lie above 0.5 and at most at 1, got {self.target}; 0.9 is customary")
 
     def discriminator_loss(
-        self, discriminator: nn.Module, real: Examples, fake: Examples
+        self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The cross-entropy with the smoothed target."""
+        """Binary cross-entropy with the smoothed target."""
         on_real, on_fake = discriminator(real.images).float(), discriminator(fake.images).float()
-        return smoothed_loss(on_real, on_fake, self.target), {"accuracy": discriminator_accuracy(on_real, on_fake)}
+        return discriminator_bce(on_real, on_fake, self.target), {"accuracy": discriminator_accuracy(on_real, on_fake)}
 
 
 def real_or_fake(logits: Tensor) -> Tensor:
-    """Logits of K classes ``(N, K)`` to one logit of "real" ``(N,)``: ``log sum exp``.
+    """Logits of K classes ``(N, K)`` to one logit of "real" ``(N,)``: log-sum-exp.
 
     A class K + 1 for fakes with its logit fixed at 0 leaves ``D(x) = Z / (Z + 1)`` with ``Z = sum_k exp l_k(x)``.
     """
@@ -258,15 +286,16 @@ def real_or_fake(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class SemiSupervised(NonSaturating):
-    """A discriminator of K outputs learns classes from a few labelled images, and from all others what is real.
+    """Semi-supervised GAN: a discriminator of K outputs learns classes from few labeled images, and realness from all.
 
-    The images that `fit_gan` trains on are the unlabelled ones; their targets are never looked at. After the training
-    the discriminator is the classifier: of images scaled to (-1, 1) it gives K logits.
+    Salimans et al. 2016, section 5. The images that `fit_gan` trains on are the unlabeled ones; their targets are not
+    used. After training the discriminator is the classifier: images scaled to (-1, 1) to K logits.
 
     Args:
-        images: labelled ones ``(M, C, H, W)`` in [0, 1]. Each step draws as many of them as it has unlabelled ones.
+        images: labeled ones ``(M, C, H, W)`` in [0, 1]. Each step samples as many of them as it has unlabeled ones.
         labels: their classes ``(M,)``.
-        feature_matching: the generator matches features, the paper's choice for classifiers; else it fools.
+        feature_matching: the generator matches features, the paper's choice for classifiers; else its loss is the
+            non-saturating one.
     """
 
     images: Tensor = field(kw_only=True, repr=False)
@@ -276,39 +305,39 @@ class SemiSupervised(NonSaturating):
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels) or len(self.labels) == 0:
             raise ValueError(
-                f"{len(self.images)} labelled images and {len(self.labels)} labels: give one each, and at least one"
+                f"{len(self.images)} labeled images and {len(self.labels)} labels: give one each, and at least one"
             )
 
     def discriminator_loss(
-        self, discriminator: nn.Module, real: Examples, fake: Examples
+        self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy of the labelled images, plus half that of real against fake for the others (authors' code)."""
-        drawn = torch.randint(len(self.labels), (len(real.images),))
-        labelled = (2 * self.images[drawn] - 1).to(real.images)
-        classes = cross_entropy(discriminator(labelled).float(), self.labels[drawn].to(labelled.device))
+        """Cross-entropy of the labeled images, plus half that of real against fake for the others (authors' code)."""
+        index = torch.randint(len(self.labels), (len(real.images),))
+        labeled = (2 * self.images[index] - 1).to(real.images)
+        classes = cross_entropy(discriminator(labeled).float(), self.labels[index].to(labeled.device))
         on_real, on_fake = (real_or_fake(discriminator(batch.images).float()) for batch in (real, fake))
         unsupervised = (softplus(-on_real).mean() + softplus(on_fake).mean()) / 2
-        notes = {"accuracy": discriminator_accuracy(on_real, on_fake), "class_loss": classes.detach()}
-        return classes + unsupervised, notes
+        logs = {"accuracy": discriminator_accuracy(on_real, on_fake), "class_loss": classes.detach()}
+        return classes + unsupervised, logs
 
-    def generator_loss(self, discriminator: nn.Module, real: Examples, fake: Examples) -> Tensor:
-        """The squared distance of the mean features, or what fools the discriminator."""
+    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
+        """The squared distance of the mean features, or the non-saturating loss."""
         if self.feature_matching:
             return FeatureMatching.generator_loss(self, discriminator, real, fake)
         return softplus(-real_or_fake(discriminator(fake.images).float())).mean()
 
 
-GAMES = {"non-saturating": NonSaturating, "saturating": Saturating, "wgan": Wasserstein, "wgan-gp": GradientPenalty}
+LOSSES = {"non-saturating": NonSaturating, "saturating": Saturating, "wgan": Wasserstein, "wgan-gp": GradientPenalty}
 
 
-def resolve_loss(loss: str | object) -> object:
-    """The game called `loss`; a game as an object comes back as it is.
+def resolve_loss(loss: str | GANLoss) -> GANLoss:
+    """The loss of that name, with its paper's settings; a `GANLoss` is returned as it is.
 
     Raises:
         ValueError: an unknown name.
     """
-    if not isinstance(loss, str):
+    if isinstance(loss, GANLoss):
         return loss
-    if loss not in GAMES:
-        raise unknown_name("loss", loss, GAMES)
-    return GAMES[loss]()
+    if loss not in LOSSES:
+        raise unknown_name("loss", loss, LOSSES)
+    return LOSSES[loss]()

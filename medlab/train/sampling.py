@@ -1,4 +1,4 @@
-"""Images of a trained generator: as a tensor, or as an `ImageSet` to train on."""
+"""Sampling from a trained generator: images as a tensor, or as an `ImageSet` to train on."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -17,17 +17,17 @@ LABEL_SEED = 1  # added to the seed of the noise: labels and noise must not come
 def sample(
     generator: nn.Module, n: int, *, seed: int = 0, labels: Tensor | None = None, batch_size: int = 256
 ) -> Tensor:
-    """`n` images of `generator`, in evaluation mode, from noise of the kind it was trained with.
+    """Sample `n` images from `generator`, in evaluation mode.
 
     Args:
         generator: has `sample_latent(n, rng)`, gives images in (-1, 1); its mode is the same afterwards.
         n: number of images.
         seed: the same seed gives the same images on one machine.
-        labels: classes ``(n,)`` for a conditional generator; None draws them evenly.
+        labels: classes ``(n,)`` for a conditional generator; None samples them uniformly.
         batch_size: images at a time; they do not depend on it.
 
     Returns:
-        ``(n, C, H, W)`` float32 in [0, 1] on the CPU. What a generator without tanh paints beyond is clipped.
+        ``(n, C, H, W)`` float32 in [0, 1] on the CPU. Values of a generator without tanh beyond this range are clipped.
 
     Raises:
         ValueError: `n` below 1, labels for a generator without classes, or of another number.
@@ -53,42 +53,42 @@ def sample(
 
 
 def sample_labels(generator: nn.Module, n: int, rng: torch.Generator) -> Tensor | None:
-    """Classes ``(n,)`` for a conditional generator, all equally likely; None for another."""
+    """Sample classes ``(n,)`` uniformly for a conditional generator; None for an unconditional one."""
     classes = getattr(generator, "classes", 0)
     return torch.randint(classes, (n,), generator=rng) if classes else None
 
 
 def to_pixels(images: Tensor) -> Tensor:
-    """Images from (-1, 1) to float32 in [0, 1], clipped, in the plain layout."""
+    """Images from (-1, 1) to float32 in [0, 1], clipped, contiguous."""
     return (images.float() / 2 + 0.5).clamp(0, 1).contiguous()
 
 
 def synthetic_images(
     generators: Sequence[nn.Module] | nn.Module, per_class: int, like: ImageSet, *, seed: int = 0
 ) -> ImageSet:
-    """`per_class` images of each class, all of patient `NO_PATIENT`: not a patient's, so no split may treat them as such.
+    """Sample `per_class` images of each class as a set. They are nobody's: their patient id is `NO_PATIENT`.
 
     Args:
         generators: one per class in the order of the classes, or one conditional generator.
         per_class: number of images.
-        like: the set whose classes they are; every beginning of a class's images is that of a smaller `per_class`.
+        like: the set whose classes they have. With a smaller `per_class`, each class has the first of the same images.
         seed: of the noise.
 
     Raises:
         ValueError: another number of generators than classes, `per_class` below 1.
     """
-    classes = range(len(like.info.classes))
-    one = isinstance(generators, nn.Module)
-    if not one and len(generators) != len(classes):
-        raise ValueError(f"{len(generators)} generators for {len(classes)} classes of {like.info.name}")
-    parts = [
-        sample(generators, per_class, seed=seed + 1000 * c, labels=torch.full((per_class,), c))
-        if one
-        else sample(generators[c], per_class, seed=seed + 1000 * c)
-        for c in classes
-    ]
-    made = copy(like)
-    made.images = torch.cat(parts)
-    made.targets = torch.arange(len(classes)).repeat_interleave(per_class)
-    made.patients, made.published_split = np.full(len(made.images), NO_PATIENT), None
-    return made
+    classes = len(like.info.classes)
+    conditional = isinstance(generators, nn.Module)
+    if not conditional and len(generators) != classes:
+        raise ValueError(f"{len(generators)} generators for {classes} classes of {like.info.name}")
+    images = []
+    for c in range(classes):
+        if conditional:
+            images.append(sample(generators, per_class, seed=seed + 1000 * c, labels=torch.full((per_class,), c)))
+        else:
+            images.append(sample(generators[c], per_class, seed=seed + 1000 * c))
+    fake = copy(like)  # checked already
+    fake.images = torch.cat(images)
+    fake.targets = torch.arange(classes).repeat_interleave(per_class)
+    fake.patients, fake.published_split = np.full(len(fake.images), NO_PATIENT), None
+    return fake

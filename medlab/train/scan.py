@@ -4,7 +4,6 @@ Dai, Dong, Wang, Liang, Zhang, Xing: DLMIA 2018, 263-273, arXiv:1703.08770.
 """
 
 import math
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,12 +15,14 @@ from tqdm.auto import tqdm
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.errors import whole_number
-from medlab.train.devices import pick_device, pick_layout, pick_precision
-from medlab.train.distributed import Team
+from medlab.train.devices import place_model
+from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
-from medlab.train.fit import Loop, Recipe, check_data, check_outputs
+from medlab.train.fit import Recipe, SupervisedTrainer, check_data, check_outputs, set_lr
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
-from medlab.train.state import History, Training, training_settings
+from medlab.train.state import History, TrainState, check_finite
+
+METRICS = ("critic_loss", "critic_accuracy", "adversarial_loss")
 
 
 def fit_scan(
@@ -45,125 +46,96 @@ def fit_scan(
     resume: bool = False,
     progress: bool = True,
 ) -> History:
-    """Train both players in place, leave them in evaluation mode, and return the learning curve.
+    """Train both networks in place, leave them in evaluation mode, and return the learning curves.
 
-    The segmenter first learns alone, by the cross-entropy of its pixels. Then the critic learns alone to tell the true
-    masks, one-hot, from the segmenter's softmax. Then they take turns on every batch: the critic follows the gradient
-    of `discriminator_bce`, the segmenter that of its cross-entropy plus `critic_weight` times the `non_saturating_loss`.
+    The segmenter is first trained alone (`pretrain`), by the cross-entropy of its pixels. Then the critic is trained
+    alone (`warmup`) to tell the true masks, one-hot, from the segmenter's softmax. Then they take turns on every batch:
+    the critic minimizes `discriminator_bce`, the segmenter its cross-entropy plus `critic_weight` times the
+    `non_saturating_loss`.
 
-    With ``critic_weight=0`` the critic watches without a say, and the segmenter becomes, bit for bit, that of
+    With ``critic_weight=0`` the critic has no influence, and the segmenter becomes, bit for bit, that of
     ``fit(..., epochs=pretrain + epochs, optimizer="adamw", weight_decay=0)`` with the same settings.
 
     Args:
         segmenter: maps images ``(N, C, H, W)`` to logits ``(N, K, H, W)``.
         critic: maps masks ``(N, K, H, W)`` and their images to logits ``(N,)``, above 0 for a true mask.
-        train, val: sets of label maps; the critic is no part of the validation.
-        epochs: passes over the training images with both players.
+        train, val: sets of label maps; the critic takes no part in the validation.
+        epochs: passes over the training images with both networks.
         pretrain: passes before, with the segmenter alone.
-        warmup: passes in between, with the critic alone; the segmenter stands still, in evaluation mode.
+        warmup: passes in between, with the critic alone; the segmenter is frozen, in evaluation mode.
         critic_weight: the paper's lambda.
         batch_size: images per step.
         lr: (highest) learning rate of both; Adam without weight decay.
         schedule: "constant", or "cosine" over the `pretrain` + `epochs` passes, as in `fit`.
-        augment: applied to every batch, each image with random numbers of its own.
-        seed: decides data order, augmentation and dropout; the starting weights are the caller's.
+        augment: applied to every batch, with random parameters of its own for each image.
+        seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device, precision, progress: as in `fit`.
-        checkpoint, resume: as in `fit`; the file holds both players.
+        checkpoint, resume: as in `fit`; the file holds both networks.
 
     Returns:
         History of `pretrain` + `epochs` passes. `train_loss` is the segmenter's cross-entropy. Metrics of the training
-        batches: "critic_loss" (2 log 2 = 1.39 for a critic that knows nothing), "critic_accuracy" and "adversarial_loss";
-        NaN for the passes without critic. The time of the warm-up counts to the first pass with both.
+        batches: "critic_loss" (2 log 2 = 1.39 for a critic at chance), "critic_accuracy" and "adversarial_loss"; NaN
+        for the passes without critic. The time of the warmup counts to the first pass with both.
 
     Raises:
         ValueError: an argument out of its range, a set without label maps, a network with other outputs than classes.
         FloatingPointError: a loss became NaN or infinite; says at which step and learning rate.
-        CheckpointError: the checkpoint is damaged, or belongs to other players, other images or other settings.
+        CheckpointError: the checkpoint is damaged, or belongs to other networks, other images or other settings.
         OSError: the checkpoint cannot be written.
+        RuntimeError: `torchrun` started several processes.
     """
+    require_one_process("fit_scan")
     for name, value, least in (("epochs", epochs, 1), ("pretrain", pretrain, 0), ("warmup", warmup, 0)):
         whole_number(name, value, least)
     if not 0 <= critic_weight < math.inf:
         raise ValueError(f"critic_weight must not be negative, got {critic_weight}; the paper's is about 0.01")
     recipe = Recipe(
-        epochs=pretrain + epochs, batch_size=batch_size, lr=lr, optimizer="adamw", weight_decay=0.0,
-        schedule=schedule, clip=None, augment=augment, patience=None, seed=seed,
-    )  # fmt: skip
+        epochs=pretrain + epochs, batch_size=batch_size, lr=lr, schedule=schedule, augment=augment, seed=seed
+    )
     if train.info.task != "segmentation" or train.images.ndim != 4:
         raise ValueError(
             f"fit_scan needs images (N, C, H, W) with label maps; {train.info.name} is a {train.info.task} set of "
             f"images {tuple(train.images.shape)}"
         )
     check_data(recipe, train, val)
-    device = pick_device(device)
-    dtype = pick_precision(precision, device)
-    players = nn.ModuleDict({"segmenter": segmenter, "critic": critic})
-    layout = pick_layout(players, train.images, device)
-    players.to(device).to(memory_format=layout)
+    networks = nn.ModuleDict({"segmenter": segmenter, "critic": critic})
+    placement = place_model(networks, train.images, device, precision)
     check_outputs(segmenter, train)
     _check_critic(critic, train)
-    own = {"pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
-    precision = str(dtype).removeprefix("torch.")
-    optimizer, critic_optimizer = (recipe.make_optimizer(player) for player in players.values())
-    training = Training(
-        model=players, optimizers=[optimizer, critic_optimizer], patience=None, checkpoint=checkpoint,
-        history=History(device=device.type, precision=precision),
-        settings=training_settings(recipe, train, val, precision) | own,
-    )  # fmt: skip
-    if resume:
-        training.restore()
-    history = training.history
-    if not len(history):
-        training.save()  # holds the starting weights, and fails now rather than after an epoch
-    steps = math.ceil(len(train) / batch_size)
-    bar = tqdm(total=(pretrain + epochs) * steps, initial=len(history) * steps, disable=not progress, unit="step")
-    train, val = train.to(device), None if val is None else val.to(device)
-    alone = Loop(
-        recipe=recipe, model=segmenter, train=train, optimizer=optimizer, loss=cross_entropy, dtype=dtype,
-        layout=layout, team=Team(), bar=bar,
-    )  # fmt: skip
-    game = Game(**vars(alone), critic=critic, critic_optimizer=critic_optimizer, critic_weight=critic_weight)
-    with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        while len(history) < pretrain + epochs:
-            start, epoch = time.perf_counter(), len(history)
-            if epoch == pretrain:  # not kept between: a run killed here warms up again, from the same weights
-                game.warm_up(warmup)
-            mean_loss, last_lr = (alone if epoch < pretrain else game).run(epoch)
-            history.add_epoch(mean_loss, last_lr, len(train), time.perf_counter() - start)
-            for name, value in game.take_notes().items():
-                history.metrics.setdefault(name, []).append(value)
-            if val is not None:
-                training.add_validation(validate(segmenter, val, cross_entropy, dtype))
-            training.save()
-    return training.finish()
+    settings = recipe.settings(train, val, placement)
+    settings |= {"pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
+    optimizers = [recipe.make_optimizer(network) for network in networks.values()]
+    state = TrainState(
+        model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
+    )
+    train, val = train.to(placement.device), None if val is None else val.to(placement.device)
+    alone = SupervisedTrainer(
+        recipe=recipe, model=segmenter, train=train, optimizer=optimizers[0], loss=cross_entropy, placement=placement
+    )
+    both = SCANTrainer(**vars(alone), critic=critic, critic_optimizer=optimizers[1], critic_weight=critic_weight)
 
+    def train_epoch(epoch: int, bar: tqdm) -> dict[str, float]:
+        if epoch < pretrain:
+            return alone.train_epoch(epoch, bar) | dict.fromkeys(METRICS, math.nan)
+        if epoch == pretrain:  # no checkpoint in between: a killed run warms up again, from the same weights
+            both.warm_up(warmup)
+        return both.train_epoch(epoch, bar)
 
-@torch.no_grad()
-def _check_critic(critic: nn.Module, train: ImageSet) -> None:
-    """Refuse a critic that cannot judge the masks of `train`."""
-    critic.eval()
-    images, targets = train.batch(torch.arange(1))
-    classes, device = len(train.info.classes), next(critic.parameters()).device
-    masks = one_hot(targets, classes).movedim(-1, 1).float()
-    try:
-        judged = tuple(critic(masks.to(device), images.to(device)).shape)
-    except RuntimeError as error:  # the channels of its first layer
-        judged = str(error).partition("\n")[0]
-    if judged != (1,):
-        raise ValueError(
-            f"the critic must give a logit for each mask of {classes} classes with its image of {images.shape[1]} "
-            f"channels, such as SCANCritic(classes={classes}); got {judged}"
-        )
+    return state.run(
+        train_epoch, epochs=pretrain + epochs, steps=math.ceil(len(train) / batch_size), images=len(train),
+        resume=resume, progress=progress,
+        validate=None if val is None else (lambda: validate(segmenter, val, cross_entropy, placement)),
+    )  # fmt: skip
 
 
 @dataclass(kw_only=True)
-class Game(Loop):
-    """An epoch of both players, with the batches and learning rates of `Loop`."""
+class SCANTrainer(SupervisedTrainer):
+    """One epoch, and the steps of critic and segmenter; batches and learning rates are those of `fit`."""
 
     critic: nn.Module
     critic_optimizer: torch.optim.Optimizer
     critic_weight: float
-    notes: list[Tensor] = field(default_factory=list)
+    logs: list[Tensor] = field(default_factory=list)
 
     def warm_up(self, epochs: int) -> None:
         """Train the critic alone.
@@ -171,61 +143,72 @@ class Game(Loop):
         Raises:
             FloatingPointError: its loss became NaN or infinite.
         """
-        for group in self.critic_optimizer.param_groups:
-            group["lr"] = self.recipe.lr
+        set_lr(self.critic_optimizer, self.recipe.lr)
         self.model.eval()
         self.critic.train()
         losses = []
         for epoch in range(self.recipe.epochs, self.recipe.epochs + epochs):  # numbers that no other epoch has
-            for batch, draws in self._draw(epoch):
-                images, targets, _ = self._batch(batch, draws)
-                with torch.no_grad(), torch.autocast(images.device.type, self.dtype, enabled=self._half()):
+            for index, params in self.sample_batches(epoch):
+                images, targets, _ = self.load_batch(index, params)
+                with torch.no_grad(), self.placement.autocast():
                     probs = self.model(images).softmax(1)
-                losses.append(self._teach_critic(images, probs, targets)[0])
-        bad = [i for i, loss in enumerate(losses) if not math.isfinite(loss)]
-        if bad:
-            raise FloatingPointError(
-                f"the critic's loss became {float(losses[bad[0]])} at step {bad[0] + 1} of its warm-up with learning "
-                f"rate {self.recipe.lr:.3g}: lower lr"
-            )
+                losses.append(self.critic_step(images, probs, targets)[0])
+        losses = torch.stack(losses).tolist() if losses else []
+        check_finite(losses, 0, self.recipe.epochs, lambda step: self.recipe.lr, "or look at the critic: this was its warmup")
 
-    def _half(self) -> bool:
-        return self.dtype != torch.float32
+    def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
+        """As `SupervisedTrainer.train_epoch`, with the critic's metrics."""
+        self.logs.clear()
+        means = super().train_epoch(epoch, bar)
+        return means | dict(zip(METRICS, torch.stack(self.logs).mean(0).tolist()))
 
-    def take_notes(self) -> dict[str, float]:
-        """Means over the steps since the last call; NaN if there was none."""
-        names = ("critic_loss", "critic_accuracy", "adversarial_loss")
-        means = torch.stack(self.notes).mean(0).tolist() if self.notes else [math.nan] * 3
-        self.notes.clear()
-        return dict(zip(names, means))
-
-    def _step(self, batch: Tensor, lr: float, draws: Tensor | None) -> Tensor:
-        """The critic's turn, then the segmenter's, on the images at `batch`; the segmenter's cross-entropy."""
-        for group in (*self.optimizer.param_groups, *self.critic_optimizer.param_groups):
-            group["lr"] = lr
-        images, targets, weight = self._batch(batch, draws)
+    def train_step(self, index: Tensor, params: Tensor | None, lr: float) -> Tensor:
+        """A step of the critic, then one of the segmenter, on the images at `index`; the segmenter's cross-entropy."""
+        images, targets, _ = self.load_batch(index, params)
+        set_lr(self.optimizer, lr)
+        set_lr(self.critic_optimizer, lr)
         self.critic.train()
-        with torch.autocast(images.device.type, self.dtype, enabled=self._half()):
+        with self.placement.autocast():
             logits = self.model(images)
-            loss = self.loss(logits, targets) * weight
+            loss = self.loss(logits, targets)
             probs = logits.softmax(1)
-        theirs, accuracy = self._teach_critic(images, probs.detach(), targets)
-        self.critic.requires_grad_(False)  # it only passes the gradient on
-        with torch.autocast(images.device.type, self.dtype, enabled=self._half()):
-            fooling = non_saturating_loss(self.critic(probs, images).float())
-        self._descend(loss + self.critic_weight * fooling)
+        critic_loss, accuracy = self.critic_step(images, probs.detach(), targets)
+        self.critic.requires_grad_(False)  # the gradient passes through it to the segmenter
+        with self.placement.autocast():
+            adversarial = non_saturating_loss(self.critic(probs, images).float())
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss + self.critic_weight * adversarial).backward()
+        self.optimizer.step()
         self.critic.requires_grad_(True)
-        self.notes.append(torch.stack([theirs, accuracy, fooling.detach()]))
-        return torch.where(theirs.isfinite(), loss.detach().float(), theirs)  # a critic's NaN ends the training too
+        self.logs.append(torch.stack([critic_loss, accuracy, adversarial.detach()]))
+        return torch.where(critic_loss.isfinite(), loss.detach().float(), critic_loss)  # a critic's NaN stops it too
 
-    def _teach_critic(self, images: Tensor, probs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of the critic on true masks and on `probs`; its loss and its accuracy."""
-        truth = one_hot(targets, probs.shape[1]).movedim(-1, 1).to(probs, memory_format=self.layout)
-        with torch.autocast(images.device.type, self.dtype, enabled=self._half()):
-            # Two batches, so that each is normalized by itself, as made masks are in the segmenter's turn.
-            true, made = self.critic(truth, images).float(), self.critic(probs, images).float()
-        loss = discriminator_bce(true, made)
+    def critic_step(self, images: Tensor, probs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """One gradient step of the critic on true masks and on `probs`; its loss and its accuracy."""
+        masks = one_hot(targets, probs.shape[1]).movedim(-1, 1).to(probs, memory_format=self.placement.memory_format)
+        with self.placement.autocast():
+            # Two batches, so that each is normalized by itself, as predicted masks are in the segmenter's step.
+            real, fake = self.critic(masks, images).float(), self.critic(probs, images).float()
+        loss = discriminator_bce(real, fake)
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimizer.step()
-        return loss.detach(), discriminator_accuracy(true, made)
+        return loss.detach(), discriminator_accuracy(real, fake)
+
+
+@torch.no_grad()
+def _check_critic(critic: nn.Module, train: ImageSet) -> None:
+    """Refuse a critic that does not fit the masks of `train`."""
+    critic.eval()
+    images, targets = train.batch(torch.arange(1))
+    classes, device = len(train.info.classes), next(critic.parameters()).device
+    masks = one_hot(targets, classes).movedim(-1, 1).float()
+    try:
+        scores = tuple(critic(masks.to(device), images.to(device)).shape)
+    except RuntimeError as error:  # the channels of its first layer
+        scores = str(error).partition("\n")[0]
+    if scores != (1,):
+        raise ValueError(
+            f"the critic must give a logit for each mask of {classes} classes with its image of {images.shape[1]} "
+            f"channels, such as SCANCritic(classes={classes}); got {scores}"
+        )

@@ -1,27 +1,40 @@
-"""`Training`: all that a training has reached, in one place: what a checkpoint keeps, and what resuming restores."""
+"""What every training has in common: its state, its checkpoint, and the loop over epochs.
+
+A trainer (`fit`, `fit_gan`, `fit_scan`, `fit_synergic`) supplies one epoch; `TrainState.run` does the rest. A
+checkpoint holds the network's weights, the optimizers' states, the history and the best weights so far; resuming
+restores exactly these. Random numbers need no entry: those of an epoch follow from the seed and the epoch's number
+(`epoch_seed`).
+"""
 
 import math
+import time
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from medlab.data.images import ImageSet
 from medlab.train.checkpoint import check_model, check_settings, load_checkpoint, model_name, save_checkpoint
+from medlab.train.devices import Placement
+from medlab.train.distributed import ProcessGroup
+
+LARGE_PRIME = 1_000_003  # keeps the seeds of neighboring epochs and runs apart
 
 
 @dataclass
 class History:
-    """What happened during training, one entry per epoch in every list.
+    """Learning curves: one entry per epoch in every list.
 
     Attributes:
-        train_loss: mean loss over the epoch, while the weights were changing.
+        train_loss: mean training loss of the epoch, while the weights were changing.
         val_loss: loss on the validation set after the epoch; empty without one.
-        metrics: validation scores by name, e.g. ``{"accuracy": [...], "auc": [...]}``.
-        lr: learning rate at the epoch's end.
-        seconds: time of the epoch's training part, validation left out.
+        metrics: other metrics by name, e.g. the validation's ``{"accuracy": [...], "auc": [...]}``.
+        lr: learning rate of the epoch's last step.
+        seconds: time of the epoch's training part, without validation.
         images_per_second: training speed.
         device: "cpu", "cuda" or "mps"; precision: "float32" or "bfloat16".
         best_epoch: epoch (from 1) with the lowest validation loss; its weights are kept when `patience` is given.
@@ -39,15 +52,16 @@ class History:
     best_epoch: int | None = None
     stopped_early: bool = False
 
-    def add_epoch(self, loss: float, lr: float, images: int, seconds: float) -> None:
-        """Note an epoch's training."""
-        self.train_loss.append(loss)
-        self.lr.append(lr)
+    def add_epoch(self, means: dict[str, float], images: int, seconds: float) -> None:
+        """Append an epoch of training: its mean "loss", its last "lr", and further metrics by name."""
+        for name, value in means.items():
+            curves = {"loss": self.train_loss, "lr": self.lr}
+            (curves[name] if name in curves else self.metrics.setdefault(name, [])).append(value)
         self.seconds.append(seconds)
         self.images_per_second.append(images / seconds)
 
     def add_validation(self, scores: dict[str, float], patience: int | None) -> None:
-        """Note an epoch's validation: "loss" and other scores; decide on the best epoch and on stopping early."""
+        """Append an epoch's validation, "loss" and other metrics; update the best epoch and early stopping."""
         self.val_loss.append(scores["loss"])
         for name, value in scores.items():
             if name != "loss":
@@ -57,7 +71,7 @@ class History:
         self.stopped_early = patience is not None and len(self) - self.best_epoch >= patience
 
     def __len__(self) -> int:
-        """Epochs trained."""
+        """Number of epochs trained."""
         return len(self.train_loss)
 
     def __repr__(self) -> str:
@@ -71,33 +85,94 @@ class History:
         )
 
     def to_dict(self) -> dict:
-        """Plain lists, numbers and strings."""
+        """The history as plain lists, numbers and strings."""
         return asdict(self)
 
 
 @dataclass(kw_only=True)
-class Training:
-    """The state of one network's training. Its randomness needs none: it follows from the seed and the epoch's number.
+class TrainState:
+    """State of one training: what a checkpoint holds, and the loop over epochs that keeps it.
 
     Attributes:
-        model, optimizers: they hold the weights and the momenta; players of a game are one `nn.ModuleDict`.
-        history: the learning curve so far.
-        settings: all that decides the result, as plain values; a checkpoint with others is refused.
+        model: the network; several that train together are one `nn.ModuleDict`.
+        optimizers: they hold the learning rates and the momentum buffers.
+        placement: device and precision.
+        settings: all that decides the result, as plain values; a checkpoint with other settings is refused.
+        checkpoint: the file; None writes nothing.
         patience: as in `fit`.
-        checkpoint: the file that keeps it all; None keeps nothing.
+        history: the learning curves so far.
         best: weights of the best epoch so far, where there is patience.
     """
 
     model: nn.Module
     optimizers: list[torch.optim.Optimizer]
-    history: History
+    placement: Placement
     settings: dict
-    patience: int | None
     checkpoint: str | Path | None
-    best: dict[str, Tensor] | None = None
+    patience: int | None = None
+    history: History = field(init=False)
+    best: dict[str, Tensor] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.history = History(device=self.placement.device.type, precision=self.placement.precision)
+
+    def run(
+        self,
+        train_epoch: Callable[[int, tqdm], dict[str, float]],
+        *,
+        epochs: int,
+        steps: int,
+        images: int,
+        resume: bool,
+        progress: bool,
+        validate: Callable[[], dict[str, float]] | None = None,
+        callback: Callable[[History], None] | None = None,
+        group: ProcessGroup = ProcessGroup(),  # noqa: B008  (it is frozen)
+    ) -> History:
+        """Train, validate and save, epoch by epoch; go on from the checkpoint if asked to.
+
+        Args:
+            train_epoch: trains through an epoch (its number from 0), updates the progress bar by one per step, and
+                returns the epoch's means: "loss", "lr" and other metrics.
+            epochs, steps, images: number of epochs, of steps per epoch, of images per epoch.
+            resume, progress: as in `fit`.
+            validate: returns "loss" and other metrics on the validation set.
+            callback: called with the history after every epoch.
+            group: its main process validates and saves.
+
+        Returns:
+            The history. The model is left in evaluation mode, with the best weights where there is patience.
+        """
+        if resume:
+            self.restore()
+        history, device = self.history, self.placement.device
+        if not len(history):
+            self.save(group)  # the initial weights; a path that cannot be written fails now, not after an epoch
+        bar = tqdm(
+            total=epochs * steps, initial=len(history) * steps, disable=not (progress and group.is_main), unit="step"
+        )
+        with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            while len(history) < epochs and not history.stopped_early:
+                start = time.perf_counter()
+                means = train_epoch(len(history), bar)
+                history.add_epoch(means, images, time.perf_counter() - start)
+                bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
+                if validate is not None:
+                    self.add_validation(group.broadcast(validate() if group.is_main else None))
+                    bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
+                self.save(group)
+                if callback is not None:
+                    callback(history)
+            if history.stopped_early:
+                bar.total = bar.n  # early stopping is no failure: no red bar
+        if self.best is not None:
+            self.model.load_state_dict(self.best)
+        # contiguous again: safetensors and .view() require it
+        self.model.to(memory_format=torch.contiguous_format).eval()
+        return history
 
     def restore(self) -> None:
-        """Go on from the checkpoint if it is there.
+        """Load the checkpoint if it is there: weights, optimizers, history, best weights.
 
         Raises:
             ValueError: no checkpoint is named.
@@ -107,50 +182,67 @@ class Training:
             raise ValueError("resume=True needs `checkpoint`, the file to go on from")
         if not Path(self.checkpoint).is_file():
             return
-        state = load_checkpoint(self.checkpoint)
-        check_model(self.checkpoint, state, self.model)
-        check_settings(self.checkpoint, state, self.settings)
-        self.model.load_state_dict(state["model"])
-        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-        self.history, self.best = History(**state["history"]), state["best"]
+        saved = load_checkpoint(self.checkpoint)
+        check_model(self.checkpoint, saved, self.model)
+        check_settings(self.checkpoint, saved, self.settings)
+        self.model.load_state_dict(saved["model"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.history, self.best = History(**saved["history"]), saved["best"]
 
-    def save(self) -> None:
-        """Write the checkpoint, if one is wanted.
+    def save(self, group: ProcessGroup) -> None:
+        """Write the checkpoint, if one is wanted; every process of the group waits until it is written.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self.checkpoint is None:
-            return
-        momenta = [optimizer.state_dict() for optimizer in self.optimizers]
-        state = {"model": self.model.state_dict(), "optimizers": momenta, "best": self.best}
-        about = {"settings": self.settings, "model_name": model_name(self.model), "history": self.history.to_dict()}
-        save_checkpoint(self.checkpoint, state | about)
+        if self.checkpoint is not None and group.is_main:
+            content = {
+                "model": self.model.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "history": self.history.to_dict(),
+                "best": self.best,
+                "settings": self.settings,
+                "model_name": model_name(self.model),
+            }
+            save_checkpoint(self.checkpoint, content)
+        group.barrier()
 
     def add_validation(self, scores: dict[str, float]) -> None:
-        """Note an epoch's validation, and keep the weights if they are the best so far and will be asked for."""
+        """Append an epoch's validation; keep the weights if they are the best so far and there is patience."""
         self.history.add_validation(scores, self.patience)
         if self.patience is not None and self.history.best_epoch == len(self.history):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def finish(self) -> History:
-        """Leave the model in evaluation mode, with the best weights where there is patience; the learning curve."""
-        if self.best is not None:
-            self.model.load_state_dict(self.best)
-        # plain layout again: safetensors and .view() ask for it
-        self.model.to(memory_format=torch.contiguous_format).eval()
-        return self.history
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of an epoch's random numbers (order, augmentation, dropout, noise): resuming needs no other state."""
+    return seed * LARGE_PRIME + epoch
 
 
-def training_settings(recipe: object, train: ImageSet, val: ImageSet | None, precision: str) -> dict:
-    """What decides the result of every training, as plain values: the recipe, the precision and the images."""
-    sets = f"{mark(train)}, {len(val or ())} for validation"
-    return {**asdict(recipe), "augment": repr(recipe.augment), "precision": precision, "data": sets}
+def check_finite(losses: Sequence[float], first: int, epoch: int, lr: Callable[[int], float], advice: str) -> None:
+    """Stop at the first loss that is NaN or infinite.
+
+    Args:
+        losses: one per step of the epoch.
+        first: number of the epoch's first step, from 0.
+        epoch: number of the epoch, from 0.
+        lr: learning rate of a step.
+        advice: what to do beside lowering the learning rate.
+
+    Raises:
+        FloatingPointError: names step, epoch and learning rate.
+    """
+    for step, value in enumerate(losses, start=first):
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the loss became {value} at step {step + 1} (epoch {epoch + 1}) with learning rate {lr(step):.3g}: "
+                f"lower lr, {advice}"
+            )
 
 
-def mark(train: ImageSet) -> str:
-    """A line that tells sets of other images, sizes or patients apart, without reading them whole."""
+def dataset_fingerprint(train: ImageSet) -> str:
+    """A line that tells sets of other images, sizes or patients apart, from the first images and all patient ids."""
     patients = ",".join(str(patient) for patient in train.patients.tolist())
-    mark = zlib.crc32(train.images[:16].cpu().numpy().tobytes(), zlib.crc32(patients.encode()))
-    return f"{train.info.name} {tuple(train.images.shape)} #{mark:08x}"
+    checksum = zlib.crc32(train.images[:16].cpu().numpy().tobytes(), zlib.crc32(patients.encode()))
+    return f"{train.info.name} {tuple(train.images.shape)} #{checksum:08x}"

@@ -4,7 +4,7 @@ Zhang, Xie, Wu, Xia: Medical Image Analysis 54:10-19, 2019, section 3.
 """
 
 import math
-import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,10 +15,11 @@ from tqdm.auto import tqdm
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.models.synergic import SynergicNetwork
-from medlab.train.devices import pick_device, pick_layout, pick_precision
+from medlab.train.devices import Placement, place_model
+from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
-from medlab.train.fit import LARGE_PRIME, Recipe, check_data, check_outputs
-from medlab.train.state import History, Training, training_settings
+from medlab.train.fit import Recipe, check_data, check_outputs, set_lr
+from medlab.train.state import History, TrainState, check_finite, epoch_seed
 
 
 def fit_synergic(
@@ -40,16 +41,16 @@ def fit_synergic(
     resume: bool = False,
     progress: bool = True,
 ) -> History:
-    """Train all components and verifiers of `model` in place, and return the learning curve.
+    """Train all components and verifiers of `model` in place, and return the learning curves.
 
-    Component i follows the gradient of its cross-entropy plus `synergy` times that of its verifiers' losses; a verifier
-    follows the gradient of its own loss (section 3.3, with the minus sign that the printed loss lacks). The descent has
-    momentum 0.9, which the paper does not state. With
-    ``synergy=0`` the components learn as if each were alone, bit for bit: that is the ensemble to compare with.
+    Component i minimizes its cross-entropy plus `synergy` times its verifiers' losses; a verifier minimizes its own
+    loss (section 3.3, with the minus sign that the printed loss lacks). SGD has momentum 0.9, which the paper does not
+    state. With ``synergy=0`` the components learn as if each were alone, bit for bit: that is the ensemble to compare
+    with.
 
     Args:
         model: the components and their verifiers.
-        train, val: sets of single classes; an epoch is as many steps as it takes to draw ``len(train)`` images per
+        train, val: sets of single classes; an epoch is as many steps as it takes to sample ``len(train)`` images per
             component, with replacement.
         epochs: passes of that length.
         batch_size: images per step and component.
@@ -57,9 +58,9 @@ def fit_synergic(
             ImageNet weights; a small network from scratch wants about 0.05.
         decay: how fast the learning rate falls.
         synergy: the paper's lambda: weight of the verifiers' losses in the components' gradient.
-        augment: applied to every batch, each image with random numbers of its own.
-        patience: stop when the validation loss has not fallen for this many epochs, and go back to the best weights.
-        seed: decides the draws, augmentation and dropout; the starting weights are the caller's.
+        augment: applied to every batch, with random parameters of its own for each image.
+        patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
+        seed: decides the sampling of pairs, augmentation and dropout; the initial weights are the caller's.
         device, precision, checkpoint, resume, progress: as in `fit`.
 
     Returns:
@@ -71,11 +72,12 @@ def fit_synergic(
             a set with other classes than the model.
         FloatingPointError: the loss became NaN or infinite; says at which step and learning rate.
         CheckpointError, OSError: as in `fit`.
+        RuntimeError: `torchrun` started several processes.
     """
+    require_one_process("fit_synergic")
     recipe = Recipe(
-        epochs=epochs, batch_size=batch_size, lr=lr, optimizer="sgd", weight_decay=0.0, schedule="constant",
-        clip=None, augment=augment, patience=patience, seed=seed,
-    )  # fmt: skip
+        epochs=epochs, batch_size=batch_size, lr=lr, optimizer="sgd", augment=augment, patience=patience, seed=seed
+    )
     own = {"decay": float(decay), "synergy": float(synergy)}
     for name, value in own.items():
         if not 0 <= value < math.inf:
@@ -83,69 +85,108 @@ def fit_synergic(
     if train.info.task != "multi-class":
         raise ValueError(f"fit_synergic pairs images by class, but {train.info.name} is a {train.info.task} set")
     check_data(recipe, train, val)
-    device = pick_device(device)
-    dtype = pick_precision(precision, device)
-    layout = pick_layout(model, train.images, device)
-    model.to(device).to(memory_format=layout)
+    placement = place_model(model, train.images, device, precision)
     check_outputs(model, train)
-    precision = str(dtype).removeprefix("torch.")
-    training = Training(
-        model=model, optimizers=[recipe.make_optimizer(model)], patience=patience, checkpoint=checkpoint,
-        history=History(device=device.type, precision=precision),
-        settings=training_settings(recipe, train, val, precision) | own,
+    state = TrainState(
+        model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
+        settings=recipe.settings(train, val, placement) | own, patience=patience,
     )  # fmt: skip
-    if resume:
-        training.restore()
-    (optimizer,), history = training.optimizers, training.history
-    if not len(history):
-        training.save()  # holds the starting weights, and fails now rather than after an epoch
-    targets = train.targets.cpu()
-    train, val = train.to(device), None if val is None else val.to(device)
-    steps = math.ceil(len(train) / batch_size)
-    bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=not progress, unit="step")
-    with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        while len(history) < epochs and not history.stopped_early:
-            start, done = time.perf_counter(), len(history) * steps
-            torch.manual_seed(seed * LARGE_PRIME + len(history))  # dropout
-            generator = torch.Generator().manual_seed(seed * LARGE_PRIME + len(history))
-            model.train()
-            losses = []
-            # Drawn for the whole epoch, so that a GPU need not wait in each step.
-            pairs = draw_pairs(targets, len(model.components), steps * batch_size, generator).to(device)
-            for step, index in enumerate(pairs.split(batch_size, dim=1), start=done):
-                optimizer.param_groups[0]["lr"] = now = lr / (1 + decay * step)
-                optimizer.zero_grad(set_to_none=True)
-                with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                    loss, parts = _loss(model, train, index, layout, synergy, augment, generator)
-                loss.backward()
-                optimizer.step()
-                losses.append(parts)
-                bar.update()
-            curves = torch.stack(losses).cpu()  # the one place where the GPU is waited for
-            bad = (~curves[:, 0].isfinite()).nonzero()
-            if len(bad):
-                at = done + int(bad[0])
-                raise FloatingPointError(
-                    f"the loss became {float(curves[bad[0], 0])} at step {at + 1} (epoch {len(history) + 1}) with "
-                    f"learning rate {lr / (1 + decay * at):.3g}: lower lr, or synergy"
-                )
-            component, verifier, accuracy = curves.mean(0).tolist()
-            images = steps * batch_size * len(model.components)
-            history.add_epoch(component, now, images, time.perf_counter() - start)
-            history.metrics.setdefault("verifier_loss", []).append(verifier)
-            history.metrics.setdefault("verifier_accuracy", []).append(accuracy)
-            bar.set_postfix_str(f"loss={component:.4f}", refresh=False)
-            if val is not None:
-                training.add_validation(validate(model, val, cross_entropy, dtype))
-            training.save()
-    return training.finish()
+    train, val = train.to(placement.device), None if val is None else val.to(placement.device)
+    trainer = SynergicTrainer(recipe, model, train, state.optimizers[0], placement, **own)
+    return state.run(
+        trainer.train_epoch, epochs=epochs, steps=trainer.steps, resume=resume, progress=progress,
+        images=trainer.steps * batch_size * len(model.components),
+        validate=None if val is None else (lambda: validate(model, val, cross_entropy, placement)),
+    )  # fmt: skip
 
 
-def draw_pairs(targets: Tensor, networks: int, n: int, generator: torch.Generator) -> Tensor:
-    """Positions ``(networks, n)`` of images to draw, so that any two networks see one class in half of the columns.
+@dataclass
+class SynergicTrainer:
+    """One epoch, and one step, of all components and verifiers."""
 
-    A column draws two different classes as often as they occur in `targets` ``(M,)``, and every network then an image
-    of the one or of the other, by the toss of a coin. The paper asks for 45 to 55 % (section 3.1) and leaves the way
+    recipe: Recipe
+    model: SynergicNetwork
+    train: ImageSet
+    optimizer: torch.optim.Optimizer
+    placement: Placement
+    decay: float
+    synergy: float
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch."""
+        return math.ceil(len(self.train) / self.recipe.batch_size)
+
+    def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
+        """Train through epoch number `epoch` (from 0); its mean losses, verifier accuracy and last learning rate.
+
+        Raises:
+            FloatingPointError: the loss became NaN or infinite.
+        """
+        seed = epoch_seed(self.recipe.seed, epoch)
+        torch.manual_seed(seed)  # dropout
+        generator = torch.Generator().manual_seed(seed)
+        n, components = self.steps * self.recipe.batch_size, len(self.model.components)
+        # Sampled for the whole epoch, so that a GPU need not wait in each step.
+        pairs = sample_pairs(self.train.targets.cpu(), components, n, generator).to(self.placement.device)
+        first, curves = epoch * self.steps, []
+        self.model.train()
+        for step, index in enumerate(pairs.split(self.recipe.batch_size, dim=1), start=first):
+            curves.append(self.train_step(index, self.learning_rate(step), generator))
+            bar.update()
+        curves = torch.stack(curves).cpu()  # the one place where the GPU is waited for
+        check_finite(curves[:, 0].tolist(), first, epoch, self.learning_rate, "or synergy")
+        means = dict(zip(("loss", "verifier_loss", "verifier_accuracy"), curves.mean(0).tolist()))
+        return means | {"lr": self.optimizer.param_groups[0]["lr"]}
+
+    def learning_rate(self, step: int) -> float:
+        """The paper's schedule."""
+        return self.recipe.lr / (1 + self.decay * step)
+
+    def train_step(self, index: Tensor, lr: float, generator: torch.Generator) -> Tensor:
+        """One gradient step on the images at `index` ``(components, n)``.
+
+        Returns:
+            ``(3,)``: cross-entropy of a component, loss of a verifier, the verifiers' accuracy.
+        """
+        set_lr(self.optimizer, lr)
+        with self.placement.autocast():
+            losses, features, classes = self._components(index, generator)
+            loss, verifier_loss, accuracy = losses.sum(), losses.new_tensor(math.nan), losses.new_tensor(math.nan)
+            if self.model.pairs:
+                same = torch.stack([classes[i] == classes[j] for i, j in self.model.pairs])
+                logits = self.model.verify(features).float()
+                verifiers = binary_cross_entropy_with_logits(logits, same.float(), reduction="none").mean(1)
+                loss, verifier_loss = loss + verifiers.sum(), verifiers.mean()
+                accuracy = ((logits > 0) == same).float().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return torch.stack([losses.float().mean(), verifier_loss, accuracy]).detach()
+
+    def _components(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Of every component on its images: the cross-entropy ``(components,)``, the features, the true classes."""
+        losses, features, classes = [], [], []
+        for component, mine in zip(self.model.components, index):
+            images, targets = self.train.batch(mine)
+            if self.recipe.augment is not None:
+                images, targets = self.recipe.augment(images, targets, generator=generator)
+            images = images.contiguous(memory_format=self.placement.memory_format)
+            feature, logits = component(images)
+            losses.append(cross_entropy(logits, targets))
+            feature = feature.clone()
+            if feature.requires_grad:  # weights the gradient from the verifiers to the component, not their own
+                feature.register_hook(lambda gradient: self.synergy * gradient)
+            features.append(feature)
+            classes.append(targets)
+        return torch.stack(losses), features, classes
+
+
+def sample_pairs(targets: Tensor, networks: int, n: int, generator: torch.Generator) -> Tensor:
+    """Sample image indices ``(networks, n)`` so that any two networks see the same class in half of the columns.
+
+    A column samples two different classes as often as they occur in `targets` ``(M,)``; every network then gets an
+    image of one of them, with probability 1/2 each. The paper asks for 45 to 55 % (section 3.1) and leaves the method
     open; this one gives every network the same distribution, for any number of networks.
 
     Raises:
@@ -163,36 +204,3 @@ def draw_pairs(targets: Tensor, networks: int, n: int, generator: torch.Generato
     place = (torch.rand(networks, n, generator=generator, dtype=torch.float64) * counts[chosen]).long()
     start = counts.cumsum(0) - counts  # of each class in the list sorted by class
     return targets.argsort(stable=True)[start[chosen].long() + place]
-
-
-def _loss(
-    model: SynergicNetwork,
-    train: ImageSet,
-    index: Tensor,
-    layout: torch.memory_format,
-    synergy: float,
-    augment: Augment | None,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """What to minimize, and the losses of a component and a verifier and the verifiers' accuracy, to keep."""
-    losses, features, classes = [], [], []
-    for component, own in zip(model.components, index):
-        images, targets = train.batch(own)
-        if augment is not None:
-            images, targets = augment(images, targets, generator=generator)
-        feature, logits = component(images.contiguous(memory_format=layout))
-        losses.append(cross_entropy(logits, targets))
-        passed = feature.clone()
-        if passed.requires_grad:  # what the verifiers send back is weighted here, their own gradient is not
-            passed.register_hook(lambda gradient: synergy * gradient)
-        features.append(passed)
-        classes.append(targets)
-    own, loss = torch.stack(losses), torch.stack(losses).sum()
-    if not model.pairs:
-        return loss, torch.stack([own.mean().detach(), own.new_tensor(math.nan), own.new_tensor(math.nan)])
-    same = torch.stack([classes[i] == classes[j] for i, j in model.pairs])
-    logits = model.verify(features).float()
-    verifiers = binary_cross_entropy_with_logits(logits, same.float(), reduction="none").mean(1)
-    accuracy = ((logits > 0) == same).float().mean()
-    kept = torch.stack([own.float().mean(), verifiers.mean(), accuracy]).detach()
-    return loss + verifiers.sum(), kept

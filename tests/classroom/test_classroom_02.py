@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from medlab.models import SynergicNetwork
-from medlab.train.synergic import draw_pairs
+from medlab.train.synergic import sample_pairs
 
 # The right answers, as a student would write them
 
@@ -91,7 +91,7 @@ OTHER = [
     ("balanced_pairs", by_numpy),
     ("balanced_pairs", pairs(alike=never_twice)),
     ("balanced_pairs", pairs(toss=lambda n, g: torch.arange(n) < n / 2)),
-    ("balanced_pairs", lambda targets, n, g: draw_pairs(targets, 2, n, g)),
+    ("balanced_pairs", lambda targets, n, g: sample_pairs(targets, 2, n, g)),
     ("synergic_size", lambda *case: tuple(np.array(synergic_size(*case)))),
 ]
 

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from medlab import metrics
 from medlab.reader_study import turing_counts
 from medlab.runs import recorded
-from medlab.train.gan_losses import Examples, Wasserstein
+from medlab.train.gan_losses import Batch, Wasserstein
 
 # The right answers, as a student would write them
 
@@ -47,7 +47,7 @@ RIGHT = {"wasserstein_critic": [critic_loss, clip_weights], "mode_count": [mode_
 
 def course_loss(real_scores, fake_scores):
     """The game of the course; here a critic hands on what it is given."""
-    return Wasserstein().discriminator_loss(torch.nn.Identity(), Examples(real_scores), Examples(fake_scores))[0]
+    return Wasserstein().discriminator_loss(torch.nn.Identity(), Batch(real_scores), Batch(fake_scores))[0]
 
 
 def by_minimum(weights, limit):

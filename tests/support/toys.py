@@ -6,6 +6,9 @@ import torch
 from medlab.data.images import ImageSet, Info
 from medlab.models import ShallowCNN
 from medlab.train import seed_everything
+from medlab.train.devices import Placement
+
+CPU = Placement(torch.device("cpu"), torch.float32, torch.contiguous_format)
 
 
 def stripes(n=48, task="multi-class", classes=("down", "across"), seed=0, dtype=torch.float32):

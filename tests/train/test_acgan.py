@@ -14,7 +14,13 @@ from medlab.models import ACDiscriminator, ACGenerator, DCDiscriminator, DCGener
 from medlab.phantoms.liver import DIAMETER
 from medlab.train import fit_gan, gan, sample
 from medlab.train.gan import fit_class_gans
-from medlab.train.gan_losses import AuxiliaryClassifier, Examples, NonSaturating, class_likelihood, source_likelihood
+from medlab.train.gan_losses import (
+    AuxiliaryClassifier,
+    Batch,
+    NonSaturating,
+    class_log_likelihood,
+    source_log_likelihood,
+)
 from medlab.train.sampling import NO_PATIENT, synthetic_images
 
 SETTINGS = {"epochs": 1, "steps_per_epoch": 2, "batch_size": 8, "precision": "float32", "progress": False}
@@ -55,13 +61,13 @@ class Table(nn.Module):
 
 def test_the_game_is_the_papers():
     rng = torch.Generator().manual_seed(0)
-    real, fake = (Examples(torch.randn(n, 4, generator=rng), torch.randint(3, (n,), generator=rng)) for n in (7, 5))
+    real, fake = (Batch(torch.randn(n, 4, generator=rng), torch.randint(3, (n,), generator=rng)) for n in (7, 5))
     (s, c), (t, d) = Table()(real.images), Table()(fake.images)
     probability = [s.sigmoid(), 1 - t.sigmoid()]
     l_s = sum(p.log().mean() for p in probability)
     l_c = sum(log_softmax(logits, 1)[range(len(logits)), one.labels].mean() for logits, one in ((c, real), (d, fake)))
-    torch.testing.assert_close(source_likelihood(s, t), l_s)
-    torch.testing.assert_close(class_likelihood(c, real.labels) + class_likelihood(d, fake.labels), l_c)
+    torch.testing.assert_close(source_log_likelihood(s, t), l_s)
+    torch.testing.assert_close(class_log_likelihood(c, real.labels) + class_log_likelihood(d, fake.labels), l_c)
     game = AuxiliaryClassifier()
     loss, notes = game.discriminator_loss(Table(), real, fake)
     torch.testing.assert_close(loss, -(l_s + l_c))
@@ -74,9 +80,9 @@ def test_the_game_is_the_papers():
 def test_generators_step_goes_the_way_of_the_papers_formula():
     """For L_C - L_S, which the paper's generator maximizes, the step of the non-saturating form is uphill too."""
     images = torch.tensor([[-1.0, 0.3, 0.1, -0.4]], requires_grad=True)
-    fake = Examples(images, torch.tensor([1]))
+    fake = Batch(images, torch.tensor([1]))
     (ours,) = torch.autograd.grad(AuxiliaryClassifier().generator_loss(Table(), fake, fake), images)
-    theirs = class_likelihood(images[:, 1:], fake.labels) - logsigmoid(-images[:, 0]).mean()
+    theirs = class_log_likelihood(images[:, 1:], fake.labels) - logsigmoid(-images[:, 0]).mean()
     (up,) = torch.autograd.grad(theirs, images)
     assert (ours * up < 0).all()
 

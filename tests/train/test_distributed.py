@@ -16,7 +16,7 @@ from toys import network, stripes, weights
 
 from medlab.data.augment import Augment
 from medlab.models import SmallCNN
-from medlab.train import fit, load_checkpoint, seed_everything
+from medlab.train import fit, fit_gan, fit_scan, fit_synergic, load_checkpoint, seed_everything
 
 CHILDREN = multiprocessing.get_context("forkserver")  # see test_resume.py
 CHILDREN.set_forkserver_preload(["medlab.train", "medlab.models"])
@@ -156,6 +156,14 @@ def test_a_killed_team_goes_on_as_if_nothing_had_happened(tmp_path):
     assert pair(file, dies=True) == [None, None]
     assert len(load_checkpoint(file)["history"]["train_loss"]) == 1
     assert pair(file) == straight
+
+
+@pytest.mark.parametrize("trainer", [fit_gan, fit_scan, fit_synergic])
+def test_trainers_of_several_networks_refuse_to_train_in_several_processes(monkeypatch, trainer):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    networks = [torch.nn.Linear(1, 1)] * (1 if trainer is fit_synergic else 2)
+    with pytest.raises(RuntimeError, match=f"{trainer.__name__} trains in one process, but torchrun started 2"):
+        trainer(*networks, stripes(8), epochs=1)
 
 
 if __name__ == "__main__":

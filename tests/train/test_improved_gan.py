@@ -12,7 +12,7 @@ from medlab.data import load
 from medlab.metrics import inception_score
 from medlab.models import DCDiscriminator, DCGenerator, MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.train import FeatureMatching, OneSidedSmoothing, SemiSupervised, fit_gan, sample, seed_everything
-from medlab.train.gan_losses import Examples, NonSaturating, feature_matching_loss, real_or_fake, smoothed_loss
+from medlab.train.gan_losses import Batch, NonSaturating, discriminator_bce, feature_matching_loss, real_or_fake
 
 # Minibatch discrimination
 
@@ -93,7 +93,7 @@ def test_the_best_discriminator_of_smoothed_labels():
 
         def loss(target=target, logits=logits, optimizer=optimizer):
             optimizer.zero_grad()
-            value = smoothed_loss(logits.repeat_interleave(p), logits.repeat_interleave(q), target)
+            value = discriminator_bce(logits.repeat_interleave(p), logits.repeat_interleave(q), target)
             value.backward()
             return value
 
@@ -104,7 +104,7 @@ def test_the_best_discriminator_of_smoothed_labels():
 def test_smoothing_at_one_is_the_plain_game():
     seed_everything(0)
     players, real, fake = DCDiscriminator(8, width=4), torch.rand(4, 1, 8, 8), torch.rand(4, 1, 8, 8)
-    given = players.eval(), Examples(real), Examples(fake)
+    given = players.eval(), Batch(real), Batch(fake)
     plain, one = (
         NonSaturating().discriminator_loss(*given)[0],
         OneSidedSmoothing(target=1.0).discriminator_loss(*given)[0],
@@ -139,16 +139,16 @@ def test_the_semi_supervised_loss_is_that_of_the_authors_code():
     torch.manual_seed(0)
     d, real, fake, one = Classes(), torch.randn(6, 1, 8, 8), torch.randn(6, 1, 8, 8), torch.rand(1, 1, 8, 8)
     game = SemiSupervised(images=one, labels=torch.tensor([2]))
-    loss, notes = game.discriminator_loss(d, Examples(real, torch.full((6,), 99)), Examples(fake))  # targets unread
+    loss, notes = game.discriminator_loss(d, Batch(real, torch.full((6,), 99)), Batch(fake))  # targets unread
     lse = [d(images).logsumexp(1) for images in (real, fake)]
     unsupervised = 0.5 * (-lse[0].mean() + softplus(lse[0]).mean() + softplus(lse[1]).mean())
     supervised = -d(2 * one - 1).log_softmax(1)[0, 2]
     assert loss.item() == pytest.approx((supervised + unsupervised).item(), rel=1e-5)
     assert notes["class_loss"].item() == pytest.approx(supervised.item(), rel=1e-5)
-    matching = game.generator_loss(d, Examples(real), Examples(fake))
+    matching = game.generator_loss(d, Batch(real), Batch(fake))
     assert matching.item() == pytest.approx(feature_matching_loss(d.features(real), d.features(fake)).item(), rel=1e-5)
     fooling = SemiSupervised(images=one, labels=torch.tensor([2]), feature_matching=False)
-    assert fooling.generator_loss(d, Examples(real), Examples(fake)).item() == pytest.approx(
+    assert fooling.generator_loss(d, Batch(real), Batch(fake)).item() == pytest.approx(
         softplus(-lse[1]).mean().item(), rel=1e-5
     )
     with pytest.raises(ValueError, match="one each"):

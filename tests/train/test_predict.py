@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import f1_score
 from torch import nn
 from torch.nn.functional import cross_entropy
+from toys import CPU
 
 from medlab.data.images import ImageSet, Info
 from medlab.train import fit, predict
@@ -80,7 +81,7 @@ def test_the_model_sees_windows_and_keeps_its_mode():
 @pytest.mark.parametrize("task", ["multi-class", "multi-label"])
 def test_a_window_is_for_label_maps(task):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    with pytest.raises(ValueError, match=f"made is a {task} set, whose images have one answer each: leave out window"):
+    with pytest.raises(ValueError, match=f"made is a {task} set, with one prediction per image: leave out window"):
         predict(model, images(8, 8, task=task), window=4)
     assert predict(model, images(8, 8, task=task)).shape == (3, 3)
 
@@ -119,7 +120,7 @@ def said(called: list, targets: list, classes: int = 3) -> dict[str, float]:
     """Scores of a network that calls these label maps ``(N, H, W)``."""
     pixels, info = torch.tensor(called)[:, None] / 10, images(4, 4, classes=classes).info
     data = ImageSet(pixels.float(), torch.tensor(targets), np.arange(len(pixels)), info)
-    return validate(Says(classes), data, cross_entropy, torch.float32)
+    return validate(Says(classes), data, cross_entropy, CPU)
 
 
 def test_validation_dice_pools_the_set_by_class():
@@ -138,7 +139,7 @@ def test_validation_dice_equals_scikit_learn_over_several_batches():
     data, model = images(4, 6, n=300, classes=4), nn.Conv2d(1, 4, 3, padding=1)
     called = predict(model, data).argmax(1)
     expected = f1_score(data.targets.flatten(), called.flatten(), labels=[1, 2, 3], average="macro", zero_division=0)
-    assert validate(model, data, cross_entropy, torch.float32)["dice"] == pytest.approx(expected, abs=1e-6)
+    assert validate(model, data, cross_entropy, CPU)["dice"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_training_records_dice():

@@ -13,6 +13,7 @@ from medlab.data.images import ImageSet, Info
 from medlab.models import SCANCritic, SCANSegmenter
 from medlab.train import CheckpointError, checkpoint, fit, fit_scan, predict, state
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
+from medlab.train.scan import SCANTrainer
 
 CLASSES = ("background", "square", "bar")
 
@@ -116,7 +117,7 @@ def test_weight_0_is_plain_training_bit_for_bit(precision, schedule):
     history = train(together, critic, critic_weight=0.0, warmup=2, **shared)
     plain = fit(alone, toy(), epochs=4, optimizer="adamw", weight_decay=0.0, **shared)
     assert same(together, alone) and history.train_loss == plain.train_loss and history.lr == plain.lr
-    assert not same(critic, before)  # it did watch
+    assert not same(critic, before)  # it was trained
 
 
 def test_one_step_follows_the_gradients():
@@ -148,7 +149,7 @@ def test_the_critic_stands_still_while_the_segmenter_moves_and_the_other_way_rou
     segmenter, critic = players()
     start = deepcopy(segmenter), deepcopy(critic)
     seen = []
-    before = fit_scan.__globals__["Game"].warm_up
+    before = SCANTrainer.warm_up
 
     def watched(game, epochs):
         seen.append((same(critic, start[1]), deepcopy(segmenter)))
@@ -156,7 +157,7 @@ def test_the_critic_stands_still_while_the_segmenter_moves_and_the_other_way_rou
         seen.append((same(critic, start[1]), deepcopy(segmenter)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_scan.__globals__["Game"], "warm_up", watched)
+        patch.setattr(SCANTrainer, "warm_up", watched)
         train(segmenter, critic, warmup=2)
     (untouched, pretrained), (still_untouched, after) = seen
     assert untouched and not still_untouched
@@ -174,8 +175,10 @@ def test_training_learns_repeats_and_keeps_its_notes():
         alone, both = np.split(np.array(history.metrics[name]), 2)
         assert np.isnan(alone).all() and np.isfinite(both).all()
     assert not segmenter.training and not critic.training
-    called = predict(segmenter, toy()).argmax(1)
-    assert float((called == toy().targets).float().mean()) == pytest.approx(history.metrics["accuracy"][-1], abs=1e-6)
+    predicted = predict(segmenter, toy()).argmax(1)
+    assert float((predicted == toy().targets).float().mean()) == pytest.approx(
+        history.metrics["accuracy"][-1], abs=1e-6
+    )
     assert train(*twins, **settings).train_loss == history.train_loss
     assert same(segmenter, twins[0]) and same(critic, twins[1])
     assert not same(segmenter, train_other_seed(**settings))
@@ -246,7 +249,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
             {"pretrain": 0, "warmup": 0, "lr": 1e30},
             r"the loss became .* at step 2 \(epoch 1\) with learning rate 1e\+30",
         ),
-        ({"pretrain": 0, "warmup": 2, "lr": 1e30}, "the critic's loss became .* at step . of its warm-up"),
+        (
+            {"pretrain": 0, "warmup": 2, "lr": 1e30},
+            "became .* at step . .*this was its warmup",
+        ),
         ({"pretrain": 2, "lr": 1e30}, r"the loss became .* at step 2 \(epoch 1\)"),
     ],
 )

@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from medlab.data.images import ImageSet, Info
 from medlab.models import SynergicNetwork, resnet50_backbone
 from medlab.train import CheckpointError, fit_synergic, predict
-from medlab.train.synergic import draw_pairs
+from medlab.train.synergic import sample_pairs
 
 CLASSES = ("dark", "middle", "bright")
 
@@ -85,7 +85,7 @@ def test_every_two_networks_see_one_class_in_half_of_the_pairs():
     ]
     generator = torch.Generator().manual_seed(0)
     for _ in range(3):  # 100 batches of 32 each
-        drawn = targets[torch.cat([draw_pairs(targets, 3, 32, generator) for _ in range(100)], 1)]
+        drawn = targets[torch.cat([sample_pairs(targets, 3, 32, generator) for _ in range(100)], 1)]
         for i, j in [(0, 1), (0, 2), (1, 2)]:
             assert 0.45 < (drawn[i] == drawn[j]).float().mean() < 0.55
         shares = torch.stack([torch.bincount(row, minlength=3) / 3200 for row in drawn])
@@ -94,14 +94,14 @@ def test_every_two_networks_see_one_class_in_half_of_the_pairs():
 
 def test_pairs_use_every_image_of_a_class_and_differ_from_each_other():
     targets = torch.arange(30) % 3
-    index = draw_pairs(targets, 2, 3000, torch.Generator().manual_seed(0))
+    index = sample_pairs(targets, 2, 3000, torch.Generator().manual_seed(0))
     assert torch.bincount(index.flatten(), minlength=30).min() > 100  # 200 expected
     assert (index[0] == index[1]).float().mean() < 0.1  # one image twice is chance: 1 in 20
 
 
 def test_one_class_has_no_pairs():
     with pytest.raises(ValueError, match="at least two classes"):
-        draw_pairs(torch.zeros(9, dtype=torch.long), 2, 4, torch.Generator())
+        sample_pairs(torch.zeros(9, dtype=torch.long), 2, 4, torch.Generator())
 
 
 @pytest.mark.parametrize("synergy", [0.0, 3.0])
@@ -110,7 +110,7 @@ def test_one_step_follows_the_papers_gradients(synergy):
     model, data = network(3), toy()
     twin = deepcopy(model)
     train(model, epochs=1, batch_size=48, synergy=synergy, lr=0.1)  # one step, still without momentum
-    index = draw_pairs(data.targets, 3, 48, torch.Generator().manual_seed(0))
+    index = sample_pairs(data.targets, 3, 48, torch.Generator().manual_seed(0))
     out = [component(data.images[own]) for component, own in zip(twin.components, index)]
     losses = sum(cross_entropy(logits, data.targets[own]) for (_, logits), own in zip(out, index))
     same = torch.stack([data.targets[index[i]] == data.targets[index[j]] for i, j in twin.pairs]).float()
@@ -128,7 +128,7 @@ def test_synergy_0_trains_each_component_as_if_it_were_alone():
     alone = deepcopy(together.components)
     train(together, epochs=1, synergy=0.0)
     optimizers = [torch.optim.SGD(component.parameters(), lr=0.05, momentum=0.9, fused=True) for component in alone]
-    pairs = draw_pairs(data.targets, 2, 48, torch.Generator().manual_seed(0))
+    pairs = sample_pairs(data.targets, 2, 48, torch.Generator().manual_seed(0))
     for step, index in enumerate(pairs.split(8, dim=1)):
         for component, optimizer, own in zip(alone, optimizers, index):
             optimizer.param_groups[0]["lr"] = 0.05 / (1 + 1e-4 * step)

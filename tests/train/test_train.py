@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from toys import network, stripes, weights
+from toys import CPU, network, stripes, weights
 from tqdm.auto import tqdm
 
 from medlab.data import load
@@ -19,10 +19,10 @@ from medlab.data.images import ImageSet
 from medlab.models import ShallowCNN
 from medlab.models.standardize import Standardize
 from medlab.train import History, fit, pick_device, pick_precision, predict, seed_everything
-from medlab.train.devices import pick_layout
-from medlab.train.distributed import Team
+from medlab.train.devices import pick_layout, place_model
+from medlab.train.distributed import ProcessGroup
 from medlab.train.evaluate import validate
-from medlab.train.fit import Loop, Recipe
+from medlab.train.fit import Recipe, SupervisedTrainer
 
 
 def train(model=None, data=None, **arguments):
@@ -196,23 +196,24 @@ class Reads(TorchDispatchMode):
 
 
 def test_steps_read_no_value_where_that_would_stall():
-    class Pair(Team):  # of two, so that the loss of a step is not looked at, but everything stays here
-        def share(self, index):
+    class Pair(ProcessGroup):  # of two, so that the loss of a step is not looked at, but everything stays here
+        def shard(self, index):
             return index, 1.0
 
         def average(self, values):
             return values
 
     counts = {}
-    for team in (Team(), Pair(0, 2)):
-        model = network()
-        loop = Loop(recipe=recipe(clip=1.0, optimizer="adamw", augment=Augment(flip=True, shift=0.1, intensity=0.1)),
-                    model=model, train=stripes(), optimizer=recipe().make_optimizer(model), team=team,
-                    loss=nn.functional.cross_entropy, dtype=torch.float32, layout=torch.channels_last,
-                    bar=tqdm(disable=True))  # fmt: skip
+    for group in (ProcessGroup(), Pair(0, 2)):
+        model, data = network(), stripes()
+        trainer = SupervisedTrainer(
+            recipe=recipe(clip=1.0, optimizer="adamw", augment=Augment(flip=True, shift=0.1, intensity=0.1)),
+            model=model, train=data, optimizer=recipe().make_optimizer(model), group=group,
+            loss=nn.functional.cross_entropy, placement=place_model(model, data.images, "cpu", "float32"),
+        )  # fmt: skip
         with Reads() as reads:
-            loop.run(0)
-        counts[team.size] = reads.count
+            trainer.train_epoch(0, tqdm(disable=True))
+        counts[group.size] = reads.count
     assert counts == {1: 6, 2: 0}  # 6 steps: on one CPU every loss is read
 
 
@@ -282,7 +283,7 @@ def test_early_stopping_goes_back_to_the_best_weights():
 def test_a_validation_loss_that_is_not_a_number_is_never_the_best():
     record = History()
     for loss in (math.nan, 0.5, math.nan, 0.4):
-        record.add_epoch(1.0, 0.1, 10, 1.0)
+        record.add_epoch({"loss": 1.0, "lr": 0.1}, 10, 1.0)
         record.add_validation({"loss": loss}, patience=3)
     assert record.best_epoch == 4 and not record.stopped_early
 
@@ -332,12 +333,12 @@ def test_predict_gives_probabilities_and_leaves_every_mode_as_it_was():
 
 def test_validation_scores_are_those_of_the_whole_set():
     model, data = network().eval(), stripes(300)  # more than one batch
-    scores = validate(model, data, nn.functional.cross_entropy, torch.float32)
+    scores = validate(model, data, nn.functional.cross_entropy, CPU)
     logits = model(data.images)
     assert scores["loss"] == pytest.approx(float(nn.functional.cross_entropy(logits, data.targets).detach()), rel=1e-5)
     assert scores["accuracy"] == pytest.approx(float((logits.argmax(1) == data.targets).float().mean()))
     one = data[np.arange(0, 300, 2)]
-    assert math.isnan(validate(model, one, nn.functional.cross_entropy, torch.float32)["auc"])
+    assert math.isnan(validate(model, one, nn.functional.cross_entropy, CPU)["auc"])
 
 
 def test_history_holds_a_learning_curve():
