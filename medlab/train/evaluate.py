@@ -1,7 +1,8 @@
 """Inference and validation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -34,16 +35,23 @@ def predict(
     Raises:
         ValueError: a window for a set without label maps, sides or an overlap that are out of range.
     """
-    answer = model if window is None else _windowed(model, data, batch_size, window, overlap)
+    forward = model if window is None else _windowed(model, data, batch_size, window, overlap)
     device = next(model.parameters()).device
+    with eval_mode(model):
+        logits = torch.cat([forward(images.to(device)).float().cpu() for images, _ in data.batches(batch_size)])
+    return logits.sigmoid() if data.info.task == "multi-label" else logits.softmax(1)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Context in which `model` is in evaluation mode; afterwards every module is in the mode it was in."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        logits = torch.cat([answer(images.to(device)).float().cpu() for images, _ in data.batches(batch_size)])
+        yield
     finally:
         for module in training:  # one by one: a frozen part may have been in evaluation mode
             module.training = True
-    return logits.sigmoid() if data.info.task == "multi-label" else logits.softmax(1)
 
 
 def _windowed(

@@ -19,7 +19,7 @@ from medlab.errors import unknown_name, whole_number
 from medlab.train.devices import Placement, pick_device, place_model
 from medlab.train.distributed import ProcessGroup, init_distributed
 from medlab.train.evaluate import validate
-from medlab.train.state import History, TrainState, check_finite, dataset_fingerprint, epoch_seed
+from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_means, epoch_seed
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
 SCHEDULES = ("constant", "cosine")
@@ -66,12 +66,12 @@ def fit(
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device: None takes CUDA, MPS or CPU, whichever is there first.
         precision: "float32" or "bfloat16" (autocast); None takes bfloat16 where the hardware computes in it.
-        checkpoint: file that holds the whole state, rewritten after every epoch; without `resume` an older one is lost.
+        checkpoint: file of the whole state, rewritten after every epoch; without `resume` it overwrites an older one.
         resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted.
         progress: show a progress bar with the loss.
 
-    Under ``torchrun --nproc_per_node=K`` the same call trains with K processes: same batches, and without dropout (each
-    process draws its own) the same loss to rounding.
+    Under ``torchrun --nproc_per_node=K`` the same call trains with K processes: same batches, and the same loss to
+    rounding, for losses that are means over images and without dropout (each process draws its own).
 
     Raises:
         ValueError: an argument out of its range, a class without training images, a batch larger than the set, a
@@ -86,8 +86,8 @@ def fit(
     )  # fmt: skip
     check_data(recipe, train, val)
     device = pick_device(device)
-    group = init_distributed(device)
-    if device.type == "cuda" and group.size > 1:
+    processes = init_distributed(device)
+    if device.type == "cuda" and processes.size > 1:
         device = torch.device("cuda", torch.cuda.current_device())
     placement = place_model(model, train.images, device, precision)
     if loss is None:
@@ -97,17 +97,17 @@ def fit(
         loss.to(device)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | {"processes": group.size}, patience=patience,
+        settings=recipe.settings(train, val, placement) | {"processes": processes.size}, patience=patience,
+        processes=processes,
     )  # fmt: skip
     val = None if val is None else val.to(device)
     trainer = SupervisedTrainer(
-        recipe=recipe, model=group.wrap(model, device), train=train.to(device), optimizer=state.optimizers[0],
-        loss=loss, placement=placement, group=group,
+        recipe=recipe, model=processes.wrap(model, device), train=train.to(device), optimizer=state.optimizers[0],
+        loss=loss, placement=placement, processes=processes,
     )  # fmt: skip
     return state.run(
         trainer.train_epoch, epochs=epochs, steps=math.ceil(len(train) / batch_size), images=len(train), resume=resume,
-        progress=progress, group=group,
-        validate=None if val is None else (lambda: validate(model, val, loss, placement)),
+        progress=progress, validate=None if val is None else (lambda: validate(model, val, loss, placement)),
     )  # fmt: skip
 
 
@@ -115,13 +115,15 @@ def fit(
 class SupervisedTrainer:
     """One epoch, and one step, of supervised training."""
 
+    losses = ("loss",)  # of what a step logs, those that must be finite
+
     recipe: "Recipe"
     model: nn.Module
     train: ImageSet
     optimizer: torch.optim.Optimizer
     loss: Callable[[Tensor, Tensor], Tensor]
     placement: Placement
-    group: ProcessGroup = ProcessGroup()
+    processes: ProcessGroup = ProcessGroup()
 
     def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
         """Train through epoch number `epoch` (from 0); its mean loss and last learning rate.
@@ -131,28 +133,27 @@ class SupervisedTrainer:
         """
         batches = self.sample_batches(epoch)
         first, steps = epoch * len(batches), self.recipe.epochs * len(batches)
-        read_at_once = self.placement.device.type == "cpu" and self.group.size == 1  # elsewhere reading a loss stalls
-        losses = []
+        show_loss = self.placement.device.type == "cpu" and self.processes.size == 1  # reading it would stall a GPU
+        logs = []
         self.model.train()
-        for i, (index, params) in enumerate(batches):
-            losses.append(self.train_step(index, params, self.recipe.learning_rate(first + i, steps)))
-            if read_at_once:
-                value = losses[-1].item()
-                if not math.isfinite(value):
+        for step, (index, augmentation) in enumerate(batches, start=first):
+            logs.append(self.train_step(index, augmentation, self.recipe.learning_rate(step, steps)))
+            if show_loss:
+                loss = logs[-1]["loss"].item()
+                if not math.isfinite(loss):
                     break
-                bar.set_postfix_str(f"loss={value:.4f}", refresh=False)
+                bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
             bar.update()
-        losses = self.group.average(torch.stack(losses)).tolist()  # the one place where the GPU is waited for
-        check_finite(
-            losses, first, epoch, lambda step: self.recipe.learning_rate(step, steps),
-            "clip the gradient (clip=1.0), or look for odd images",
+        means = epoch_means(
+            logs, sizes=[len(index) for index, _ in batches], losses=self.losses, first=first, epoch=epoch,
+            lr=lambda step: self.recipe.learning_rate(step, steps),
+            advice="clip the gradient (clip=1.0), or look for odd images", processes=self.processes,
         )  # fmt: skip
-        mean = sum(loss * len(index) for loss, (index, _) in zip(losses, batches)) / len(self.train)
-        return {"loss": mean, "lr": self.optimizer.param_groups[0]["lr"]}
+        return means | {"lr": self.optimizer.param_groups[0]["lr"]}
 
-    def train_step(self, index: Tensor, params: Tensor | None, lr: float) -> Tensor:
-        """One gradient step on the images at `index`; the loss."""
-        images, targets, weight = self.load_batch(index, params)
+    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict[str, Tensor]:
+        """One gradient step on the images at `index`, with the parameters of their augmentation; what is logged."""
+        images, targets, weight = self.load_batch(index, augmentation)
         set_lr(self.optimizer, lr)
         with self.placement.autocast():
             logits = self.model(images)
@@ -162,29 +163,29 @@ class SupervisedTrainer:
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
-        return loss.detach().float()
+        return {"loss": loss.detach()}
 
     def sample_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
         """The shuffled batches of an epoch: indices of their images, and the parameters of their augmentation.
 
-        Sampled for the whole epoch at once: all processes cut the same batches, and a GPU need not wait in each step.
+        Sampled for the whole epoch at once: all processes get the same batches, and no step waits for the CPU.
         """
         seed = epoch_seed(self.recipe.seed, epoch)
-        torch.manual_seed(seed * self.group.size + self.group.rank)  # dropout
+        torch.manual_seed(seed * self.processes.size + self.processes.rank)  # dropout
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.train), generator=generator)
         batches = order.to(self.train.images.device).split(self.recipe.batch_size)
         if self.recipe.augment is None:
             return [(index, None) for index in batches]
-        params = self.recipe.augment.make_params(len(order), generator).to(self.train.targets.device)
-        return list(zip(batches, params.split(self.recipe.batch_size)))
+        augmentations = self.recipe.augment.make_params(len(order), generator).to(self.train.targets.device)
+        return list(zip(batches, augmentations.split(self.recipe.batch_size)))
 
-    def load_batch(self, index: Tensor, params: Tensor | None) -> tuple[Tensor, Tensor, float]:
+    def load_batch(self, index: Tensor, augmentation: Tensor | None) -> tuple[Tensor, Tensor, float]:
         """This process's images and targets at `index`, augmented, and the weight of their loss (1 in one process)."""
-        mine, weight = self.group.shard(index)
-        images, targets = self.train.batch(mine)
-        if params is not None:
-            images, targets = self.recipe.augment(images, targets, params=self.group.shard(params)[0])
+        shard, weight = self.processes.shard(index)
+        images, targets = self.train.batch(shard)
+        if augmentation is not None:
+            images, targets = self.recipe.augment(images, targets, params=self.processes.shard(augmentation)[0])
         return images.contiguous(memory_format=self.placement.memory_format), targets, weight
 
 

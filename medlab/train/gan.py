@@ -18,7 +18,7 @@ from medlab.train.devices import Placement, place_model, seed_everything
 from medlab.train.distributed import require_one_process
 from medlab.train.gan_losses import Batch, GANLoss, GradientPenalty, resolve_loss
 from medlab.train.sampling import sample_labels, to_pixels
-from medlab.train.state import History, TrainState, check_finite, dataset_fingerprint, epoch_seed
+from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_means, epoch_seed
 
 CALLBACK_IMAGES = 64  # images that `callback` gets
 
@@ -84,8 +84,8 @@ def fit_gan(
     if ema is not None and not 0 < ema < 1:
         raise ValueError(f"ema must lie between 0 and 1, such as 0.999, got {ema}; None for no average")
     _check_images(train, batch_size)
-    one_pass = max(1, len(train) // (batch_size * loss.critic_steps))
-    steps = one_pass if steps_per_epoch is None else whole_number("steps_per_epoch", steps_per_epoch, 1)
+    steps_per_pass = max(1, len(train) // (batch_size * loss.critic_steps))
+    steps = steps_per_pass if steps_per_epoch is None else whole_number("steps_per_epoch", steps_per_epoch, 1)
 
     networks = nn.ModuleDict({"generator": generator, "discriminator": discriminator})
     placement = place_model(networks, train.images, device, precision)
@@ -111,7 +111,7 @@ def fit_gan(
 
 
 def fit_class_gans(
-    train: ImageSet, build: Callable[[], tuple[nn.Module, nn.Module]], *, seed: int = 0, **settings: object
+    train: ImageSet, build: Callable[[], tuple[nn.Module, nn.Module]], *, seed: int = 0, **kwargs: object
 ) -> tuple[list[nn.Module], list[History]]:
     """One GAN per class of `train`, each trained on the images of its class only.
 
@@ -119,14 +119,16 @@ def fit_class_gans(
         train: the images, those of the training folds only.
         build: makes a new generator and a new discriminator.
         seed: of their initial weights and of the training; every class has its own.
-        settings: of `fit_gan`.
+        kwargs: other arguments of `fit_gan`.
 
     Returns:
         The generators and their histories, in the order of the classes.
 
     Raises:
-        ValueError: a class without an image, and all that `fit_gan` raises.
+        ValueError: a checkpoint, a class without an image, and all that `fit_gan` raises.
     """
+    if kwargs.get("checkpoint") is not None:
+        raise ValueError("a checkpoint holds one GAN, and fit_class_gans trains one per class: call fit_gan for each")
     generators, histories = [], []
     for c, (name, count) in enumerate(train.counts().items()):
         if count == 0:
@@ -134,7 +136,7 @@ def fit_class_gans(
         seed_everything(seed + 1000 * c)
         generator, discriminator = build()
         of_class = train[(train.targets == c).cpu().numpy()]
-        histories.append(fit_gan(generator, discriminator, of_class, seed=seed + 1000 * c, **settings))
+        histories.append(fit_gan(generator, discriminator, of_class, seed=seed + 1000 * c, **kwargs))
         generators.append(generator)
     return generators, histories
 
@@ -155,6 +157,8 @@ class GANTrainer:
     def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
         """Train through epoch number `epoch` (from 0); the means of both losses and of what the loss logs.
 
+        Of several discriminator steps per generator step the last one is logged.
+
         Raises:
             FloatingPointError: a loss became NaN or infinite.
         """
@@ -171,12 +175,11 @@ class GANTrainer:
                 logged = self.discriminator_step(real, fake)
             logs.append(logged | {"generator_loss": self.generator_step(real, fake)})
             bar.update()
-        names = list(logs[0])
-        table = torch.stack([torch.stack([logged[name].float() for name in names]) for logged in logs])
-        table = table.cpu()  # the one place where the GPU is waited for
-        both = table[:, [names.index("loss"), names.index("generator_loss")]].sum(1).tolist()
-        check_finite(both, epoch * self.steps, epoch, lambda step: self.loss.lr, "or look for odd images")
-        return dict(zip(names, table.mean(0).tolist())) | {"lr": self.loss.lr}
+        means = epoch_means(
+            logs, sizes=[self.batch_size] * self.steps, losses=("loss", "generator_loss"), first=epoch * self.steps,
+            epoch=epoch, lr=lambda step: self.loss.lr, advice="or look for odd images",
+        )  # fmt: skip
+        return means | {"lr": self.loss.lr}
 
     def discriminator_step(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
         """One gradient step of the discriminator on real images and fakes; its loss and what is logged."""

@@ -134,7 +134,7 @@ class Wasserstein(GANLoss):
     def discriminator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Minus the critic's "gap", which is logged: its mean score of real images minus that of fakes."""
         gap = critic(real.images).float().mean() - critic(fake.images).float().mean()
-        return -gap, {"gap": gap.detach()}
+        return -gap, {"gap": gap}
 
     def generator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Minus the mean score of the fakes."""
@@ -143,8 +143,8 @@ class Wasserstein(GANLoss):
     @torch.no_grad()
     def after_discriminator_step(self, critic: nn.Module) -> None:
         """Clip every weight."""
-        torch._foreach_clamp_min_(weights := list(critic.parameters()), -self.clip)
-        torch._foreach_clamp_max_(weights, self.clip)
+        for weight in critic.parameters():
+            weight.clamp_(-self.clip, self.clip)
 
 
 @dataclass(frozen=True)
@@ -167,19 +167,17 @@ class GradientPenalty(GANLoss):
         """Minus the gap, plus the penalty; logs the "gap" and the mean "gradient_norm"."""
         gap = critic(real.images).float().mean() - critic(fake.images).float().mean()
         norms = gradient_norms(critic, real.images, fake.images)
-        return self.weight * (norms - 1).square().mean() - gap, {"gap": gap.detach(), "gradient_norm": norms.mean()}
+        return self.weight * (norms - 1).square().mean() - gap, {"gap": gap, "gradient_norm": norms.mean()}
 
-    def generator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> Tensor:
-        """Minus the mean score of the fakes."""
-        return -critic(fake.images).float().mean()
+    generator_loss = Wasserstein.generator_loss
 
 
 def gradient_norms(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """Gradient norms ``(N,)`` of the critic at random interpolations between real and fake images, one per pair."""
-    share = torch.rand(len(real), *[1] * (real.ndim - 1)).to(real.device)
-    between = torch.lerp(fake.float(), real.float(), share).requires_grad_()
+    epsilon = torch.rand(len(real), *[1] * (real.ndim - 1)).to(real.device)
+    interpolated = torch.lerp(fake.float(), real.float(), epsilon).requires_grad_()
     with torch.autocast(real.device.type, enabled=False):  # the penalty is differentiated twice: in full precision
-        (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+        (gradient,) = torch.autograd.grad(critic(interpolated).sum(), interpolated, create_graph=True)
     return gradient.flatten(1).norm(dim=1)
 
 
@@ -317,7 +315,7 @@ class SemiSupervised(NonSaturating):
         classes = cross_entropy(discriminator(labeled).float(), self.labels[index].to(labeled.device))
         on_real, on_fake = (real_or_fake(discriminator(batch.images).float()) for batch in (real, fake))
         unsupervised = (softplus(-on_real).mean() + softplus(on_fake).mean()) / 2
-        logs = {"accuracy": discriminator_accuracy(on_real, on_fake), "class_loss": classes.detach()}
+        logs = {"accuracy": discriminator_accuracy(on_real, on_fake), "class_loss": classes}
         return classes + unsupervised, logs
 
     def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
+from medlab.train.evaluate import eval_mode
 
 NO_PATIENT = -1  # the patient of a synthetic image
 LABEL_SEED = 1  # added to the seed of the noise: labels and noise must not come from the same random numbers
@@ -42,14 +43,12 @@ def sample(
         raise ValueError(
             f"{len(labels)} labels for {n} images of a generator of {getattr(generator, 'classes', 0)} classes"
         )
-    device, training = next(generator.parameters()).device, generator.training
-    generator.eval()
-    parts = []
-    for start in range(0, n, batch_size):
-        given = [part[start : start + batch_size].to(device) for part in (noise, labels) if part is not None]
-        parts.append(to_pixels(generator(*given)).cpu())
-    generator.train(training)
-    return torch.cat(parts)
+    device, images = next(generator.parameters()).device, []
+    with eval_mode(generator):
+        for start in range(0, n, batch_size):
+            inputs = [part[start : start + batch_size].to(device) for part in (noise, labels) if part is not None]
+            images.append(to_pixels(generator(*inputs)).cpu())
+    return torch.cat(images)
 
 
 def sample_labels(generator: nn.Module, n: int, rng: torch.Generator) -> Tensor | None:

@@ -4,7 +4,7 @@ Dai, Dong, Wang, Liang, Zhang, Xing: DLMIA 2018, 263-273, arXiv:1703.08770.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
 from medlab.train.fit import Recipe, SupervisedTrainer, check_data, check_outputs, set_lr
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
-from medlab.train.state import History, TrainState, check_finite
+from medlab.train.state import History, TrainState, epoch_means
 
 METRICS = ("critic_loss", "critic_accuracy", "adversarial_loss")
 
@@ -119,6 +119,7 @@ def fit_scan(
             return alone.train_epoch(epoch, bar) | dict.fromkeys(METRICS, math.nan)
         if epoch == pretrain:  # no checkpoint in between: a killed run warms up again, from the same weights
             both.warm_up(warmup)
+        critic.train()
         return both.train_epoch(epoch, bar)
 
     return state.run(
@@ -135,7 +136,7 @@ class SCANTrainer(SupervisedTrainer):
     critic: nn.Module
     critic_optimizer: torch.optim.Optimizer
     critic_weight: float
-    logs: list[Tensor] = field(default_factory=list)
+    losses = ("loss", "critic_loss")
 
     def warm_up(self, epochs: int) -> None:
         """Train the critic alone.
@@ -146,33 +147,28 @@ class SCANTrainer(SupervisedTrainer):
         set_lr(self.critic_optimizer, self.recipe.lr)
         self.model.eval()
         self.critic.train()
-        losses = []
-        for epoch in range(self.recipe.epochs, self.recipe.epochs + epochs):  # numbers that no other epoch has
-            for index, params in self.sample_batches(epoch):
-                images, targets, _ = self.load_batch(index, params)
+        for epoch in range(epochs):
+            logs = []
+            for index, augmentation in self.sample_batches(self.recipe.epochs + epoch):  # numbers of no other epoch
+                images, targets, _ = self.load_batch(index, augmentation)
                 with torch.no_grad(), self.placement.autocast():
                     probs = self.model(images).softmax(1)
-                losses.append(self.critic_step(images, probs, targets)[0])
-        losses = torch.stack(losses).tolist() if losses else []
-        check_finite(losses, 0, self.recipe.epochs, lambda step: self.recipe.lr, "or look at the critic: this was its warmup")
+                logs.append(self.critic_step(images, probs, targets))
+            epoch_means(
+                logs, sizes=[1] * len(logs), losses=("critic_loss",), first=epoch * len(logs), epoch=epoch,
+                lr=lambda step: self.recipe.lr, advice="or look at the critic: this was its warmup",
+            )  # fmt: skip
 
-    def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
-        """As `SupervisedTrainer.train_epoch`, with the critic's metrics."""
-        self.logs.clear()
-        means = super().train_epoch(epoch, bar)
-        return means | dict(zip(METRICS, torch.stack(self.logs).mean(0).tolist()))
-
-    def train_step(self, index: Tensor, params: Tensor | None, lr: float) -> Tensor:
-        """A step of the critic, then one of the segmenter, on the images at `index`; the segmenter's cross-entropy."""
-        images, targets, _ = self.load_batch(index, params)
+    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict[str, Tensor]:
+        """A step of the critic, then one of the segmenter, on the images at `index`; what is logged."""
+        images, targets, _ = self.load_batch(index, augmentation)
         set_lr(self.optimizer, lr)
         set_lr(self.critic_optimizer, lr)
-        self.critic.train()
         with self.placement.autocast():
             logits = self.model(images)
             loss = self.loss(logits, targets)
             probs = logits.softmax(1)
-        critic_loss, accuracy = self.critic_step(images, probs.detach(), targets)
+        logs = self.critic_step(images, probs.detach(), targets)
         self.critic.requires_grad_(False)  # the gradient passes through it to the segmenter
         with self.placement.autocast():
             adversarial = non_saturating_loss(self.critic(probs, images).float())
@@ -180,10 +176,9 @@ class SCANTrainer(SupervisedTrainer):
         (loss + self.critic_weight * adversarial).backward()
         self.optimizer.step()
         self.critic.requires_grad_(True)
-        self.logs.append(torch.stack([critic_loss, accuracy, adversarial.detach()]))
-        return torch.where(critic_loss.isfinite(), loss.detach().float(), critic_loss)  # a critic's NaN stops it too
+        return {"loss": loss.detach(), **logs, "adversarial_loss": adversarial.detach()}
 
-    def critic_step(self, images: Tensor, probs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def critic_step(self, images: Tensor, probs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """One gradient step of the critic on true masks and on `probs`; its loss and its accuracy."""
         masks = one_hot(targets, probs.shape[1]).movedim(-1, 1).to(probs, memory_format=self.placement.memory_format)
         with self.placement.autocast():
@@ -193,7 +188,7 @@ class SCANTrainer(SupervisedTrainer):
         self.critic_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimizer.step()
-        return loss.detach(), discriminator_accuracy(real, fake)
+        return {"critic_loss": loss.detach(), "critic_accuracy": discriminator_accuracy(real, fake)}
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ class History:
     stopped_early: bool = False
 
     def add_epoch(self, means: dict[str, float], images: int, seconds: float) -> None:
-        """Append an epoch of training: its mean "loss", its last "lr", and further metrics by name."""
+        """Append an epoch of training: its mean "loss", its last "lr", and mean metrics by name."""
         for name, value in means.items():
             curves = {"loss": self.train_loss, "lr": self.lr}
             (curves[name] if name in curves else self.metrics.setdefault(name, [])).append(value)
@@ -100,6 +100,7 @@ class TrainState:
         settings: all that decides the result, as plain values; a checkpoint with other settings is refused.
         checkpoint: the file; None writes nothing.
         patience: as in `fit`.
+        processes: those that train together; the main one validates and saves.
         history: the learning curves so far.
         best: weights of the best epoch so far, where there is patience.
     """
@@ -110,6 +111,7 @@ class TrainState:
     settings: dict
     checkpoint: str | Path | None
     patience: int | None = None
+    processes: ProcessGroup = ProcessGroup()
     history: History = field(init=False)
     best: dict[str, Tensor] | None = field(init=False, default=None)
 
@@ -127,7 +129,6 @@ class TrainState:
         progress: bool,
         validate: Callable[[], dict[str, float]] | None = None,
         callback: Callable[[History], None] | None = None,
-        group: ProcessGroup = ProcessGroup(),  # noqa: B008  (it is frozen)
     ) -> History:
         """Train, validate and save, epoch by epoch; go on from the checkpoint if asked to.
 
@@ -138,7 +139,6 @@ class TrainState:
             resume, progress: as in `fit`.
             validate: returns "loss" and other metrics on the validation set.
             callback: called with the history after every epoch.
-            group: its main process validates and saves.
 
         Returns:
             The history. The model is left in evaluation mode, with the best weights where there is patience.
@@ -147,10 +147,9 @@ class TrainState:
             self.restore()
         history, device = self.history, self.placement.device
         if not len(history):
-            self.save(group)  # the initial weights; a path that cannot be written fails now, not after an epoch
-        bar = tqdm(
-            total=epochs * steps, initial=len(history) * steps, disable=not (progress and group.is_main), unit="step"
-        )
+            self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
+        hidden = not (progress and self.processes.is_main)
+        bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=hidden, unit="step")
         with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             while len(history) < epochs and not history.stopped_early:
                 start = time.perf_counter()
@@ -158,9 +157,11 @@ class TrainState:
                 history.add_epoch(means, images, time.perf_counter() - start)
                 bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
                 if validate is not None:
-                    self.add_validation(group.broadcast(validate() if group.is_main else None))
+                    scores = self.processes.broadcast(validate() if self.processes.is_main else None)
+                    history.add_validation(scores, self.patience)
+                    self._keep_best()
                     bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
-                self.save(group)
+                self.save()
                 if callback is not None:
                     callback(history)
             if history.stopped_early:
@@ -190,13 +191,13 @@ class TrainState:
             optimizer.load_state_dict(state)
         self.history, self.best = History(**saved["history"]), saved["best"]
 
-    def save(self, group: ProcessGroup) -> None:
-        """Write the checkpoint, if one is wanted; every process of the group waits until it is written.
+    def save(self) -> None:
+        """Write the checkpoint, if one is wanted; all processes wait until it is written.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self.checkpoint is not None and group.is_main:
+        if self.checkpoint is not None and self.processes.is_main:
             content = {
                 "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -206,11 +207,10 @@ class TrainState:
                 "model_name": model_name(self.model),
             }
             save_checkpoint(self.checkpoint, content)
-        group.barrier()
+        self.processes.barrier()
 
-    def add_validation(self, scores: dict[str, float]) -> None:
-        """Append an epoch's validation; keep the weights if they are the best so far and there is patience."""
-        self.history.add_validation(scores, self.patience)
+    def _keep_best(self) -> None:
+        """Copy the weights if they are the best so far and there is patience."""
         if self.patience is not None and self.history.best_epoch == len(self.history):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
 
@@ -220,29 +220,51 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed * LARGE_PRIME + epoch
 
 
-def check_finite(losses: Sequence[float], first: int, epoch: int, lr: Callable[[int], float], advice: str) -> None:
-    """Stop at the first loss that is NaN or infinite.
+def epoch_means(
+    logs: Sequence[dict[str, Tensor]],
+    *,
+    sizes: Sequence[int],
+    losses: Sequence[str],
+    first: int,
+    epoch: int,
+    lr: Callable[[int], float],
+    advice: str,
+    processes: ProcessGroup = ProcessGroup(),  # noqa: B008  (it is frozen)
+) -> dict[str, float]:
+    """Means over the steps of an epoch of what each step logged; the one device synchronization of the epoch.
 
     Args:
-        losses: one per step of the epoch.
+        logs: scalars by name, one dict per step.
+        sizes: batch size of each step, which weights the means.
+        losses: names of the scalars that must be finite.
         first: number of the epoch's first step, from 0.
         epoch: number of the epoch, from 0.
         lr: learning rate of a step.
-        advice: what to do beside lowering the learning rate.
+        advice: what to do about a loss that is not finite, beside lowering the learning rate.
+        processes: the scalars are averaged over them.
 
     Raises:
-        FloatingPointError: names step, epoch and learning rate.
+        FloatingPointError: a loss is NaN or infinite; names step, epoch and learning rate.
     """
-    for step, value in enumerate(losses, start=first):
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the loss became {value} at step {step + 1} (epoch {epoch + 1}) with learning rate {lr(step):.3g}: "
-                f"lower lr, {advice}"
-            )
+    names = list(logs[0])
+    table = torch.stack([torch.stack([log[name].float() for name in names]) for log in logs])
+    columns = dict(zip(names, processes.average(table).T.tolist()))
+    for step in range(len(logs)):
+        for name in losses:
+            if not math.isfinite(value := columns[name][step]):
+                raise FloatingPointError(
+                    f"the {name.replace('_', ' ')} became {value} at step {first + step + 1} (epoch {epoch + 1}) with "
+                    f"learning rate {lr(first + step):.3g}: lower lr, {advice}"
+                )
+    return {
+        name: sum(value * size for value, size in zip(column, sizes)) / sum(sizes) for name, column in columns.items()
+    }
 
 
 def dataset_fingerprint(train: ImageSet) -> str:
-    """A line that tells sets of other images, sizes or patients apart, from the first images and all patient ids."""
-    patients = ",".join(str(patient) for patient in train.patients.tolist())
-    checksum = zlib.crc32(train.images[:16].cpu().numpy().tobytes(), zlib.crc32(patients.encode()))
+    """Name, shape and a checksum of the first images, the targets (the first label maps) and all patient ids."""
+    checksum = zlib.crc32(",".join(str(patient) for patient in train.patients.tolist()).encode())
+    targets = train.targets if train.targets.ndim <= 2 else train.targets[:16]
+    for part in (train.images[:16], targets):
+        checksum = zlib.crc32(part.cpu().numpy().tobytes(), checksum)
     return f"{train.info.name} {tuple(train.images.shape)} #{checksum:08x}"

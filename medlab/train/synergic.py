@@ -19,7 +19,7 @@ from medlab.train.devices import Placement, place_model
 from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
 from medlab.train.fit import Recipe, check_data, check_outputs, set_lr
-from medlab.train.state import History, TrainState, check_finite, epoch_seed
+from medlab.train.state import History, TrainState, epoch_means, epoch_seed
 
 
 def fit_synergic(
@@ -127,28 +127,25 @@ class SynergicTrainer:
         torch.manual_seed(seed)  # dropout
         generator = torch.Generator().manual_seed(seed)
         n, components = self.steps * self.recipe.batch_size, len(self.model.components)
-        # Sampled for the whole epoch, so that a GPU need not wait in each step.
+        # Sampled for the whole epoch, so that no step waits for the CPU.
         pairs = sample_pairs(self.train.targets.cpu(), components, n, generator).to(self.placement.device)
-        first, curves = epoch * self.steps, []
+        first, logs = epoch * self.steps, []
         self.model.train()
         for step, index in enumerate(pairs.split(self.recipe.batch_size, dim=1), start=first):
-            curves.append(self.train_step(index, self.learning_rate(step), generator))
+            logs.append(self.train_step(index, self.learning_rate(step), generator))
             bar.update()
-        curves = torch.stack(curves).cpu()  # the one place where the GPU is waited for
-        check_finite(curves[:, 0].tolist(), first, epoch, self.learning_rate, "or synergy")
-        means = dict(zip(("loss", "verifier_loss", "verifier_accuracy"), curves.mean(0).tolist()))
+        means = epoch_means(
+            logs, sizes=[self.recipe.batch_size] * self.steps, losses=("loss",), first=first, epoch=epoch,
+            lr=self.learning_rate, advice="or synergy",
+        )  # fmt: skip
         return means | {"lr": self.optimizer.param_groups[0]["lr"]}
 
     def learning_rate(self, step: int) -> float:
         """The paper's schedule."""
         return self.recipe.lr / (1 + self.decay * step)
 
-    def train_step(self, index: Tensor, lr: float, generator: torch.Generator) -> Tensor:
-        """One gradient step on the images at `index` ``(components, n)``.
-
-        Returns:
-            ``(3,)``: cross-entropy of a component, loss of a verifier, the verifiers' accuracy.
-        """
+    def train_step(self, index: Tensor, lr: float, generator: torch.Generator) -> dict[str, Tensor]:
+        """One gradient step on the images at `index` ``(components, n)``; what is logged."""
         set_lr(self.optimizer, lr)
         with self.placement.autocast():
             losses, features, classes = self._components(index, generator)
@@ -162,7 +159,8 @@ class SynergicTrainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return torch.stack([losses.float().mean(), verifier_loss, accuracy]).detach()
+        logs = {"loss": losses.float().mean(), "verifier_loss": verifier_loss, "verifier_accuracy": accuracy}
+        return {name: value.detach() for name, value in logs.items()}
 
     def _components(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Of every component on its images: the cross-entropy ``(components,)``, the features, the true classes."""
