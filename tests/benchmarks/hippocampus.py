@@ -38,7 +38,7 @@ from medlab.train import fit, predict, seed_everything
 from medlab.train.checkpoint import load_checkpoint
 
 SIZE = (40, 48, 32)
-PATCHES = {"width": 12, "kernel": 3, "maps": (12, 24), "dense": 64}
+PATCHES = {"width": 12, "kernel": 3, "channels": (12, 24), "dense": 64}
 PATCH_RECIPE = {"epochs": 5, "batch_size": 128, "lr": 1e-3}
 PER_CLASS = 8000
 UNETS = {"U-Net 2-D": 2, "U-Net 3-D": 3, "U-Net 3-D, longer": 3}  # axes
