@@ -40,15 +40,15 @@ class ACGenerator(nn.Module):
         self.classes, self.size, self.channels, self.latent = classes, size, channels, latent
         self.embedding = nn.Embedding(classes, embedding)
         nn.init.uniform_(self.embedding.weight, -1, 1)  # the range of the noise
-        self.images = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
+        self.generator = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
         """Sample latent vectors ``(n, latent)`` on the CPU from the distribution that the generator is trained with."""
-        return self.images.sample_latent(n, rng)[:, : self.latent]
+        return self.generator.sample_latent(n, rng)[:, : self.latent]
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Latent vectors ``(N, latent)`` and classes ``(N,)`` to images ``(N, channels, size, size)`` in (-1, 1)."""
-        return self.images(torch.cat([z, self.embedding(labels)], 1))
+        return self.generator(torch.cat([z, self.embedding(labels)], 1))
 
 
 class ACDiscriminator(DCDiscriminator):

@@ -80,11 +80,11 @@ class DRINetBaseline(nn.Module):
             ValueError: a side that the poolings do not divide.
         """
         check_sides(images, len(self.up), self)
-        x, kept = self.down[0](images), []
+        x, skips = self.down[0](images), []
         for level in self.down[1:]:
-            kept.append(x)  # level l: (N, width 2^l, H / 2^l, W / 2^l)
+            skips.append(x)  # level l: (N, width 2^l, H / 2^l, W / 2^l)
             x = level(self.pool(x))
         for up, merge in zip(self.up, self.merge):
-            x, skip = up(x), kept.pop()
+            x, skip = up(x), skips.pop()
             x = merge(torch.cat([skip, x], 1) if self.skips else x)
         return self.head(x)  # (N, classes, H, W)

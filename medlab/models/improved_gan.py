@@ -18,14 +18,13 @@ class MinibatchDiscrimination(nn.Module):
 
     ``M_i = f(x_i) T``, ``c_b(x_i, x_j) = exp(-|M_ib - M_jb|_1)``, and ``o(x_i)_b = sum_j c_b(x_i, x_j)`` is appended to
     ``f(x_i)``, which reveals a generator in mode collapse. The sum is over the batch, i included as in the paper, so
-    train and use the layer with batches of one size, real and generated images apart.
+    train and use the layer with batches of one size, real and generated images apart. The authors' code normalizes T
+    and adds a bias; here T starts from N(0, 1 / A), and the next layer has a bias.
 
     Args:
         features: A, features per image of the input.
         kernels: B, features per image that are appended.
         dims: C, dimensions of the space in which distances are measured.
-
-    The authors' code normalizes T and adds a bias; here T starts from N(0, 1 / A), and the next layer has a bias.
     """
 
     def __init__(self, features: int, kernels: int = 100, dims: int = 5) -> None:

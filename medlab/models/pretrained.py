@@ -16,7 +16,7 @@ from medlab.models.cost import count_parameters
 from medlab.models.dcgan import DCGenerator
 
 GENERATORS = {"DCGenerator": DCGenerator}
-AGAIN = "restore both files from the repository, or make them anew with data/checkpoints/train.ipynb"
+AGAIN = "restore both files from the repository, or train it again with data/checkpoints/train.ipynb"
 
 
 class ModelCard(dict):

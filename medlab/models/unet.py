@@ -116,12 +116,12 @@ class UNet(nn.Module):
         """
         for side in images.shape[2:]:
             self.output_size(side)  # refuses what cannot be pooled
-        x, kept = self.down[0](images), []
+        x, skips = self.down[0](images), []
         for block in self.down[1:]:
-            kept.append(x)  # level l: (N, width 2^l, H / 2^l, W / 2^l) with "same" padding
+            skips.append(x)  # level l: (N, width 2^l, H / 2^l, W / 2^l) with "same" padding
             x = block(self.pool(x))
         for up, merge in zip(self.up, self.merge):
-            x, skip = up(x), kept.pop()
+            x, skip = up(x), skips.pop()
             x = merge(torch.cat([_crop(skip, x), x], 1) if self.skips else x)
         return self.head(x)  # (N, classes, H', W')
 

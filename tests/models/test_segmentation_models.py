@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from medlab.models import DRINet, DRINetBaseline, UNet, count_parameters
-from medlab.models.drinet import DenseBlock, InceptionModule, UnpoolingBlock
+from medlab.models import DRINet, DRINetBaseline, InceptionModule, UNet, UnpoolingBlock, count_parameters
+from medlab.models.drinet import DenseBlock
 
 FCN = {"dense": False, "inception": False, "unpooling": False}  # DRINet without its three ideas
 
