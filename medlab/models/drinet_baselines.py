@@ -1,7 +1,7 @@
 """The networks that DRINet was compared with: a fully convolutional network (FCN), and a U-Net.
 
 Chen, Bentley, Mori, Misawa, Fujiwara, Rueckert: DRINet for Medical Image Segmentation. IEEE Transactions on Medical
-Imaging 37(11):2453-2462, 2018, doi:10.1109/TMI.2018.2835303. "U-Net is the FCN with skip layers":
+Imaging 37(11):2453-2462, 2018, doi:10.1109/TMI.2018.2835303. The U-Net "is the FCN with skip layers":
 
 | stage          | layers                                                         | channels (width 32) |
 | -------------- | -------------------------------------------------------------- | ------------------- |
