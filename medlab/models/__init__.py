@@ -1,16 +1,18 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
 from medlab.models.acgan import ACDiscriminator, ACGenerator
-from medlab.models.cost import multiply_adds, training_bytes
-from medlab.models.dcgan import DCDiscriminator, DCGenerator
-from medlab.models.drinet import DRINet
+from medlab.models.convolution import conv2d_loops, conv2d_unfold
+from medlab.models.cost import count_parameters, multiply_adds, training_bytes
+from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
+from medlab.models.drinet import DRINet, InceptionModule, UnpoolingBlock
+from medlab.models.drinet_baselines import DRINetBaseline
 from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.pretrained import load_pretrained, pretrained_names
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
-from medlab.models.scan import SCANCritic, SCANSegmenter
+from medlab.models.scan import ResidualBlock, SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardize import Standardize
@@ -24,9 +26,12 @@ __all__ = [
     "DCDiscriminator",
     "DCGenerator",
     "DRINet",
+    "DRINetBaseline",
+    "InceptionModule",
     "LesionCNN",
     "MinibatchDiscrimination",
     "PatchCNN",
+    "ResidualBlock",
     "RingDiscriminator",
     "RingGenerator",
     "SCANCritic",
@@ -37,12 +42,17 @@ __all__ = [
     "Standardize",
     "SynergicNetwork",
     "UNet",
+    "UnpoolingBlock",
     "VirtualBatchNorm",
     "WGANCritic",
     "WholeVolume",
     "WithReference",
-    "multiply_adds",
+    "conv2d_loops",
+    "conv2d_unfold",
+    "count_parameters",
+    "init_weights",
     "load_pretrained",
+    "multiply_adds",
     "pretrained_names",
     "resnet50_backbone",
     "small_resnet18",

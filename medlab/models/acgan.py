@@ -1,16 +1,16 @@
-"""ACGAN: a generator that is told the class, and a discriminator that also names it.
+"""ACGAN: a generator conditioned on the class, and a discriminator with an auxiliary classifier.
 
 Odena, Olah, Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017, arXiv:1610.09585. Used for
-liver lesions by Frid-Adar et al. (Neurocomputing 321:321-331, 2018), who took DCGAN's discriminator for the original
-one. Both networks here are DCGAN's with what a class needs:
+liver lesions by Frid-Adar et al. (Neurocomputing 321:321-331, 2018), who replaced the original
+discriminator by DCGAN's. Both networks here are DCGAN's with what the class needs:
 
 | generator                              | discriminator                                   |
 | -------------------------------------- | ----------------------------------------------- |
 | embedding of the class                 | DCGAN's convolutions to features                |
-| joined to the noise, then DCGAN's      | dense to one logit: real?                       |
-| layers as they are                     | dense to K logits: which class?                 |
+| concatenated to the noise; DCGAN's     | dense to one logit: real?                       |
+| layers                                 | dense to K logits: which class?                 |
 
-How the embedding joins is not told; here it is appended to the noise.
+The paper does not say how the class enters; an embedding beside the noise is our choice.
 """
 
 import torch
@@ -20,12 +20,12 @@ from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
 
 
 class ACGenerator(nn.Module):
-    """Noise and classes to images.
+    """Generator of ACGAN: latent vectors and classes to images.
 
     Args:
         classes: number of classes, at least 2.
         size, channels, latent, width, kernel, noise: as in `DCGenerator`.
-        embedding: length of the vector that stands for a class.
+        embedding: length of the embedding of a class.
 
     Raises:
         ValueError: fewer than two classes, and all that `DCGenerator` raises.
@@ -39,20 +39,20 @@ class ACGenerator(nn.Module):
         _check_classes(classes)
         self.classes, self.size, self.channels, self.latent = classes, size, channels, latent
         self.embedding = nn.Embedding(classes, embedding)
-        nn.init.uniform_(self.embedding.weight, -1, 1)  # as large as the noise that it joins
-        self.images = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
+        nn.init.uniform_(self.embedding.weight, -1, 1)  # the range of the noise
+        self.generator = DCGenerator(size, channels, latent=latent + embedding, width=width, kernel=kernel, noise=noise)
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """Noise ``(n, latent)`` on the CPU, of the kind that the generator is trained with."""
-        return self.images.sample_latent(n, rng)[:, : self.latent]
+        """Sample latent vectors ``(n, latent)`` on the CPU from the distribution that the generator is trained with."""
+        return self.generator.sample_latent(n, rng)[:, : self.latent]
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Noise ``(N, latent)`` and classes ``(N,)`` to images ``(N, channels, size, size)`` in (-1, 1)."""
-        return self.images(torch.cat([z, self.embedding(labels)], 1))
+        """Latent vectors ``(N, latent)`` and classes ``(N,)`` to images ``(N, channels, size, size)`` in (-1, 1)."""
+        return self.generator(torch.cat([z, self.embedding(labels)], 1))
 
 
 class ACDiscriminator(DCDiscriminator):
-    """Images to a logit each, above 0 for "real", and K logits of the class.
+    """Discriminator of ACGAN: images to a logit each, above 0 for "real", and K logits of the class.
 
     Args:
         classes: number of classes, at least 2.
@@ -78,4 +78,4 @@ class ACDiscriminator(DCDiscriminator):
 
 def _check_classes(classes: int) -> None:
     if classes < 2:
-        raise ValueError(f"an auxiliary classifier needs at least 2 classes, got {classes}; for one, take DCGAN")
+        raise ValueError(f"an auxiliary classifier needs at least 2 classes, got {classes}; with one, use DCGAN")

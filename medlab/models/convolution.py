@@ -1,4 +1,4 @@
-"""A convolution layer written out: by loops, and as one matrix product. For reading; networks call the library."""
+"""2-D convolution written out, as nested loops and as one matrix product. To read; networks use PyTorch's."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn.functional import unfold
 
 
 def conv2d_loops(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Slide every kernel over every place, as the definition says (no padding, stride 1).
+    """2-D convolution as nested loops over images, output channels and positions (no padding, stride 1).
 
     Args:
         images: ``(N, C, H, W)``.
@@ -29,12 +29,12 @@ def conv2d_loops(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def conv2d_unfold(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The same as one matrix product: lay every patch out as a column, multiply by the kernels as rows.
+    """2-D convolution as one matrix product: kernels as rows times patches as columns (no padding, stride 1).
 
     Takes and returns the shapes of `conv2d_loops`.
     """
     n, _, height, width = images.shape
     out_channels, _, k, _ = weight.shape
-    columns = unfold(images, k)  # (N, C * k * k, places)
-    out = weight.flatten(1) @ columns + bias[:, None]  # (N, O, places)
+    columns = unfold(images, k)  # (N, C * k * k, positions)
+    out = weight.flatten(1) @ columns + bias[:, None]  # (N, O, positions)
     return out.reshape(n, out_channels, height - k + 1, width - k + 1)

@@ -1,8 +1,13 @@
-"""What a network costs: multiplications, and memory while it learns. Counted, not timed: the same on every machine."""
+"""Cost of a network: parameters, multiplications and memory. Counted, not timed: the same on every machine."""
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters of a network, or of a part of it."""
+    return sum(p.numel() for p in model.parameters())
 
 
 @torch.no_grad()
@@ -14,10 +19,10 @@ def multiply_adds(model: nn.Module, images: Tensor) -> int:
 
 
 def training_bytes(model: nn.Module, images: Tensor) -> int:
-    """Memory of one training step in float32: weights, gradients, Adam's two moments, and the maps kept to go back.
+    """Memory in bytes of one training step in float32: parameters, gradients, Adam's two moments, and activations.
 
-    Weights count 16 bytes each. Maps are counted as the forward pass leaves them; what a library takes for its work
-    comes on top.
+    Parameters count 16 bytes each. Activations are what the forward pass of `images` keeps for the backward pass; the
+    workspace of the convolution library comes on top.
     """
     kept = {}
 
@@ -28,5 +33,5 @@ def training_bytes(model: nn.Module, images: Tensor) -> int:
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model(images)
-    maps = sum(size for storage, (size, _) in kept.items() if storage not in own)
-    return 16 * sum(p.numel() for p in model.parameters()) + maps
+    activations = sum(size for storage, (size, _) in kept.items() if storage not in own)
+    return 16 * count_parameters(model) + activations

@@ -14,7 +14,7 @@ ReLU in the generator and tanh at its output; leaky ReLU in the discriminator.
 | up-conv, tanh              | C x 64 x 64     | dense                      | 1               |
 
 Every further doubling of the size adds a layer: 128 x 128 in three channels, as Islam and Zhang (Brain Informatics 7:3,
-2020) made PET, takes 19 055 171 weights in the generator and 17 433 089 in the discriminator.
+2020) generate PET, takes 19 055 171 weights in the generator and 17 433 089 in the discriminator.
 """
 
 from numbers import Integral
@@ -28,35 +28,38 @@ ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.2, inplace=True), "elu": lam
 NOISES = ("uniform", "normal")
 
 
-def doublings(size: int) -> int:
-    """How often 4 pixels must double to give `size`.
+def upsampling_steps(size: int) -> int:
+    """Number of layers that double 4 pixels to `size`.
 
     Raises:
-        ValueError: they never do.
+        ValueError: a size that is not 4 times a power of two.
     """
-    count = (int(size) // 4).bit_length() - 1
-    if not isinstance(size, Integral) or count < 1 or size != 4 * 2**count:
+    steps = (int(size) // 4).bit_length() - 1
+    if not isinstance(size, Integral) or steps < 1 or size != 4 * 2**steps:
         raise ValueError(
             f"size must be 4 times a power of two (8, 16, 32, 64, 128, ...), since every layer doubles or halves it; "
             f"got {size!r}: resize or pad the images"
         )
-    return count
+    return steps
 
 
-def up(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.ConvTranspose2d:
+def transposed_conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.ConvTranspose2d:
     """A fractionally strided convolution that doubles height and width; `kernel` is 4 or 5."""
     padding = (kernel - 1) // 2
     return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, padding, kernel % 2, bias=bias)
 
 
-def down(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.Conv2d:
+def strided_conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.Conv2d:
     """A strided convolution that halves height and width; `kernel` is 4 or 5."""
     return nn.Conv2d(in_channels, out_channels, kernel, 2, (kernel - 1) // 2, bias=bias)
 
 
 @torch.no_grad()
 def init_weights(layer: nn.Module) -> None:
-    """The authors' start: weights from N(0, 0.02), gains of batch normalization from N(1, 0.02), biases 0."""
+    """Initialize a layer as the authors do, with ``network.apply(init_weights)`` all of a network.
+
+    Weights are drawn from N(0, 0.02), gains of batch normalization from N(1, 0.02); biases are 0.
+    """
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.BatchNorm2d):
         layer.weight.normal_(1.0 if isinstance(layer, nn.BatchNorm2d) else 0.0, 0.02)
         if layer.bias is not None:
@@ -64,19 +67,19 @@ def init_weights(layer: nn.Module) -> None:
 
 
 class DCGenerator(nn.Module):
-    """Noise to images.
+    """Generator of DCGAN: latent vectors to images.
 
     Args:
         size: side of the images in pixels, 4 times a power of two.
         channels: of the images.
-        latent: length of the noise vector.
-        width: maps at 4 x 4; every doubling of the size halves them.
+        latent: length of the latent vector.
+        width: channels at 4 x 4; every doubling of the size halves them.
         kernel: side of the kernels, 4 or 5; the paper's code has 5.
-        noise: "uniform" in (-1, 1), as in the paper, or "normal".
-        tanh: end with tanh, which bounds the images to (-1, 1). Han et al. (2018) leave it out.
+        noise: distribution of the latent vectors, "uniform" in (-1, 1) as in the paper, or "normal".
+        tanh: tanh at the output, which bounds the images to (-1, 1). Han et al. (2018) leave it out.
 
     Raises:
-        ValueError: a size that is not reached by doubling, an empty noise vector, an unknown noise, too few maps.
+        ValueError: a size that is not reached by doubling, an empty latent vector, an unknown noise, too few channels.
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class DCGenerator(nn.Module):
         noise: str = "uniform", tanh: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        steps = doublings(size)
+        steps = upsampling_steps(size)
         if latent < 1:
             raise ValueError(f"latent must be at least 1, got {latent}: without noise all images are the same; try 100")
         if noise not in NOISES:
@@ -92,53 +95,57 @@ class DCGenerator(nn.Module):
         if width < 2 ** (steps - 1):
             raise ValueError(f"width {width} cannot be halved {steps - 1} times; take at least {2 ** (steps - 1)}")
         self.size, self.channels, self.latent, self.noise = size, channels, latent, noise
-        maps = [width // 2**k for k in range(steps)]
-        self.start = nn.Sequential(
+        widths = [width // 2**k for k in range(steps)]
+        self.project = nn.Sequential(
             nn.Linear(latent, width * 16, bias=False), nn.Unflatten(1, (width, 4, 4)),
             nn.BatchNorm2d(width), nn.ReLU(inplace=True),
         )  # fmt: skip
-        self.grow = nn.Sequential(*(
-            nn.Sequential(up(a, b, kernel, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
-            for a, b in zip(maps, maps[1:])
+        self.upsample = nn.Sequential(*(
+            nn.Sequential(transposed_conv(a, b, kernel, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
+            for a, b in zip(widths, widths[1:])
         ))  # fmt: skip
-        self.paint = nn.Sequential(up(maps[-1], channels, kernel, bias=True), nn.Tanh() if tanh else nn.Identity())
+        self.to_image = nn.Sequential(
+            transposed_conv(widths[-1], channels, kernel, bias=True), nn.Tanh() if tanh else nn.Identity()
+        )
         self.apply(init_weights)
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """Noise ``(n, latent)`` on the CPU, of the kind that the generator is trained with."""
+        """Sample latent vectors ``(n, latent)`` on the CPU from the distribution that the generator is trained with."""
         if self.noise == "normal":
             return torch.randn(n, self.latent, generator=rng)
         return 2 * torch.rand(n, self.latent, generator=rng) - 1
 
     def forward(self, z: Tensor) -> Tensor:
-        """Noise ``(N, latent)`` to images ``(N, channels, size, size)``, in (-1, 1) with tanh."""
-        maps = self.start(z)  # (N, width, 4, 4)
-        maps = self.grow(maps)  # (N, 2 width / (size / 4), size / 2, size / 2)
-        return self.paint(maps)
+        """Latent vectors ``(N, latent)`` to images ``(N, channels, size, size)``, in (-1, 1) with tanh."""
+        x = self.project(z)  # (N, width, 4, 4)
+        x = self.upsample(x)  # (N, 2 width / (size / 4), size / 2, size / 2)
+        return self.to_image(x)
 
 
 class DCDiscriminator(nn.Module):
-    """Images to one logit each, above 0 for "real". The sigmoid of the paper is part of the loss.
+    """Discriminator of DCGAN: images to one logit each, above 0 for "real"; the sigmoid is part of the loss.
 
     Args:
         size: side of the images in pixels, 4 times a power of two.
         channels: of the images.
-        width: maps of the first layer; every further layer doubles them. The paper's own 64 x 64 network has 128.
+        width: channels of the first layer; every further layer doubles them. The paper's own 64 x 64 network has 128.
         kernel: side of the kernels, 4 or 5; the paper's code has 5.
         activation: "leaky_relu" (slope 0.2), or "elu" as in Han et al. (2018).
+        norm: batch normalization in all layers but the first.
 
     Raises:
         ValueError: a size that is not reached by halving, an unknown activation.
     """
 
     def __init__(
-        self, size: int = 64, channels: int = 1, *, width: int = 64, kernel: int = 5, activation: str = "leaky_relu"
-    ) -> None:
+        self, size: int = 64, channels: int = 1, *, width: int = 64, kernel: int = 5,
+        activation: str = "leaky_relu", norm: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
-        self.features = shrink(size, channels, width, kernel, activation)
-        self.head = nn.Linear(width * size * 2, 1)  # width size / 8 maps of 4 x 4
+        self.features = strided_features(size, channels, width, kernel, activation, norm)
+        self.head = nn.Linear(width * size * 2, 1)  # width size / 8 channels of 4 x 4
         self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -146,14 +153,16 @@ class DCDiscriminator(nn.Module):
         return self.head(self.features(images)).squeeze(1)
 
 
-def shrink(size: int, channels: int, width: int, kernel: int, activation: str, *, norm: bool = True) -> nn.Sequential:
+def strided_features(size: int, channels: int, width: int, kernel: int, activation: str, norm: bool) -> nn.Sequential:
     """Strided convolutions down to 4 x 4, flattened: images ``(N, channels, size, size)`` to ``(N, 2 size width)``."""
-    maps = [width * 2**k for k in range(doublings(size))]
-    first = nn.Sequential(down(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
+    widths = [width * 2**k for k in range(upsampling_steps(size))]
+    first = nn.Sequential(strided_conv(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
     further = (
         nn.Sequential(
-            down(a, b, kernel, bias=not norm), nn.BatchNorm2d(b) if norm else nn.Identity(), ACTIVATIONS[activation]()
+            strided_conv(a, b, kernel, bias=not norm),
+            nn.BatchNorm2d(b) if norm else nn.Identity(),
+            ACTIVATIONS[activation](),
         )
-        for a, b in zip(maps, maps[1:])
+        for a, b in zip(widths, widths[1:])
     )
     return nn.Sequential(first, *further, nn.Flatten())

@@ -1,17 +1,17 @@
-"""The classifier of GAN augmentation for liver lesions.
+"""Classifier of liver lesions, trained with GAN-based augmentation.
 
 Frid-Adar, Diamant, Klang, Amitai, Goldberger, Greenspan: GAN-based synthetic medical image augmentation for increased
 CNN performance in liver lesion classification. Neurocomputing 321:321-331, 2018, arXiv:1803.01229.
 
-| layer                                          | output       | parameters |
-| ---------------------------------------------- | ------------ | ---------- |
-| input, minus the mean of the training images   | 1 x 64 x 64  |            |
-| convolution 3 x 3, 32 maps, ReLU, max pool 2   | 32 x 31 x 31 |        320 |
-| convolution 3 x 3, 64 maps, ReLU, max pool 2   | 64 x 14 x 14 |     18 496 |
-| convolution 3 x 3, 128 maps, ReLU, max pool 2  | 128 x 6 x 6  |     73 856 |
-| fully connected, ReLU, dropout                 | 256          |  1 179 904 |
-| fully connected                                | 3            |        771 |
-| in all                                         |              |  1 273 347 |
+| layer                                              | output       | parameters |
+| -------------------------------------------------- | ------------ | ---------- |
+| input, minus the mean of the training images       | 1 x 64 x 64  |            |
+| convolution 3 x 3, 32 channels, ReLU, max pool 2   | 32 x 31 x 31 |        320 |
+| convolution 3 x 3, 64 channels, ReLU, max pool 2   | 64 x 14 x 14 |     18 496 |
+| convolution 3 x 3, 128 channels, ReLU, max pool 2  | 128 x 6 x 6  |     73 856 |
+| fully connected, ReLU, dropout                     | 256          |  1 179 904 |
+| fully connected                                    | 3            |        771 |
+| total                                              |              |  1 273 347 |
 
 The convolutions are without padding: only then does the count come to the "about 1.3 million" that the paper prints.
 """
@@ -20,14 +20,14 @@ from torch import Tensor, nn
 
 
 class LesionCNN(nn.Module):
-    """Three convolutions, each with a pooling, then two fully connected layers.
+    """Three convolutions, each followed by a pooling, then two fully connected layers.
 
     Args:
         in_channels: channels of the images.
         classes: number of classes.
         size: side of the square images in pixels, at least 22.
-        width: maps of the first convolution; the others and the hidden layer grow with it. The paper's is 32.
-        dropout: rate after the hidden layer.
+        width: channels of the first convolution, 32 in the paper; the others and the hidden layer grow with it.
+        dropout: probability after the hidden layer.
 
     Raises:
         ValueError: images smaller than 22 pixels.
@@ -40,12 +40,12 @@ class LesionCNN(nn.Module):
         if size < 22:
             raise ValueError(f"LesionCNN needs images of at least 22 x 22 pixels for its three poolings, got {size}")
         layers: list[nn.Module] = []
-        maps, side = in_channels, size
+        channels, side = in_channels, size
         for out in (width, 2 * width, 4 * width):
-            layers += [nn.Conv2d(maps, out, kernel_size=3), nn.ReLU(), nn.MaxPool2d(2)]
-            maps, side = out, (side - 2) // 2
+            layers += [nn.Conv2d(channels, out, kernel_size=3), nn.ReLU(), nn.MaxPool2d(2)]
+            channels, side = out, (side - 2) // 2
         self.features = nn.Sequential(*layers)  # (N, 4 width, side, side)
-        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(maps * side**2, 8 * width), nn.ReLU())  # (N, 8 width)
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(channels * side**2, 8 * width), nn.ReLU())  # (N, 8 width)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(8 * width, classes))
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
-"""Patch networks: which structure is the voxel at the center of this patch?
+"""Patch networks: segmentation by classifying every voxel from the patch around it.
 
 Lai: Deep learning for medical image segmentation. arXiv:1505.02000, 2015. The three planes come from Prasoon et al.:
 Deep feature learning for knee cartilage segmentation using a triplanar convolutional neural network. MICCAI 2013.
 
-| view      | input               | convolution, 20 maps | convolution, 50 maps | fully connected  | parameters  |
+| view      | input               | conv, 20 channels    | conv, 50 channels    | fully connected  | parameters  |
 | --------- | ------------------- | -------------------- | -------------------- | ---------------- | ----------- |
 | single    | 1 x 24 x 24         | 20 x 20 x 20         | 50 x 16 x 16         | 12 800, 1000, 2  |  12 828 572 |
 | stacked   | 3 slices, 24 x 24   | 20 x 20 x 20         | 50 x 16 x 16         | 12 800, 1000, 2  |  12 829 572 |
 | triplanar | 3 times 1 x 24 x 24 | 3 times 20 x 20 x 20 | 3 times 50 x 16 x 16 | 38 400, 1000, 2  |  38 479 712 |
 | volume    | 1 x 24 x 24 x 24    | 20 x 20 x 20 x 20    | 50 x 16 x 16 x 16    | 204 800, 1000, 2 | 204 930 572 |
 
-Kernels are 5 wide, and there is no pooling. The three planes have weights of their own and meet in the fully connected
-layer. The sizes of the last three views are those of a published reading of the report; the single patch on the same
-template, ReLU and softmax are our choice.
+Kernels are 5 wide, and there is no pooling. The three planes have weights of their own and are concatenated before the
+fully connected layer. The sizes of the last three views are those of a published reading of the report; the single
+patch on the same template, ReLU and softmax are our choice.
 """
 
 from collections.abc import Iterator
@@ -23,8 +23,8 @@ from torch.nn.functional import conv2d, conv3d, pad
 
 from medlab.errors import unknown_name
 
-STREAMS = {"single": 1, "stacked": 1, "triplanar": 3, "volume": 1}  # networks side by side
-CHANNELS = {"single": 1, "stacked": 3, "triplanar": 1, "volume": 1}  # of each of them
+STREAMS = {"single": 1, "stacked": 1, "triplanar": 3, "volume": 1}  # parallel pairs of convolutions
+CHANNELS = {"single": 1, "stacked": 3, "triplanar": 1, "volume": 1}  # of the input of each of them
 
 
 class PatchCNN(nn.Module):
@@ -35,11 +35,11 @@ class PatchCNN(nn.Module):
         classes: classes of the voxels, background included.
         width: side of the patches.
         kernel: side of the convolution kernels.
-        maps: of the two convolutions.
+        channels: of the two convolutions.
         dense: units of the fully connected layer.
 
     Raises:
-        ValueError: an unknown view, patches that the two convolutions use up.
+        ValueError: an unknown view, patches smaller than the two kernels.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PatchCNN(nn.Module):
         classes: int = 2,
         width: int = 24,
         kernel: int = 5,
-        maps: tuple[int, int] = (20, 50),
+        channels: tuple[int, int] = (20, 50),
         dense: int = 1000,
     ) -> None:
         super().__init__()
@@ -56,19 +56,21 @@ class PatchCNN(nn.Module):
             raise unknown_name("view", view, STREAMS)
         side = width - 2 * (kernel - 1)
         if side < 1:
-            raise ValueError(f"patches {width} wide are used up by two kernels of {kernel}; take {width - side + 1}")
+            raise ValueError(
+                f"patches {width} wide are too small for two kernels of {kernel}; take at least {width - side + 1}"
+            )
         self.view, self.width, self.side = view, width, side
         axes, convolution = (3, nn.Conv3d) if view == "volume" else (2, nn.Conv2d)
         self.streams = nn.ModuleList(
             nn.Sequential(
-                convolution(CHANNELS[view], maps[0], kernel),  # (N, maps[0], width - kernel + 1, ...)
+                convolution(CHANNELS[view], channels[0], kernel),  # (N, channels[0], width - kernel + 1, ...)
                 nn.ReLU(),
-                convolution(maps[0], maps[1], kernel),  # (N, maps[1], side, ...)
+                convolution(channels[0], channels[1], kernel),  # (N, channels[1], side, ...)
                 nn.ReLU(),
             )
             for _ in range(STREAMS[view])
         )
-        self.dense = nn.Linear(STREAMS[view] * maps[1] * side**axes, dense)
+        self.dense = nn.Linear(STREAMS[view] * channels[1] * side**axes, dense)
         self.head = nn.Linear(dense, classes)
 
     def forward(self, patches: Tensor) -> Tensor:
@@ -82,19 +84,22 @@ class PatchCNN(nn.Module):
         if tuple(patches.shape[1:]) != expected:
             raise ValueError(f"the {self.view} view takes patches (N, {expected}), got {tuple(patches.shape)}")
         planes = patches.chunk(len(self.streams), 1)  # one for each stream
-        seen = [stream(plane).flatten(1) for stream, plane in zip(self.streams, planes)]  # (N, maps[1] side^axes) each
-        return self.head(self.dense(torch.cat(seen, 1)).relu())
+        features = [
+            stream(plane).flatten(1) for stream, plane in zip(self.streams, planes)
+        ]  # (N, channels[1] side^axes) each
+        return self.head(self.dense(torch.cat(features, 1)).relu())
 
 
 class WholeVolume(nn.Module):
-    """A patch network slid over whole volumes: each voxel gets the logits of its own patch, shared work is done once.
+    """Dense inference with a patch network: every voxel of a volume gets the logits of the patch around it.
 
-    Without pooling, the maps of neighboring patches are shifted copies of each other. So each plane of the volume is
-    convolved once, and the fully connected layer becomes a convolution whose kernel is as large as the maps of a patch.
+    Without pooling, the feature maps of neighboring patches are shifted copies of each other. So each plane of the
+    volume is convolved once, and the fully connected layer becomes a convolution with a kernel as large as the feature
+    maps of a patch.
 
     Args:
         network: a `PatchCNN`.
-        chunk: slices (for the volume view, axial layers of the answer) computed at a time; bounds the memory.
+        chunk: slices (for the volume view, axial slices of the output) computed at a time; bounds the memory.
     """
 
     def __init__(self, network: PatchCNN, chunk: int = 8) -> None:
@@ -115,36 +120,33 @@ class WholeVolume(nn.Module):
 
     def _one(self, volume: Tensor) -> Tensor:
         """``(D, H, W)`` to ``(classes, D, H, W)``."""
-        net, kinds = self.network, self.network.head
+        net, head = self.network, self.network.head
         units = sum(self._units(volume)) + net.dense.bias[:, None, None, None]  # (dense, D, H, W)
-        return torch.einsum("ku,udhw->kdhw", kinds.weight, units.relu()) + kinds.bias[:, None, None, None]
+        return torch.einsum("ku,udhw->kdhw", head.weight, units.relu()) + head.bias[:, None, None, None]
 
     def _units(self, volume: Tensor) -> Iterator[Tensor]:
-        """What each stream adds to the units of the fully connected layer, ``(dense, D, H, W)``."""
+        """What each stream contributes to the units of the fully connected layer, ``(dense, D, H, W)``."""
         net = self.network
-        around = (net.width // 2, net.width - 1 - net.width // 2)
-        weights = net.dense.weight.chunk(len(net.streams), 1)
+        margin = (net.width // 2, net.width - 1 - net.width // 2)
         if net.view == "volume":
-            yield self._slide(pad(volume, around * 3)[None, None], 0)[0]
-            return
-        if net.view == "stacked":
-            padded = pad(volume, around * 2 + (1, 1))
+            yield self._slide(pad(volume, margin * 3)[None, None], 0)[0]
+        elif net.view == "stacked":
+            padded = pad(volume, margin * 2 + (1, 1))
             slices = torch.stack([padded[:-2], padded[1:-1], padded[2:]], 1)  # (D, 3, H + w - 1, W + w - 1)
             yield self._slide(slices, 0).transpose(0, 1)
-            return
-        for number in range(len(weights)):  # slices across D, H or W: axial, coronal, sagittal
-            slices = pad(volume.movedim(number, 0), around * 2)[:, None]
-            yield self._slide(slices, number).movedim(0, 1 + number)
+        else:
+            for number in range(len(net.streams)):  # slices across D, H or W: axial, coronal, sagittal
+                slices = pad(volume.movedim(number, 0), margin * 2)[:, None]
+                yield self._slide(slices, number).movedim(0, 1 + number)
 
     def _slide(self, images: Tensor, number: int) -> Tensor:
         """One stream and its part of the fully connected layer, as convolutions: ``(N, dense, ...)``."""
         net = self.network
         stream, weight = net.streams[number], net.dense.weight.chunk(len(net.streams), 1)[number]
-        maps, side = stream[2].out_channels, net.side
+        side = net.side
+        kernel = weight.view(len(weight), stream[2].out_channels, *[side] * (images.ndim - 2))
         if net.view == "volume":
-            seen = stream(images)  # (1, maps, D + side - 1, H + side - 1, W + side - 1)
-            kernel = weight.view(-1, maps, side, side, side)
-            layers = range(0, seen.shape[2] - side + 1, self.chunk)
-            return torch.cat([conv3d(seen[:, :, z : z + self.chunk + side - 1], kernel) for z in layers], 2)
-        kernel = weight.view(-1, maps, side, side)
+            features = stream(images)  # (1, channels, D + side - 1, H + side - 1, W + side - 1)
+            layers = range(0, features.shape[2] - side + 1, self.chunk)
+            return torch.cat([conv3d(features[:, :, z : z + self.chunk + side - 1], kernel) for z in layers], 2)
         return torch.cat([conv2d(stream(part), kernel) for part in images.split(self.chunk)])

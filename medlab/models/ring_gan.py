@@ -1,7 +1,7 @@
-"""Generator and discriminator of points in the plane, for the ring of eight Gaussians: two small dense networks.
+"""GAN of points in the plane, for the ring of eight Gaussians: two small fully connected networks.
 
-Sizes are ours. Points are kept as images of one pixel, channel 0 is x and channel 1 is y, so these networks can take
-the place of image networks in `medlab.train.fit_gan`.
+Sizes are our choice. Points are images of one pixel, channel 0 is x and channel 1 is y, so that these networks can
+replace image networks in `medlab.train.fit_gan`.
 
 | network       | layers                                          | parameters (width 128, latent 16) |
 | ------------- | ----------------------------------------------- | --------------------------------- |
@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 
 class RingGenerator(nn.Module):
-    """Noise to points: two hidden layers, linear output, unbounded.
+    """Generator of points: two hidden layers, linear output.
 
     Args:
-        latent: numbers of normal noise a point is made from.
+        latent: length of the latent vector.
         width: of the hidden layers.
     """
 
@@ -25,24 +25,22 @@ class RingGenerator(nn.Module):
 
     def __init__(self, latent: int = 16, width: int = 128) -> None:
         super().__init__()
-        if latent < 1:
-            raise ValueError(f"latent must be at least 1, got {latent}: without noise all points would be the same")
         self.latent = latent
         self.layers = nn.Sequential(
             nn.Linear(latent, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)
         )
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
-        """Normal noise ``(n, latent)`` on the CPU."""
+        """Sample normal latent vectors ``(n, latent)`` on the CPU."""
         return torch.randn(n, self.latent, generator=rng)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Noise ``(N, latent)`` to points ``(N, 2, 1, 1)``, of which the ring has those in (-1, 1)."""
+        """Latent vectors ``(N, latent)`` to points ``(N, 2, 1, 1)``, not bounded; those of the ring lie in (-1, 1)."""
         return self.layers(z)[:, :, None, None]
 
 
 class RingDiscriminator(nn.Module):
-    """Points to a score: two hidden layers, then `head`. For Wasserstein losses it is the critic as it stands.
+    """Discriminator of points, or the critic of a Wasserstein GAN: two hidden layers, then `head`.
 
     Args:
         width: of the hidden layers.

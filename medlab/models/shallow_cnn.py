@@ -3,18 +3,18 @@
 Li, Cai, Wang, Zhou, Feng, Chen: Medical image classification with convolutional neural network. ICARCV 2014,
 pp. 844-848, doi:10.1109/ICARCV.2014.7064414.
 
-| layer                              | output       | parameters |
-| ---------------------------------- | ------------ | ---------- |
-| input                              | 1 x 32 x 32  |            |
-| convolution 7 x 7, 16 maps, ReLU   | 16 x 26 x 26 |        800 |
-| max pool 2 x 2                     | 16 x 13 x 13 |            |
-| fully connected, ReLU, dropout     | 100          |    270 500 |
-| fully connected, ReLU, dropout     | 50           |      5 050 |
-| fully connected                    | 5            |        255 |
-| in all                             |              |    276 605 |
+| layer                                | output       | parameters |
+| ------------------------------------ | ------------ | ---------- |
+| input                                | 1 x 32 x 32  |            |
+| convolution 7 x 7, 16 channels, ReLU | 16 x 26 x 26 |        800 |
+| max pool 2 x 2                       | 16 x 13 x 13 |            |
+| fully connected, ReLU, dropout       | 100          |    270 500 |
+| fully connected, ReLU, dropout       | 50           |      5 050 |
+| fully connected                      | 5            |        255 |
+| total                                |              |    276 605 |
 
-The paper's full text was not at hand: the layer sizes are as recalled, one convolution only is what the survey
-confirms, the dropout rate of 0.5 is our choice.
+The paper's full text was not at hand: the layer sizes are as recalled, the single convolution is what the survey
+confirms, the dropout probability of 0.5 is our choice.
 """
 
 from torch import Tensor, nn
@@ -27,9 +27,9 @@ class ShallowCNN(nn.Module):
         in_channels: channels of the images.
         classes: number of classes.
         size: side of the square images in pixels, at least 8.
-        dropout: rate after the two hidden fully connected layers.
-        activation: the non-linearity, `nn.ReLU` in the paper.
-        convolutions: 1 as in the paper; more put 3 x 3 convolutions of 16 maps behind the first, size kept.
+        dropout: probability after the two hidden fully connected layers.
+        activation: class of the activation function, `nn.ReLU` in the paper.
+        convolutions: 1 as in the paper; more add padded 3 x 3 convolutions with 16 channels after the first.
 
     Raises:
         ValueError: images smaller than 8 pixels, fewer than one convolution.

@@ -1,42 +1,39 @@
 """A small modern baseline: three blocks of two convolutions with batch normalization, then global average pooling.
 
-Not a surveyed method. It is the plain network a practitioner would try first today, and the default backbone where a
-method wraps any classifier. Blocks as in Simonyan and Zisserman 2015 (arXiv:1409.1556), batch normalization after
-Ioffe and Szegedy 2015 (arXiv:1502.03167), global average pooling after Lin et al. 2014 (arXiv:1312.4400).
+Not a surveyed method: the network to try first today, and the default backbone of methods that take any classifier.
+Blocks as in Simonyan and Zisserman 2015 (arXiv:1409.1556), batch normalization after Ioffe and Szegedy 2015
+(arXiv:1502.03167), global average pooling after Lin et al. 2014 (arXiv:1312.4400).
 
-| block       | output (size 28) | parameters (1 channel, width 32, 2 classes) |
-| ----------- | ---------------- | ------------------------------------------- |
-| 32 maps     | 32 x 14 x 14     |   9 632                                     |
-| 64 maps     | 64 x 7 x 7       |  55 552                                     |
-| 128 maps    | 128 x 7 x 7      | 221 696                                     |
-| average, fc | 2                |     258                                     |
-| in all      |                  | 287 138                                     |
+| block        | output (size 28) | parameters (1 channel, width 32, 2 classes) |
+| ------------ | ---------------- | ------------------------------------------- |
+| 32 channels  | 32 x 14 x 14     |   9 632                                     |
+| 64 channels  | 64 x 7 x 7       |  55 552                                     |
+| 128 channels | 128 x 7 x 7      | 221 696                                     |
+| average, fc  | 2                |     258                                     |
+| total        |                  | 287 138                                     |
 """
 
 import torch
 from torch import Tensor, nn
 
+from medlab.models.layers import conv_bn_relu
+
 
 def block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential:
-    """Twice convolution 3 x 3, batch normalization and ReLU; then, if asked, a pooling that halves the size."""
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        layers += [
-            nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
+    """Two times convolution 3 x 3, batch normalization and ReLU; with `pool`, a max pooling that halves the sides."""
+    first = conv_bn_relu(in_channels, out_channels, 3, bias=False)
+    second = conv_bn_relu(out_channels, out_channels, 3, bias=False)
+    return nn.Sequential(*first, *second, *([nn.MaxPool2d(2)] if pool else []))
 
 
 class SmallCNN(nn.Module):
-    """Three convolution blocks of `width`, 2 `width` and 4 `width` maps, for images of any size from 8 pixels on.
+    """Three convolution blocks of `width`, 2 `width` and 4 `width` channels, for images of any size from 8 pixels on.
 
     Args:
         in_channels: channels of the images.
         classes: number of classes.
-        width: maps of the first block.
-        dropout: rate before the last layer.
+        width: channels of the first block.
+        dropout: probability before the last layer.
     """
 
     def __init__(self, in_channels: int = 1, classes: int = 2, width: int = 32, dropout: float = 0.0) -> None:
@@ -51,5 +48,5 @@ class SmallCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, in_channels, H, W)`` to logits ``(N, classes)``."""
-        maps = self.features(images)
-        return self.classifier(self.dropout(torch.mean(maps, (2, 3))))
+        x = self.features(images)
+        return self.classifier(self.dropout(torch.mean(x, (2, 3))))  # mean: global average pooling

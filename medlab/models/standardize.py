@@ -1,4 +1,4 @@
-"""Standardization as the first layer, so that mean and deviation of the training images travel with the weights."""
+"""Standardization as the first layer, so that mean and standard deviation are saved with the weights."""
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +17,11 @@ class Standardize(nn.Module):
     def __init__(self, train: ImageSet) -> None:
         super().__init__()
         images, _ = train.batch(torch.arange(min(len(train), 10_000)))
-        channels = images.transpose(0, 1).flatten(1)  # (C, everything else)
+        channels = images.transpose(0, 1).flatten(1)  # (C, N * H * W)
         shape = (1, -1, *[1] * (images.ndim - 2))
         self.register_buffer("mean", channels.mean(1).reshape(shape))
         self.register_buffer("std", channels.std(1).clamp(min=1e-6).reshape(shape))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, C, ...)`` to the same shape, about mean 0 and deviation 1."""
+        """Images ``(N, C, ...)`` to the same shape; the training images have mean 0 and standard deviation 1."""
         return (images - self.mean) / self.std

@@ -1,4 +1,4 @@
-"""Synergic deep learning: several classifiers that learn at once, and a verifier for every pair of them.
+"""Synergic deep learning: several classifiers trained together, and a verifier for every pair of them.
 
 Zhang, Xie, Wu, Xia: Medical image classification using synergic deep learning. Medical Image Analysis 54:10-19, 2019,
 doi:10.1016/j.media.2019.02.010.
@@ -7,11 +7,12 @@ doi:10.1016/j.media.2019.02.010.
 | ----------------- | ----------------------------------------------------------- | ---------- |
 | component         | backbone, fully connected to 1024, ReLU: the deep feature   | n          |
 |                   | fully connected to the classes                              | n          |
-| synergic network  | two features side by side (2048), fully connected, ReLU;    | n(n-1)/2   |
+| synergic network  | two features concatenated (2048), fully connected, ReLU;    | n(n-1)/2   |
 |                   | fully connected to 1: do the two images share a class?      |            |
 
-The paper's backbone is ResNet-50 with ImageNet weights (`resnet50_backbone`). It draws the synergic network's hidden
-layer without its width or activation: as wide as a feature, with ReLU, is our choice, as is the ReLU of the feature.
+The paper's backbone is ResNet-50 with ImageNet weights (`resnet50_backbone`). Width and activation of the
+synergic network's hidden layer are not given: the length of a feature, and ReLU, are our choice, as is the ReLU of the
+feature.
 """
 
 from collections.abc import Callable
@@ -22,14 +23,14 @@ from torch import Tensor, nn
 
 from medlab.models.small_cnn import SmallCNN
 
-BOUND = 0.05  # new fully connected layers start uniform in (-0.05, 0.05), section 3.1
+BOUND = 0.05  # initial weights of new fully connected layers are uniform in (-0.05, 0.05), section 3.1
 
 
 class Component(nn.Module):
-    """A classifier that also shows its deep feature.
+    """A classifier that also returns its deep feature.
 
     Args:
-        backbone: maps images to ``(N, features)``.
+        backbone: network from images to ``(N, features)``.
         features: length of the deep feature.
         classes: number of classes.
     """
@@ -46,15 +47,15 @@ class Component(nn.Module):
 
 
 class SynergicNetwork(nn.Module):
-    """`components` classifiers with weights of their own, and a verifier for every pair of them.
+    """Classifiers with weights of their own, and a verifier (the paper's synergic network) for every pair of them.
 
     Args:
-        components: how many classifiers; 1 is a plain classifier without verifier, the paper recommends 2 or 3.
+        components: number of classifiers; 1 is a plain classifier without verifier, the paper recommends 2 or 3.
         classes: number of classes.
         in_channels: channels of the images, for the default backbone.
         features: length of the deep feature, 1024 in the paper.
-        backbone: called with `features`, makes a network from images to ``(N, features)``, once per component; None
-            takes `SmallCNN`.
+        backbone: called with `features` once per component, returns a network from images to ``(N, features)``; None
+            for `SmallCNN`.
 
     Raises:
         ValueError: no component, fewer than two classes.
@@ -81,16 +82,16 @@ class SynergicNetwork(nn.Module):
         )
 
     def verify(self, features: list[Tensor]) -> Tensor:
-        """One deep feature ``(N, F)`` per component to a logit per pair ``(n(n-1)/2, N)``: above 0 for one class."""
+        """One deep feature ``(N, F)`` per component to logits per pair ``(n(n-1)/2, N)``, above 0 for equal classes."""
         if not self.pairs:
             return features[0].new_zeros(0, len(features[0]))
         joined = (torch.cat([features[i], features[j]], 1) for i, j in self.pairs)  # (N, 2 F)
         return torch.stack([verifier(pair)[:, 0] for verifier, pair in zip(self.verifiers, joined)])
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, C, H, W)``, each seen by all components, to logits ``(N, classes)``; no verifier has a say.
+        """Images ``(N, C, H, W)`` to logits ``(N, classes)`` of the ensemble of all components, without the verifiers.
 
-        The logits are those of the mean of the components' softmax. The paper sums "the last fully connected layer"
+        The ensemble averages the components' softmax. The paper sums "the last fully connected layer"
         in one place and "the predicted scores" in another; we take the scores.
         """
         log_probs = torch.stack([component(images)[1].log_softmax(1) for component in self.components])

@@ -3,16 +3,18 @@
 Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation. MICCAI 2015,
 arXiv:1505.04597. With three axes: Cicek et al.: 3D U-Net. MICCAI 2016, arXiv:1606.06650.
 
-| stage         | layers                                                             | maps (width 64) |
-| ------------- | ------------------------------------------------------------------ | --------------- |
-| levels 1 to 4 | two convolutions 3 x 3 with ReLU; max pool 2 x 2                   | 64 128 256 512  |
-| bottom        | two convolutions 3 x 3 with ReLU                                   | 1024            |
-| four times up | up-convolution 2 x 2, the level's maps beside it, two convolutions | 512 256 128 64  |
-| head          | convolution 1 x 1                                                  | classes         |
+| stage         | layers                                                            | channels (width 64) |
+| ------------- | ----------------------------------------------------------------- | ------------------- |
+| levels 1 to 4 | two convolutions 3 x 3 with ReLU; max pool 2 x 2                  | 64 128 256 512      |
+| bottom        | two convolutions 3 x 3 with ReLU                                  | 1024                |
+| four times up | up-convolution 2 x 2, the level's feature maps concatenated, two  | 512 256 128 64      |
+|               | convolutions 3 x 3 with ReLU                                      |                     |
+| head          | convolution 1 x 1                                                 | classes             |
 
-The paper's convolutions are unpadded: 572 pixels in give 388 out, and the level's maps are cropped to fit. Most code
-pads so that a label map has the size of its image; that is the default here. Batch normalization, which came later, is
-on by default (`norm=False` is the paper's network), because comparisons with DRINet would otherwise test it alone.
+The paper's convolutions are unpadded: 572 pixels in give 388 out, and the level's feature maps are cropped to fit.
+Most code pads so that a label map has the size of its image; that is the default here. Batch normalization, which came
+later, is on by default (`norm=False` is the paper's network): without it, a comparison with DRINet would compare batch
+normalization.
 """
 
 import torch
@@ -25,7 +27,7 @@ LAYERS = {  # by number of axes: convolution, up-convolution, batch normalizatio
 
 
 def convolutions(in_channels: int, out_channels: int, padding: str, norm: bool, axes: int = 2) -> nn.Sequential:
-    """Twice convolution 3 x 3 (x 3), batch normalization where asked, ReLU."""
+    """Two times convolution 3 x 3 (x 3), batch normalization with `norm`, ReLU."""
     convolution, _, normalization, _ = LAYERS[axes]
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
@@ -35,16 +37,16 @@ def convolutions(in_channels: int, out_channels: int, padding: str, norm: bool, 
 
 
 class UNet(nn.Module):
-    """U-Net for images, or with ``axes=3`` for volumes, of any size that its poolings divide.
+    """U-Net for images, or with ``axes=3`` for volumes, whose sides its poolings divide.
 
     Args:
         in_channels: channels of the images.
         classes: classes of the label map, background included.
-        width: maps of the first level, doubled at each of the next.
+        width: channels of the first level, doubled at each of the next.
         levels: resolutions, bottom included; one pooling less.
         padding: "same" keeps the size; "valid" is the paper's, whose output is smaller.
         norm: batch normalization after each 3 x 3 convolution.
-        skips: the skip connections; False shows what they are for.
+        skips: the skip connections; False is the network without them, to compare with.
         axes: 2 for images; 3 for volumes, with every kernel and pooling a cube (as in Cicek et al., 2016).
 
     Raises:
@@ -65,19 +67,18 @@ class UNet(nn.Module):
         super().__init__()
         if levels < 2:
             raise ValueError(f"UNet needs at least 2 levels, got {levels}; 5 are the paper's")
-        if padding not in ("same", "valid"):
-            raise ValueError(f"padding must be 'same' or 'valid' (the paper's), got {padding!r}")
         if axes not in LAYERS:
             raise ValueError(f"UNet has 2 axes for images or 3 for volumes, got {axes}")
         self.padding, self.skips = padding, skips
-        convolution, upwards, _, pooling = LAYERS[axes]
-        maps = [width * 2**level for level in range(levels)]
+        convolution, upconvolution, _, pooling = LAYERS[axes]
+        channels = [width * 2**level for level in range(levels)]
         self.down = nn.ModuleList(
-            convolutions(before, after, padding, norm, axes) for before, after in zip([in_channels, *maps], maps)
+            convolutions(before, after, padding, norm, axes)
+            for before, after in zip([in_channels, *channels], channels)
         )
         self.pool = pooling(2)
-        self.up = nn.ModuleList(upwards(2 * m, m, kernel_size=2, stride=2) for m in maps[-2::-1])
-        self.merge = nn.ModuleList(convolutions((1 + skips) * m, m, padding, norm, axes) for m in maps[-2::-1])
+        self.up = nn.ModuleList(upconvolution(2 * c, c, kernel_size=2, stride=2) for c in channels[-2::-1])
+        self.merge = nn.ModuleList(convolutions((1 + skips) * c, c, padding, norm, axes) for c in channels[-2::-1])
         self.head = convolution(width, classes, kernel_size=1)
 
     def output_size(self, size: int) -> int:
@@ -96,7 +97,7 @@ class UNet(nn.Module):
         return self._trace(size)
 
     def _trace(self, size: int) -> int | None:
-        """The side at the end, None where a pooling would round or nothing is left."""
+        """Side of the output; None where a pooling would round or nothing is left."""
         lost = 0 if self.padding == "same" else 4  # pixels of the side, by two convolutions 3 x 3
         for _ in self.up:
             size -= lost
@@ -115,28 +116,28 @@ class UNet(nn.Module):
         """
         for side in images.shape[2:]:
             self.output_size(side)  # refuses what cannot be pooled
-        maps, kept = self.down[0](images), []
+        x, skips = self.down[0](images), []
         for block in self.down[1:]:
-            kept.append(maps)  # level l: (N, width 2^l, H / 2^l, W / 2^l) with "same" padding
-            maps = block(self.pool(maps))
+            skips.append(x)  # level l: (N, width 2^l, H / 2^l, W / 2^l) with "same" padding
+            x = block(self.pool(x))
         for up, merge in zip(self.up, self.merge):
-            maps, skip = up(maps), kept.pop()
-            maps = merge(torch.cat([_crop(skip, maps), maps], 1) if self.skips else maps)
-        return self.head(maps)  # (N, classes, H', W')
+            x, skip = up(x), skips.pop()
+            x = merge(torch.cat([_crop(skip, x), x], 1) if self.skips else x)
+        return self.head(x)  # (N, classes, H', W')
 
 
-def _crop(maps: Tensor, like: Tensor) -> Tensor:
-    """The center of `maps`, as large as `like`."""
-    for axis in range(2, maps.ndim):
-        maps = maps.narrow(axis, (maps.shape[axis] - like.shape[axis]) // 2, like.shape[axis])
-    return maps
+def _crop(x: Tensor, like: Tensor) -> Tensor:
+    """The center of the feature maps `x`, as large as `like`."""
+    for axis in range(2, x.ndim):
+        x = x.narrow(axis, (x.shape[axis] - like.shape[axis]) // 2, like.shape[axis])
+    return x
 
 
 class SliceBySlice(nn.Module):
-    """A 2-D network on volumes: every axial slice is an image of its own.
+    """Apply a 2-D network to every axial slice of volumes.
 
     Args:
-        network: maps images ``(N, C, H, W)`` to logits ``(N, K, H, W)``.
+        network: from images ``(N, C, H, W)`` to logits ``(N, K, H, W)``.
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -16,7 +16,7 @@ from medlab.runs.state import RECORDED, STATUS, load_json, write_json
 if TYPE_CHECKING:  # this room is light
     from torch import nn
 
-    from medlab.models.pretrained import Card
+    from medlab.models.pretrained import ModelCard
 
 FOLDER_VARIABLE = "MEDLAB_RUN_DIR"  # set for the kernel of a run, absent in an interactive notebook
 
@@ -67,7 +67,7 @@ def plain(label: str, value: object) -> object:
     )
 
 
-def publish(name: str, generator: nn.Module, arguments: dict[str, object], **facts: object) -> Card | None:
+def publish(name: str, generator: nn.Module, arguments: dict[str, object], **facts: object) -> ModelCard | None:
     """Write `NAME.safetensors` and its card `NAME.json` into the folder of this run; outside a run nothing is written.
 
     Where it comes from is added to the facts: command, commit, hardware, versions, time of the start.

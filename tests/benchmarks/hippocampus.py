@@ -32,13 +32,13 @@ from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, 
 from medlab.data.volumes import load_decathlon, volume_set
 from medlab.metrics import bootstrap_ci, largest_component, segmentation_report, sensitivity, verdict
 from medlab.metrics.intervals import plain
-from medlab.models import PatchCNN, SliceBySlice, UNet, WholeVolume, multiply_adds, training_bytes
+from medlab.models import PatchCNN, SliceBySlice, UNet, WholeVolume, count_parameters, multiply_adds, training_bytes
 from medlab.runs.state import load_json, write_json
 from medlab.train import fit, predict, seed_everything
 from medlab.train.checkpoint import load_checkpoint
 
 SIZE = (40, 48, 32)
-PATCHES = {"width": 12, "kernel": 3, "maps": (12, 24), "dense": 64}
+PATCHES = {"width": 12, "kernel": 3, "channels": (12, 24), "dense": 64}
 PATCH_RECIPE = {"epochs": 5, "batch_size": 128, "lr": 1e-3}
 PER_CLASS = 8000
 UNETS = {"U-Net 2-D": 2, "U-Net 3-D": 3, "U-Net 3-D, longer": 3}  # axes
@@ -106,7 +106,7 @@ def cost(name: str, volume: Tensor) -> dict:
     """Multiply-adds per voxel of a whole volume (patch by patch too), memory of one training step, parameters."""
     model = build(name).eval()
     whole = WholeVolume(model) if name in VIEWS else model
-    found = {"parameters": sum(p.numel() for p in model.parameters())}
+    found = {"parameters": count_parameters(model)}
     found["multiply_adds_per_voxel"] = multiply_adds(whole, volume) / volume.numel()
     batch = volume.expand(UNET_RECIPE["batch_size"], -1, -1, -1, -1)
     if name in VIEWS:

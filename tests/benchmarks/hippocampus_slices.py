@@ -18,7 +18,7 @@ from torch import nn
 from medlab.data import ImageSet, load
 from medlab.metrics import mean_interval, paired_difference, segmentation_report, verdict
 from medlab.metrics.intervals import plain
-from medlab.models import DRINet, Standardize, UNet
+from medlab.models import DRINet, Standardize, UNet, count_parameters
 from medlab.train import dice_cross_entropy, fit, predict, seed_everything
 
 RECIPE = {"epochs": 6, "batch_size": 16, "lr": 3e-3}
@@ -41,7 +41,7 @@ def train_once(build: Callable[[], nn.Module], train: ImageSet, test: ImageSet, 
     return {
         "dice": report.dice, "HD95 (mm)": report.hd95,
         **{f"dice of {name}": scores.dice for name, scores in report.per_class.items()},
-        "parameters": sum(p.numel() for p in model.parameters()), "seconds": seconds,
+        "parameters": count_parameters(model), "seconds": seconds,
         "images per second": RECIPE["epochs"] * len(train) / seconds,
     }  # fmt: skip
 

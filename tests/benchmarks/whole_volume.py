@@ -21,7 +21,7 @@ import torch
 from medlab.data.patches import VIEWS, extract_patches
 from medlab.models import PatchCNN, WholeVolume, multiply_adds
 
-SMALL = {"width": 12, "kernel": 3, "maps": (12, 24), "dense": 64}
+SMALL = {"width": 12, "kernel": 3, "channels": (12, 24), "dense": 64}
 
 
 def compare(view: str, sizes: dict, voxels: int) -> None:

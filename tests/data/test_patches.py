@@ -7,10 +7,10 @@ from torch import nn
 
 from medlab.data.images import ImageSet, Info
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
-from medlab.models import PatchCNN, SliceBySlice, UNet, WholeVolume, multiply_adds, training_bytes
+from medlab.models import PatchCNN, SliceBySlice, UNet, WholeVolume, count_parameters, multiply_adds, training_bytes
 
 INFO = Info("made", "MR", "segmentation", ("background", "ball", "core"), "MIT", "", True)
-SMALL = {"classes": 3, "width": 8, "kernel": 3, "maps": (4, 5), "dense": 7}
+SMALL = {"classes": 3, "width": 8, "kernel": 3, "channels": (4, 5), "dense": 7}
 
 
 def ramps():
@@ -152,7 +152,7 @@ def test_parameters_and_cost_at_the_size_of_the_report(view, parameters, million
         patches = torch.rand(2, *{"single": (1,), "volume": (1, 24)}.get(view, (3,)), 24, 24)
         logits = network(patches)
         cost = multiply_adds(network, patches[:1])
-    assert sum(p.numel() for p in network.parameters()) == parameters and logits.shape == (2, 2)
+    assert count_parameters(network) == parameters and logits.shape == (2, 2)
     assert cost / 1e6 == pytest.approx(millions, rel=0.005)
 
 
@@ -203,7 +203,7 @@ def test_memory_of_a_training_step():
 def test_bad_networks_and_inputs_are_refused():
     with pytest.raises(ValueError, match="unknown view 'cube'"):
         PatchCNN("cube")
-    with pytest.raises(ValueError, match="patches 8 wide are used up by two kernels of 5; take 9"):
+    with pytest.raises(ValueError, match="patches 8 wide are too small for two kernels of 5; take at least 9"):
         PatchCNN(width=8)
     with pytest.raises(ValueError, match=r"the triplanar view takes patches .*3, 8, 8.*got \(2, 1, 8, 8\)"):
         PatchCNN("triplanar", **SMALL)(torch.rand(2, 1, 8, 8))

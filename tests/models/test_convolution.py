@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import conv2d
 
-from medlab.models.convolution import conv2d_loops, conv2d_unfold
+from medlab.models import conv2d_loops, conv2d_unfold
 
 
 @pytest.mark.parametrize("function", [conv2d_loops, conv2d_unfold])

@@ -1,4 +1,4 @@
-"""Published generators fit their cards, damaged ones are refused, and the notebook that makes them runs."""
+"""Pretrained generators fit their model cards, damaged ones are refused, and the notebook that trains them runs."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from project import ROOT
 from test_notebooks import describes_its_images, has_one_cell_of_commented_parameters, is_stripped, is_valid
 
 from medlab.metrics import psnr_ssim
-from medlab.models import DCGenerator, RingGenerator
-from medlab.models.pretrained import checkpoints_folder, fingerprint, load_pretrained, pretrained_names, save_pretrained
+from medlab.models import DCGenerator, RingGenerator, count_parameters, load_pretrained, pretrained_names
+from medlab.models.pretrained import checkpoints_folder, fingerprint, save_pretrained
 from medlab.runs import publish, run
 from medlab.runs.sweeping import _read_plan
 from medlab.train import sample
@@ -30,12 +30,12 @@ FACTS = {
 
 @pytest.fixture
 def saved(tmp_path):
-    """A folder with one published generator, and that generator."""
+    """A folder with one saved generator, and that generator."""
     torch.manual_seed(0)
     generator = DCGenerator(**ARGUMENTS)
     with torch.no_grad():
         for part in generator.parameters():
-            part.mul_(10)  # as if it had learnt something: at the start all images are gray
+            part.mul_(10)  # as if it were trained: initially all images are gray
     generator(generator.sample_latent(64, torch.Generator().manual_seed(0)))  # statistics of batch normalization
     save_pretrained(tmp_path, "small", generator, ARGUMENTS, FACTS)
     return tmp_path, generator.eval()
@@ -45,10 +45,10 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("name", pretrained_names(CHECKPOINTS))
-def test_a_published_generator_fits_its_card(name):
+def test_a_pretrained_generator_fits_its_model_card(name):
     generator, card = load_pretrained(name)  # checks the hash, the class and its arguments
     assert checkpoints_folder() == CHECKPOINTS and card["name"] == name and not generator.training
-    assert card["weights"] == sum(part.numel() for part in generator.parameters())
+    assert card["weights"] == count_parameters(generator)
     np.testing.assert_allclose(fingerprint(generator), card["samples"], atol=2e-3)
     needed = {
         "about", "command", "commit", "hardware", "versions", "started", "seconds", "steps", "seed", "loss", "fid",
@@ -62,7 +62,7 @@ def test_a_published_generator_fits_its_card(name):
     assert psnr_ssim(images[:16], images[16:], "all").ssim < 0.95  # no collapse
 
 
-def test_published_files_are_small_and_each_has_its_card():
+def test_shipped_files_are_small_and_each_has_its_model_card():
     names = {suffix: {path.stem for path in CHECKPOINTS.glob(f"*{suffix}")} for suffix in (".safetensors", ".json")}
     assert names[".safetensors"] == names[".json"]
     assert sum(path.stat().st_size for path in CHECKPOINTS.iterdir()) < 8 * 2**20
@@ -103,13 +103,13 @@ def test_what_is_loaded_is_what_was_saved_rounded_to_half_precision(saved):
     assert {part.dtype for part in loaded.parameters()} == {torch.float32}
     torch.testing.assert_close(sample(loaded, 4), sample(generator, 4), atol=0.02, rtol=0)
     assert card["samples"] == fingerprint(loaded) and len({tuple(row) for row in card["samples"]}) == 8
-    assert card["weights"] == sum(part.numel() for part in generator.parameters())
+    assert card["weights"] == count_parameters(generator)
     assert "small: a test" in str(card) and "trained on 10 images of pet for 5 steps as wgan" in str(card)
     assert pretrained_names(folder) == ["small"] and not list(folder.glob("*.part"))
 
 
-def test_only_known_classes_are_published(tmp_path):
-    with pytest.raises(ValueError, match="unknown class of generator to publish 'RingGenerator'"):
+def test_only_known_classes_are_saved(tmp_path):
+    with pytest.raises(ValueError, match="unknown class of generator to save 'RingGenerator'"):
         save_pretrained(tmp_path, "ring", RingGenerator(), {}, {})
     assert list(tmp_path.iterdir()) == []
 
@@ -131,22 +131,22 @@ def change(file, **values):
 @pytest.mark.parametrize(
     ("damage", "error", "message"),
     [
-        (lambda d: (d / "small.safetensors").unlink(), FileNotFoundError, "no published generators in .*train.ipynb"),
-        (lambda d: (d / "small.json").unlink(), FileNotFoundError, "card .*small.json is missing: restore both files"),
+        (lambda d: (d / "small.safetensors").unlink(), FileNotFoundError, "no pretrained generators in .*train.ipynb"),
+        (lambda d: (d / "small.json").unlink(), FileNotFoundError, "small.json is missing: restore both files"),
         (lambda d: (d / "small.json").write_text("{"), ValueError, "small.json cannot be read"),
         (lambda d: (d / "small.json").write_text("[1]"), ValueError, "small.json cannot be read"),
         (lambda d: change(d / "small.json", sha256=None), ValueError, "lacks sha256"),
-        (lambda d: change(d / "small.json", sha256="0"), ValueError, "has the SHA-256 .*, its card says 0: restore"),
+        (lambda d: change(d / "small.json", sha256="0"), ValueError, "has the SHA-256 .*, its model card says 0"),
         (lambda d: (d / "small.safetensors").write_bytes(b"x"), ValueError, "has the SHA-256"),
-        (lambda d: change(d / "small.json", generator="os.system"), ValueError, "unknown generator on the card"),
-        (lambda d: change(d / "small.json", arguments={"sise": 16}), ValueError, "does not fit its card.*sise"),
-        (lambda d: change(d / "small.json", arguments={"size": 15}), ValueError, "does not fit its card.*power of two"),
+        (lambda d: change(d / "small.json", generator="os.system"), ValueError, "unknown generator on the model card"),
+        (lambda d: change(d / "small.json", arguments={"sise": 16}), ValueError, "does not fit its model card.*sise"),
+        (lambda d: change(d / "small.json", arguments={"size": 15}), ValueError, "does not fit .*power of two"),
         (
             lambda d: change(d / "small.json", arguments=ARGUMENTS | {"width": 16}),
             ValueError,
-            "does not fit its card, DCGenerator .*size mismatch",
+            "does not fit its model card, DCGenerator .*size mismatch",
         ),
-        (lambda d: os.truncate(d / "small.safetensors", 2**25 + 1), ValueError, "more than any published generator"),
+        (lambda d: os.truncate(d / "small.safetensors", 1000), ValueError, "has the SHA-256"),
     ],
 )
 def test_bad_files_say_what_to_do(saved, damage, error, message):
@@ -156,7 +156,7 @@ def test_bad_files_say_what_to_do(saved, damage, error, message):
 
 
 def test_an_unknown_name_names_the_nearest(saved):
-    with pytest.raises(ValueError, match=r"unknown published generator 'smal'\. Did you mean 'small'\?"):
+    with pytest.raises(ValueError, match=r"unknown pretrained generator 'smal'\. Did you mean 'small'\?"):
         load_pretrained("smal", saved[0])
 
 
@@ -166,7 +166,7 @@ def test_weights_that_are_no_safetensors_are_refused(saved):
     folder, _ = saved
     (folder / "small.safetensors").write_bytes(b"not tensors")
     change(folder / "small.json", sha256=hashlib.sha256(b"not tensors").hexdigest())
-    with pytest.raises(ValueError, match="does not fit its card"):
+    with pytest.raises(ValueError, match="does not fit its model card"):
         load_pretrained("small", folder)
 
 

@@ -1,15 +1,15 @@
-"""U-Net and DRINet: the papers' sizes, their connections, and what they refuse."""
+"""U-Net, DRINet and its baselines: the papers' sizes, their connections, and what they refuse."""
+
+import re
 
 import pytest
 import torch
 from torch import nn
 
-from medlab.models import DRINet, UNet
-from medlab.models.drinet import DenseBlock, InceptionModule, UnpoolingBlock
+from medlab.models import DRINet, DRINetBaseline, InceptionModule, UNet, UnpoolingBlock, count_parameters
+from medlab.models.drinet import DenseBlock
 
-
-def count(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
+FCN = {"dense": False, "inception": False, "unpooling": False}  # DRINet without its three ideas
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,10 @@ def count(module: nn.Module) -> int:
     ],
 )
 def test_drinet_has_the_papers_parameters(growth, parameters):
-    assert count(DRINet(growth=growth)) == parameters
+    assert count_parameters(DRINet(growth=growth)) == parameters
 
 
-def test_drinet_halves_maps_on_the_way_up():
+def test_drinet_halves_its_channels_on_the_way_up():
     model, seen = DRINet(), {}
     for name, module in model.named_modules():
         module.register_forward_hook(lambda _, __, out, name=name: seen.__setitem__(name, tuple(out.shape)))
@@ -42,7 +42,7 @@ def test_drinet_halves_maps_on_the_way_up():
 
 def test_drinet_of_the_tiny_recipe():
     model = DRINet(growth=(4, 4, 4), stem=8)
-    assert count(model) == 52_711
+    assert count_parameters(model) == 52_711
     assert model(torch.rand(2, 1, 32, 40)).shape == (2, 4, 32, 40)
 
 
@@ -50,47 +50,102 @@ def test_a_dense_block_keeps_what_came_in():
     block = DenseBlock(5, growth=2).eval()
     seen = []
     block.mix.register_forward_hook(lambda _, given, __: seen.append(given[0]))
-    maps = torch.rand(2, 5, 6, 6)
-    assert block(maps).shape == (2, 11, 6, 6)
-    assert torch.equal(seen[0][:, :5], maps)
+    x = torch.rand(2, 5, 6, 6)
+    assert block(x).shape == (2, 11, 6, 6)
+    assert torch.equal(seen[0][:, :5], x)
     for parameter in block.layers[0][2].parameters():
         nn.init.zeros_(parameter)
-    block(maps)
-    assert seen[1][:, 5:7].abs().max() == 0 and torch.equal(seen[1][:, :5], maps)
+    block(x)
+    assert seen[1][:, 5:7].abs().max() == 0 and torch.equal(seen[1][:, :5], x)
 
 
 def test_an_inception_module_adds_to_its_input_without_a_last_relu():
     module = InceptionModule(8).eval()
     nn.init.zeros_(module.mix[0].weight)
     nn.init.constant_(module.mix[0].bias, -3.0)
-    maps = torch.rand(1, 8, 5, 5)
-    assert torch.allclose(module(maps), maps - 3.0, atol=1e-4)
+    x = torch.rand(1, 8, 5, 5)
+    assert torch.allclose(module(x), x - 3.0, atol=1e-4)
     kinds = [conv.dilation for conv in module.modules() if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3)]
     assert sorted(kinds) == [(1, 1), (2, 2)]
 
 
 @pytest.mark.parametrize("channels", [8, 10, 11])
 def test_channels_not_divisible_by_four_are_rounded_down(channels):
-    maps = torch.rand(2, channels, 4, 6)
-    assert InceptionModule(channels)(maps).shape == maps.shape
-    assert UnpoolingBlock(channels)(maps).shape == (2, 2 * (channels // 4), 8, 12)
+    x = torch.rand(2, channels, 4, 6)
+    assert InceptionModule(channels)(x).shape == x.shape
+    assert UnpoolingBlock(channels)(x).shape == (2, 2 * (channels // 4), 8, 12)
 
 
 @pytest.mark.parametrize("part", ["dense", "inception", "unpooling"])
 def test_each_idea_of_drinet_can_be_switched_off(part):
-    whole, without = DRINet(growth=8, stem=8), DRINet(growth=8, stem=8, **{part: False})
+    whole, without, alone = (
+        DRINet(growth=8, stem=8, **options) for options in ({}, {part: False}, {**FCN, part: True})
+    )
     block = {"dense": DenseBlock, "inception": InceptionModule, "unpooling": UnpoolingBlock}[part]
     assert any(isinstance(module, block) for module in whole.modules())
+    assert any(isinstance(module, block) for module in alone.modules())
     assert not any(isinstance(module, block) for module in without.modules())
-    assert without(torch.rand(1, 1, 16, 16)).shape == (1, 4, 16, 16)
+    for model in (without, alone):
+        assert model(torch.rand(1, 1, 16, 24)).shape == (1, 4, 16, 24)
+
+
+def test_drinet_without_its_ideas_is_the_fcn_of_the_paper():
+    assert count_parameters(DRINet(**FCN)) == 2_713_860
+    drinet, fcn = DRINet(2, 3, growth=(1, 1, 1), stem=4, **FCN).eval(), DRINetBaseline(2, 3, 4, 3, skips=False).eval()
+    names = {r"up\.(\d)\.1\.": r"merge.\1.", r"up\.(\d)\.0\.": r"up.\1."}  # DRINet's and the FCN's
+    weights = drinet.state_dict()
+    for old, new in names.items():
+        weights = {re.sub(old, new, name): value for name, value in weights.items()}
+    fcn.load_state_dict(weights)
+    images = torch.rand(2, 2, 16, 12)
+    torch.testing.assert_close(fcn(images), drinet(images))
+
+
+def test_drinet_builds_only_the_layers_that_it_uses(monkeypatch):
+    built = []
+    init = nn.Conv2d.reset_parameters
+    monkeypatch.setattr(nn.Conv2d, "reset_parameters", lambda self: (built.append(self.weight.numel()), init(self)))
+    model = DRINet(growth=8, stem=8)
+    used = [module.weight.numel() for module in model.modules() if isinstance(module, nn.Conv2d)]
+    assert sorted(built) == sorted(used)
+
+
+@pytest.mark.parametrize(("skips", "parameters"), [(False, 2_713_860), (True, 2_907_396)])
+def test_the_baselines_have_the_papers_parameters(skips, parameters):
+    model = DRINetBaseline(skips=skips)
+    assert count_parameters(model) == parameters
+    kernels = [module.kernel_size for module in model.modules() if isinstance(module, nn.Conv2d)]
+    assert kernels == [(3, 3)] * 21 + [(1, 1)]
+    assert model(torch.rand(2, 1, 16, 24)).shape == (2, 4, 16, 24)
+
+
+def test_the_unet_baseline_concatenates_what_the_fcn_loses():
+    """With the deep path silenced only the skip connection carries the image to the output."""
+    for skips in (True, False):
+        model = DRINetBaseline(width=4, levels=2, skips=skips, weight_std=None).eval()
+        nn.init.zeros_(model.up[0][0].weight)
+        outputs = [model(torch.rand(1, 1, 8, 8)) for _ in range(2)]
+        assert torch.equal(*outputs) != skips
+
+
+@pytest.mark.parametrize("build", [DRINet, DRINetBaseline])
+def test_initial_weights_have_the_deviation_that_was_asked_for(build):
+    def large(model):
+        layers = (m for m in model.modules() if isinstance(m, nn.Conv2d) and m.weight.numel() > 5000)
+        return [layer.weight.detach() for layer in layers]
+
+    for std in (0.01, 0.05):
+        assert all(abs(weight.std() / std - 1) < 0.05 for weight in large(build(weight_std=std)))
+    for weight in large(build(weight_std=None)):  # PyTorch's: uniform, up to the root of 1 / fan-in
+        assert 0.95 < weight.abs().max() * weight[0].numel() ** 0.5 <= 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"growth": (4,)}, "at least 2 levels"),
-        ({"growth": (4, 0, 4)}, "at least 1 map each"),
-        ({"growth": 1, "stem": 4}, "leave 2 maps at full size"),
+        ({"growth": (4, 0, 4)}, "at least 1 channel each"),
+        ({"growth": 1, "stem": 4}, "at least 4 channels, got 2"),
     ],
 )
 def test_drinet_refuses(arguments, message):
@@ -98,14 +153,21 @@ def test_drinet_refuses(arguments, message):
         DRINet(**arguments)
 
 
-def test_drinet_refuses_sizes_that_its_poolings_do_not_divide():
-    with pytest.raises(ValueError, match="multiples of 8, got 30 x 64: pad to 32 x 64"):
-        DRINet(growth=4, stem=8)(torch.rand(1, 1, 30, 64))
+@pytest.mark.parametrize("model", [DRINet(growth=4, stem=8), DRINetBaseline(width=4)], ids=lambda m: type(m).__name__)
+def test_sides_that_the_poolings_do_not_divide_are_refused(model):
+    name = type(model).__name__
+    with pytest.raises(ValueError, match=f"{name} pools 3 times, .*multiples of 8, got 30 x 64: pad to 32 x 64"):
+        model(torch.rand(1, 1, 30, 64))
+
+
+def test_a_baseline_of_one_level_is_refused():
+    with pytest.raises(ValueError, match="at least 2 levels, got 1"):
+        DRINetBaseline(levels=1)
 
 
 def test_unet_as_printed_has_31_million_parameters_and_gives_388_pixels_for_572():
     model = UNet(padding="valid", norm=False)
-    assert count(model) == 31_030_658
+    assert count_parameters(model) == 31_030_658
     assert sum(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules()) == 23
     assert model.output_size(572) == 388
 
@@ -120,7 +182,7 @@ def test_the_size_that_unet_promises_is_the_one_it_gives():
 
 
 def test_unet_crops_the_center_of_a_skip():
-    """A level's maps meet the maps that come up at the same place of the image."""
+    """A level's feature maps meet those that come up at the same place of the image."""
     model = UNet(width=2, levels=2, padding="valid", norm=False).eval()
     seen = []
     model.merge[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
@@ -141,7 +203,8 @@ def test_without_skips_detail_cannot_pass():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [({"levels": 1}, "at least 2 levels, got 1"), ({"padding": "half"}, "'same' or 'valid'")]
+    ("arguments", "message"),
+    [({"levels": 1}, "at least 2 levels, got 1"), ({"padding": "half"}, "Invalid padding string 'half'")],
 )
 def test_unet_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):

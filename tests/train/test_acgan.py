@@ -10,7 +10,7 @@ from medlab.data import load
 from medlab.data.augment_lesions import augment_lesions
 from medlab.data.images import ImageSet
 from medlab.data.subsets import folds, join
-from medlab.models import ACDiscriminator, ACGenerator, DCDiscriminator, DCGenerator
+from medlab.models import ACDiscriminator, ACGenerator, DCDiscriminator, DCGenerator, count_parameters
 from medlab.phantoms.liver import DIAMETER
 from medlab.train import fit_gan, gan, sample
 from medlab.train.gan import fit_class_gans
@@ -30,16 +30,12 @@ def tiny() -> tuple[DCGenerator, DCDiscriminator]:
     return DCGenerator(16, latent=4, width=8, kernel=4), DCDiscriminator(16, width=4, kernel=4)
 
 
-def count(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 def test_networks_are_those_of_dcgan_with_what_a_class_needs():
     generator, discriminator = ACGenerator(3, embedding=20), ACDiscriminator(3)
     idle = 16 * 1024 + 512 + 256 + 128  # biases that batch normalization would cancel: ours are left out
-    assert count(DCGenerator()) + idle == 18_865_921
-    assert count(generator) == count(DCGenerator()) + 20 * 16 * 1024 + 3 * 20
-    assert count(discriminator) == count(DCDiscriminator()) + 3 * (64 * 8 * 16 + 1)
+    assert count_parameters(DCGenerator()) + idle == 18_865_921
+    assert count_parameters(generator) == count_parameters(DCGenerator()) + 20 * 16 * 1024 + 3 * 20
+    assert count_parameters(discriminator) == count_parameters(DCDiscriminator()) + 3 * (64 * 8 * 16 + 1)
     small, judge = ACGenerator(4, 16, latent=5, width=8).eval(), ACDiscriminator(4, 16, width=4).eval()
     noise = small.sample_latent(6, torch.Generator().manual_seed(0))
     assert noise.shape == (6, 5) and noise.abs().max() <= 1

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from medlab.data.images import ImageSet, Info
-from medlab.models import DCDiscriminator, DCGenerator, WGANCritic
+from medlab.models import DCDiscriminator, DCGenerator, WGANCritic, count_parameters
 from medlab.train import CheckpointError, fit_gan, sample
 from medlab.train.gan_losses import (
     Batch,
@@ -47,10 +47,6 @@ def train(pair: tuple[nn.Module, nn.Module], data: ImageSet | None = None, **set
     return fit_gan(*pair, data or blobs(), **usual | settings)
 
 
-def count(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 def same(one: nn.Module, other: nn.Module) -> bool:
     """All weights and all statistics of batch normalization, bit for bit."""
     theirs = other.state_dict()
@@ -61,9 +57,10 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 def test_the_papers_sizes():
-    assert count(DCGenerator(128, 3)) == 19_055_171 and count(DCDiscriminator(128, 3)) == 17_433_089
-    assert count(DCGenerator(128, width=512, kernel=4, noise="normal", tanh=False)) == 3_606_977
-    assert count(WGANCritic()) == 2_795_937
+    assert count_parameters(DCGenerator(128, 3)) == 19_055_171
+    assert count_parameters(DCDiscriminator(128, 3)) == 17_433_089
+    assert count_parameters(DCGenerator(128, width=512, kernel=4, noise="normal", tanh=False)) == 3_606_977
+    assert count_parameters(WGANCritic()) == 2_795_937
 
 
 def test_the_five_rules_of_dcgan():
@@ -75,7 +72,7 @@ def test_the_five_rules_of_dcgan():
         assert all(layer.stride == (2, 2) for layer in convolutions)
         assert sum(isinstance(m, nn.BatchNorm2d) for m in layers) == 4 if network is generator else 3  # rule 2
         assert sum(isinstance(m, nn.Linear) for m in layers) == 1  # rule 3
-    shapes = [type(m).__name__ for m in generator.paint] + [type(m).__name__ for m in discriminator.features[0]]
+    shapes = [type(m).__name__ for m in generator.to_image] + [type(m).__name__ for m in discriminator.features[0]]
     assert shapes == ["ConvTranspose2d", "Tanh", "Conv2d", "LeakyReLU"]  # rules 2, 4 and 5: no norm at either end
     assert sum(isinstance(m, nn.ReLU) for m in generator.modules()) == 4
     slopes = [m.negative_slope for m in discriminator.modules() if isinstance(m, nn.LeakyReLU)]
@@ -358,7 +355,7 @@ def test_samples_depend_on_the_seed_and_not_on_the_batch():
     torch.testing.assert_close(sample(generator, 7, seed=1, batch_size=2), images)
     assert not torch.equal(sample(generator, 7), images) and generator.training
     with torch.no_grad():
-        generator.paint[0].bias += 5.0
+        generator.to_image[0].bias += 5.0
     assert sample(generator, 2).min() == 1  # clipped when measured, not before
     with pytest.raises(ValueError, match="n must be at least 1, got 0"):
         sample(generator, 0)

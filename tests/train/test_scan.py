@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet, Info
-from medlab.models import SCANCritic, SCANSegmenter
+from medlab.models import SCANCritic, SCANSegmenter, count_parameters
 from medlab.train import CheckpointError, checkpoint, fit, fit_scan, predict, state
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
 from medlab.train.scan import SCANTrainer
@@ -42,10 +42,6 @@ def train(segmenter: nn.Module, critic: nn.Module, data: ImageSet | None = None,
     return fit_scan(segmenter, critic, data or toy(), **usual | settings)
 
 
-def count(model: nn.Module) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
 def same(one: nn.Module, other: nn.Module) -> bool:
     """All weights and all statistics of batch normalization, bit for bit."""
     theirs = other.state_dict()
@@ -53,13 +49,14 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 
 def test_the_papers_sizes():
-    assert count(SCANSegmenter()) == 271_440  # the printed 271 k
-    assert count(SCANSegmenter(width=4, poolings=2)) == 65_660
+    assert count_parameters(SCANSegmenter()) == 271_440  # the printed 271 k
+    assert count_parameters(SCANSegmenter(width=4, poolings=2)) == 65_660
     convolutions = [
-        m for name, m in SCANSegmenter().named_modules() if isinstance(m, nn.Conv2d) and "around" not in name
+        m for name, m in SCANSegmenter().named_modules() if isinstance(m, nn.Conv2d) and "shortcut" not in name
     ]
     assert len(convolutions) == 21
-    assert count(SCANCritic()) == 256_057 and count(SCANCritic(image_channels=1)) == 256_057 + 49 * 8 + 8
+    assert count_parameters(SCANCritic()) == 256_057
+    assert count_parameters(SCANCritic(image_channels=1)) == 256_057 + 49 * 8 + 8
     with torch.no_grad():
         assert SCANSegmenter().eval()(torch.rand(1, 1, 400, 400)).shape == (1, 4, 400, 400)
 
@@ -67,7 +64,7 @@ def test_the_papers_sizes():
 def test_the_papers_resolution_in_the_middle():
     shapes = []
     model = SCANSegmenter().eval()
-    model.classify.register_forward_hook(lambda _, given, __: shapes.append(given[0].shape))
+    model.classifier.register_forward_hook(lambda _, given, __: shapes.append(given[0].shape))
     with torch.no_grad():
         model(torch.rand(1, 1, 400, 400))
     assert shapes == [(1, 64, 25, 25)]
@@ -77,7 +74,7 @@ def test_the_papers_resolution_in_the_middle():
 def test_the_label_map_is_as_large_as_the_image(poolings):
     model = SCANSegmenter(in_channels=3, classes=5, width=2, poolings=poolings)
     assert model(torch.rand(2, 3, 32, 48)).shape == (2, 5, 32, 48)
-    with pytest.raises(ValueError, match=f"a side of 33: crop or pad to 32 or {32 + 2**poolings}"):
+    with pytest.raises(ValueError, match=f"multiples of {2**poolings}, got 32 x 33: pad to 32 x {32 + 2**poolings}"):
         model(torch.rand(1, 3, 32, 33))
     assert SCANCritic(5, 3, 2, poolings)(torch.rand(2, 5, 32, 48), torch.rand(2, 3, 32, 48)).shape == (2,)
 

@@ -16,8 +16,7 @@ from tqdm.auto import tqdm
 from medlab.data import load
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
-from medlab.models import ShallowCNN
-from medlab.models.standardize import Standardize
+from medlab.models import ShallowCNN, Standardize
 from medlab.train import History, fit, pick_device, pick_precision, predict, seed_everything
 from medlab.train.devices import pick_layout, place_model
 from medlab.train.distributed import ProcessGroup
