@@ -94,9 +94,9 @@ def gan_curves(history: object, *, ax: Sequence[Axes] | None = None) -> Figure:
     left.legend(fontsize=9)
     if wasserstein:
         left.set_title("losses without a zero: read the gap", fontsize=9.5)
-        _plot_history(right, {"gap": second}, "critic gap: score of real - score of fake")
+        _plot_history(right, {"gap": second}, "mean score: real - fake")
         right.axhline(0, color="0.4", linestyle=":", marker="", linewidth=1)
-        right.set_title("0: the critic sees no difference", fontsize=9.5)
+        right.set_title("gap of the critic; 0: it sees no difference", fontsize=9.5)
     else:
         saturating = max(losses["generator"]) < 0
         for color, level in zip(PALETTE, (2 * CHANCE_LOSS, -CHANCE_LOSS if saturating else CHANCE_LOSS)):

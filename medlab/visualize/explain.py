@@ -70,7 +70,7 @@ def class_activation_map(
         classes: N classes to explain; the predicted ones for None.
 
     Raises:
-        ValueError: `layer` is not in the model, or gives no feature maps.
+        ValueError: `layer` is not in the model, or gives no feature maps, or images and classes of different number.
 
     Reference: Selvaraju et al., Grad-CAM, ICCV 2017.
     """
@@ -79,11 +79,15 @@ def class_activation_map(
     name = next((name for name, module in model.named_modules() if module is layer), None)
     if name is None:
         raise ValueError(f"{type(layer).__name__} is not a module of this {type(model).__name__}; pass e.g. model.conv")
-    cam = GradCAM(deepcopy(model), name)
+    model = deepcopy(model)  # which keeps MONAI's hooks
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False  # else a ReLU after the layer would overwrite its feature maps
+    cam = GradCAM(model, name)
     chosen = [None] * len(images) if classes is None else [int(k) for k in classes]
     with torch.enable_grad():
         inputs = images.detach().requires_grad_().split(1)  # so that gradients flow through a frozen model too
-        coarse = [cam.compute_map(image, k) for image, k in zip(inputs, chosen)]
+        coarse = [cam.compute_map(image, k) for image, k in zip(inputs, chosen, strict=True)]
     heat = torch.cat(coarse).detach().float()
     if heat.ndim != 4:
         raise ValueError(f"the layer must give feature maps (N, C, h, w), but it is a {type(layer).__name__}")
@@ -144,7 +148,8 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
         return message(f"{info.name}: no mistake among {len(imageset)} images.")
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:n]
     labels = [
-        f"true {info.classes[targets[i]]}\npredicted {info.classes[predicted[i]]}\n{confidence[i]:.0%}" for i in shown
+        f"true {info.classes[targets[i]]}\npredicted {info.classes[predicted[i]]}\nconfidence {confidence[i]:.0%}"
+        for i in shown
     ]
     title = f"{len(shown)} most confident of {len(wrong)} mistakes among {len(imageset)} images"
     return image_grid(imageset.batch(torch.from_numpy(shown))[0], labels, ncols=6, title=title)

@@ -89,7 +89,7 @@ def row_grid(
     columns, (height, width) = len(tiles) // len(rows), tiles[0].shape[:2]
     tile = min(max(7.4 / columns, 0.7), 1.4)  # inches
     beside = 0.25 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))
-    size = (max(tile * columns + beside, 3.2), len(rows) * tile * (height / width + room + 0.02) + 0.3)
+    size = (max(tile * columns + beside, 3.2), len(rows) * tile * (height / width + room + 0.02) + 0.2)
     fig, ax = subplots(alt=alt, size=(size[0], size[1] + 0.25 * bool(title)))
     centers = montage(ax, tiles, columns, room)
     ax.set_yticks([top + height / 2 for _, top in centers[::columns]], rows, fontsize=9)

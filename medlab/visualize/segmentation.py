@@ -52,9 +52,9 @@ def segmentation_grid(
             name: ", ".join(f"{classes[k]} {(maps[rows] == k).sum():,}" for k in seen) for name, maps in masks.items()
         }
         shown = "; ".join(f"{name}: {count or 'none'}" for name, count in counts.items())
-        alt = f"{len(rows)} slices in rows, in columns the image and its label maps. Pixels of {shown}."
+        alt = f"{n} slice{'s' * (n > 1)} in rows, in columns the image and its label maps. Pixels of {shown}."
     ratio = tiles[0].shape[0] / tiles[0].shape[1]
-    tile = min(max(7.6 / ncols, 1.3), 2.4)  # inches
+    tile = min(max(7.6 / ncols, 1.3), 2.4 if n > 1 else 3.4)  # inches
     fig, ax = subplots(alt=alt, size=(tile * ncols + 0.16, 1.01 * tile * ratio * len(rows) + 0.7))
     places = montage(ax, [tiles[i] for i in rows for _ in range(ncols)], ncols)
     labels = np.zeros(ax.images[0].get_array().shape[:2], int)  # of the whole sheet: one contour for each class

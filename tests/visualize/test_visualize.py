@@ -334,7 +334,7 @@ def test_error_gallery_shows_the_most_confident_mistakes():
     probs[np.arange(12), LABELS] = 0.8
     probs[[3, 4]] = [[0.6, 0.3, 0.1], [0.02, 0.03, 0.95]]  # 3 is emphysema, 4 is normal
     texts = [text.get_text() for text in visualize.error_gallery(IMAGES, probs, 1).axes[0].texts]
-    assert [" ".join(text.split()) for text in texts] == ["true normal predicted fibrosis 95%"]
+    assert [" ".join(text.split()) for text in texts] == ["true normal predicted fibrosis confidence 95%"]
     with pytest.raises(ValueError, match="multi-class set"):
         visualize.error_gallery(image_set("segmentation"), probs)
 
@@ -403,6 +403,14 @@ def test_class_activation_map_bad_layer():
     with pytest.raises(ValueError, match=r"feature maps \(N, C, h, w\), but it is a Linear"):
         visualize.class_activation_map(model, model[5], images)
     assert model.training and not model[5]._forward_hooks
+
+
+def test_class_activation_map_before_an_activation_in_place():
+    torch.manual_seed(0)
+    conv, rest = nn.Conv2d(1, 4, 3), [nn.Flatten(), nn.Linear(144, 2)]
+    in_place, apart = nn.Sequential(conv, nn.ReLU(inplace=True), *rest), nn.Sequential(conv, nn.ReLU(), *rest)
+    heat = [visualize.class_activation_map(model, conv, torch.ones(1, 1, 8, 8)) for model in (in_place, apart)]
+    assert torch.equal(*heat) and in_place[1].inplace
 
 
 def test_class_activation_map_of_an_image_does_not_depend_on_its_batch():
