@@ -28,7 +28,8 @@ def browse(draw: Callable[..., Figure], **sliders: Sequence) -> VBox:
         ValueError: no slider, or a slider whose value lies outside it.
 
     Example:
-        >>> browse(lambda index: image_grid(images[index][None]), index=(0, len(images) - 1, 1, 0, "Image"))
+        >>> from medlab.visualize import bars
+        >>> widget = browse(lambda n: bars({"patients": n}, "number"), n=(1, 9, 1, 5, "Patients"))
     """
     if not sliders:
         raise ValueError("browse needs at least one slider, e.g. index=(0, 9, 1, 0) for low, high, step, value")
