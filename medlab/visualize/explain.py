@@ -15,7 +15,6 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from medlab.metrics.intervals import to_array
-from medlab.models.receptive import receptive_field_size
 from medlab.visualize.figures import PALETTE, Figure, message, subplots
 from medlab.visualize.images import blank, image_grid, montage, pixels
 
@@ -169,6 +168,8 @@ def receptive_field_map(field: Tensor | np.ndarray, image: object = None, *, tit
     Raises:
         ValueError: no influence at all, an image of another size.
     """
+    from medlab.models.receptive import receptive_field_size  # here: the networks take a second to import
+
     field = to_array(field)
     effective, _ = receptive_field_size(field)
     if image is not None and pixels(image).shape[:2] != field.shape:

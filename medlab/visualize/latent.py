@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from medlab.train.sampling import to_pixels
 from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import blank, montage, pixels
 
@@ -37,6 +36,8 @@ def latent_walk(
     Raises:
         ValueError: fewer than two seeds, a position off the path, a truncation below 0.
     """
+    from medlab.train.sampling import to_pixels  # here: the training takes a second to import
+
     if len(seeds) < 2 or not 0 <= position <= len(seeds) or truncation < 0:
         raise ValueError(
             f"{len(seeds)} seeds, position {position}, truncation {truncation}: a walk has two seeds or more, a "
