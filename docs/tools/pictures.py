@@ -12,7 +12,7 @@ from medlab.data import load
 from medlab.data.dicom import load_dicom
 from medlab.visualize import Figure
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).parents[1] / "pictures"
 WIDTH = 900  # pixels
 
 
@@ -25,7 +25,7 @@ def lessons() -> list[Figure]:
     abdomen = load("abdomen", n=40)
     return [
         visualize.image_grid(torch.stack([*tiles, ct]), [*sets, "CT"], ncols=5),
-        visualize.mask_overlay(abdomen.images[5], abdomen.targets[5], abdomen.info.classes),
+        visualize.segmentation_grid(abdomen.images[5:6], {"mask": abdomen.targets[5:6]}, abdomen.info.classes),
         visualize.class_grid(load("lung", n=900), per_class=9),
     ]
 

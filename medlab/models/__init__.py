@@ -10,6 +10,7 @@ from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm
 from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.pretrained import load_pretrained, pretrained_names
+from medlab.models.receptive import effective_receptive_field, receptive_field_size
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.scan import ResidualBlock, SCANCritic, SCANSegmenter
@@ -50,10 +51,12 @@ __all__ = [
     "conv2d_loops",
     "conv2d_unfold",
     "count_parameters",
+    "effective_receptive_field",
     "init_weights",
     "load_pretrained",
     "multiply_adds",
     "pretrained_names",
+    "receptive_field_size",
     "resnet50_backbone",
     "small_resnet18",
     "training_bytes",

@@ -1,29 +1,35 @@
-"""What a network looks at, and where it errs: first filters, class activation maps, confident mistakes."""
+"""Explanations of a network: filters, class activation maps, receptive fields, its most confident mistakes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, relu
 
 from medlab.metrics.intervals import to_array
-from medlab.visualize.figures import Figure, message, subplots
+from medlab.visualize.figures import PALETTE, Figure, message, subplots
 from medlab.visualize.images import blank, image_grid, montage, pixels
 
 if TYPE_CHECKING:  # the room of the images loads scikit-learn, which takes seconds
     from medlab.data.images import ImageSet
 
 MOST_FILTERS = 64
+DECADES = 8  # of influence told apart by color, at most
 
 
 def filters(conv_weight: Tensor | np.ndarray) -> Figure:
-    """The kernels of a convolution ``(out, in, kh, kw)``, at most 64 of them, blue below zero and red above.
+    """The kernels of a convolution, at most 64 of them, blue below zero and red above.
+
+    Args:
+        conv_weight: ``(out, in, kh, kw)``.
 
     Raises:
         ValueError: not the weight of a 2-D convolution.
@@ -49,52 +55,52 @@ def filters(conv_weight: Tensor | np.ndarray) -> Figure:
     return fig
 
 
-def class_activation_map(model: nn.Module, layer: nn.Module, images: Tensor, classes: Tensor | None = None) -> Tensor:
-    """Grad-CAM: where `layer` sees evidence for a class, as heat ``(N, H, W)`` in [0, 1], each image by its own peak.
+def class_activation_map(
+    model: nn.Module, layer: nn.Module, images: Tensor, classes: Sequence[int] | Tensor | None = None
+) -> Tensor:
+    """Grad-CAM heat maps ``(N, H, W)`` in [0, 1], each divided by its peak; zeros where there is no evidence at all.
 
-    The model is left as it was: mode, gradients and hooks. An image without any evidence gets a map of zeros.
+    MONAI's `GradCAM`, image by image, on a copy of the model in evaluation mode, so that the model is left as it was.
 
     Args:
         model: maps images to logits ``(N, K)``.
-        layer: the module inside `model` whose output ``(N, C, h, w)`` is explained, usually the last convolution.
+        layer: the module inside `model` whose feature maps ``(N, C, h, w)`` are weighted, usually the last convolution.
         images: ``(N, C, H, W)``, on the device of the model.
-        classes: ``(N,)`` classes to explain; the predicted ones for None.
+        classes: N classes to explain; the predicted ones for None.
 
     Raises:
-        ValueError: `layer` is not in the model, was not run, or gives no feature maps.
+        ValueError: `layer` is not in the model, or gives no feature maps, or images and classes of different number.
 
     Reference: Selvaraju et al., Grad-CAM, ICCV 2017.
     """
-    modes = {module: module.training for module in model.modules()}
-    if layer not in modes:
+    from monai.visualize import GradCAM  # here: it takes seconds to import
+
+    name = next((name for name, module in model.named_modules() if module is layer), None)
+    if name is None:
         raise ValueError(f"{type(layer).__name__} is not a module of this {type(model).__name__}; pass e.g. model.conv")
-    seen: list[Tensor] = []
-
-    def start_here(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        seen.append(output.detach().requires_grad_())  # the gradient stops here, so no parameter collects any
-        return seen[-1].clone()  # a copy, since a ReLU in place may follow
-
-    hook = layer.register_forward_hook(start_here)
-    try:
-        with torch.enable_grad():
-            logits = model.eval()(images)
-            if len(seen) != 1 or seen[0].ndim != 4:
-                got = f"shape {tuple(seen[0].shape)}" if seen else "no call"
-                raise ValueError(f"the layer must run once and give (N, C, h, w), got {len(seen)} calls, {got}")
-            chosen = logits.argmax(1) if classes is None else torch.as_tensor(classes, device=logits.device)
-            gradient = torch.autograd.grad(logits.gather(1, chosen.long()[:, None]).sum(), seen[0])[0]
-    finally:
-        hook.remove()
-        for module, training in modes.items():
-            module.training = training
-    features = seen[0].detach().float()
-    heat = relu((gradient.float().mean((2, 3), keepdim=True) * features).sum(1, keepdim=True))
-    heat = interpolate(heat, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    model = deepcopy(model)  # which keeps MONAI's hooks
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False  # else a ReLU after the layer would overwrite its feature maps
+    cam = GradCAM(model, name)
+    chosen = [None] * len(images) if classes is None else [int(k) for k in classes]
+    with torch.enable_grad():
+        inputs = images.detach().requires_grad_().split(1)  # so that gradients flow through a frozen model too
+        coarse = [cam.compute_map(image, k) for image, k in zip(inputs, chosen, strict=True)]
+    heat = torch.cat(coarse).detach().float()
+    if heat.ndim != 4:
+        raise ValueError(f"the layer must give feature maps (N, C, h, w), but it is a {type(layer).__name__}")
+    heat = cam.upsampler(images.shape[-2:])(heat)[:, 0]
     return heat / heat.amax((1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
 
 
 def cam_overlay(images: Tensor | np.ndarray, heat: Tensor | np.ndarray, labels: list[str] | None = None) -> Figure:
-    """Images ``(N, C, H, W)`` above the same images with their heat ``(N, H, W)`` from `class_activation_map`.
+    """Images above the same images with their class activation maps.
+
+    Args:
+        images: ``(N, C, H, W)``.
+        heat: ``(N, H, W)`` in [0, 1], from `class_activation_map`.
+        labels: one per image.
 
     Raises:
         ValueError: no image, or numbers or sizes of images, heat and labels that differ.
@@ -104,22 +110,22 @@ def cam_overlay(images: Tensor | np.ndarray, heat: Tensor | np.ndarray, labels: 
         raise ValueError(f"{len(tiles)} images do not fit heat {heat.shape} and {len(labels or [])} labels")
     names = labels or [f"image {i}" for i in range(len(tiles))]
     peaks = [np.unravel_index(one.argmax(), one.shape) for one in heat]
-    found = [f"at row {y}, column {x}" if one.any() else "nowhere" for one, (y, x) in zip(heat, peaks)]
-    said = ", ".join(f"{' '.join(name.split())} {where}" for name, where in zip(names, found))
-    wide = max(1.25 * len(tiles), 1.6) + 0.9
-    fig, axes = subplots(2, len(tiles), alt=f"Class activation maps. Strongest evidence: {said}.", size=(wide, 3.1))
+    places = [f"at row {y}, column {x}" if one.any() else "nowhere" for one, (y, x) in zip(heat, peaks)]
+    shown = ", ".join(f"{' '.join(name.split())} {place}" for name, place in zip(names, places))
+    width = max(1.25 * len(tiles), 1.6) + 0.9
+    fig, axes = subplots(2, len(tiles), alt=f"Class activation maps. Strongest evidence: {shown}.", size=(width, 3.1))
     for (above, below), tile, one, name in zip(np.reshape(axes, (2, -1)).T, tiles, heat, names):
         for ax in (above, below):
             blank(ax).imshow(tile, cmap="gray", vmin=min(tile.min(), 0), vmax=max(tile.max(), 1))
         below.imshow(one, cmap="inferno", vmin=0, vmax=1, alpha=0.6 * one)
         above.set_title(name, fontsize=8)
-    scale = ScalarMappable(Normalize(0, 1), "inferno")  # the drawn maps are see-through, a scale must not be
+    scale = ScalarMappable(Normalize(0, 1), "inferno")  # the maps are drawn see-through, a scale must not be
     fig.colorbar(scale, ax=axes, shrink=0.7, label="evidence (share of peak)")
     return fig
 
 
 def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -> Figure:
-    """The `n` mistakes the model was surest of, with the true class, the class called, and its probability.
+    """The `n` most confident mistakes, with the true class, the predicted class, and its probability.
 
     Args:
         imageset: a multi-class set.
@@ -135,11 +141,66 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
         raise ValueError(
             f"{info.name} is {info.task}; give a multi-class set and probs of shape {wanted}, got {probs.shape}"
         )
-    targets, called, sure = to_array(imageset.targets), probs.argmax(1), probs.max(1)
-    wrong = np.flatnonzero(called != targets)
+    targets, predicted, confidence = to_array(imageset.targets), probs.argmax(1), probs.max(1)
+    wrong = np.flatnonzero(predicted != targets)
     if len(wrong) == 0:
         return message(f"{info.name}: no mistake among {len(imageset)} images.")
-    shown = wrong[np.argsort(-sure[wrong], kind="stable")][:n]
-    labels = [f"true {info.classes[targets[i]]}\ncalled {info.classes[called[i]]}\n{sure[i]:.0%} sure" for i in shown]
-    title = f"{len(shown)} surest of {len(wrong)} mistakes among {len(imageset)} images"
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:n]
+    labels = [
+        f"true {info.classes[targets[i]]}\npredicted {info.classes[predicted[i]]}\nconfidence {confidence[i]:.0%}"
+        for i in shown
+    ]
+    title = f"{len(shown)} most confident of {len(wrong)} mistakes among {len(imageset)} images"
     return image_grid(imageset.batch(torch.from_numpy(shown))[0], labels, ncols=6, title=title)
+
+
+def receptive_field_map(field: Tensor | np.ndarray, image: object = None, *, title: str = "") -> Figure:
+    """Influence of the pixels on a logarithmic scale, with the box of all of it and the square of 95 % of it.
+
+    Without influence the map is light gray. Max pooling and ReLU close paths, so the box may be a little smaller than
+    the theoretical receptive field.
+
+    Args:
+        field: ``(H, W)``, at least 0, from `medlab.models.effective_receptive_field`.
+        image: ``(H, W)`` or ``(C, H, W)``, drawn beside it with the same squares; None for the map alone.
+        title: e.g. the name of the network.
+
+    Raises:
+        ValueError: no influence at all, an image of another size.
+    """
+    from medlab.models.receptive import receptive_field_size  # here: the networks take a second to import
+
+    field = to_array(field)
+    effective, _ = receptive_field_size(field)
+    if image is not None and pixels(image).shape[:2] != field.shape:
+        raise ValueError(f"image is {pixels(image).shape[:2]} but field {field.shape}; give both the same size")
+    rows, columns = np.flatnonzero(field.any(1)), np.flatnonzero(field.any(0))
+    height, width = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
+    cut = " (cut off by the image)" if height == field.shape[0] or width == field.shape[1] else ""
+    alt = f"{title or 'Receptive field'}: influence of the pixels of the input on the central output. 95 % of it lies "
+    alt += f"within {effective} x {effective} pixels, all of it within {height} x {width}{cut and ' or more'}{cut}."
+    n = 1 if image is None else 2
+    fig, axes = subplots(1, n, alt=alt, size=(3.7 * n + 0.9, 4.4 - 0.2 * n))
+    axes = np.ravel(axes)
+    decades = np.full(field.shape, np.nan)
+    decades[field > 0] = np.log10(field[field > 0] / field.max())
+    low = min(max(np.floor(np.nanmin(decades)), -DECADES), -1)
+    drawn = blank(axes[0]).imshow(decades, cmap="inferno", vmin=low, vmax=0, interpolation="nearest")
+    axes[0].set_facecolor("0.85")
+    fig.colorbar(drawn, ax=axes[0], shrink=0.75, label="influence (10 to the power of, largest = 0)", extend="min")
+    if image is not None:
+        blank(axes[1]).imshow(pixels(image), cmap="gray")
+    top, left = (length // 2 - effective // 2 for length in field.shape)
+    squares = (
+        ((columns[0], rows[0]), (width, height), PALETTE[3], "--", f"all: {height} x {width}{cut}"),
+        ((left, top), (effective, effective), "white", "-", f"95 %: {effective} x {effective}"),
+    )
+    for ax in axes:
+        for (x, y), sides, color, line, text in squares:
+            style = {"edgecolor": color, "linestyle": line, "linewidth": 1.5, "label": text}
+            ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
+    axes[0].set_title(title, fontsize=11)
+    handles = axes[0].get_legend_handles_labels()[0]
+    style = {"facecolor": "0.35", "labelcolor": "white", "framealpha": 1, "fontsize": 9}
+    fig.legend(handles=handles, loc="outside lower center", ncols=n, **style)
+    return fig

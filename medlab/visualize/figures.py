@@ -1,6 +1,7 @@
 """`Figure`: a matplotlib figure that carries its alt text into the notebook. One look for the whole course."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 
@@ -17,7 +18,7 @@ PIXELS_PER_INCH = 100  # on the page; the PNG holds half as many again, for shar
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure made without pyplot: nothing is kept open, nothing is shown twice.
+    """A matplotlib figure with alt text. It is created without pyplot, so none stays open and none is shown twice.
 
     Args:
         alt: what the figure shows, in words, with the numbers a reader takes from it.
@@ -71,14 +72,15 @@ def _img(png: bytes, width: int, alt: str) -> str:
 
 
 def subplots(
-    rows: int = 1, cols: int = 1, *, alt: str, size: tuple[float, float] | None = None
+    rows: int = 1, cols: int = 1, *, alt: str, size: tuple[float, float] | None = None, **grid: object
 ) -> tuple[Figure, Axes | np.ndarray]:
-    """A figure and its axes in the style of the course, for cells that draw by hand.
+    """A figure and its axes in the style of the course.
 
     Args:
         rows, cols: of the grid of axes.
         alt: what the figure shows, in words.
         size: width and height in inches.
+        grid: passed on to matplotlib's `Figure.subplots`, e.g. `sharey` or `height_ratios`.
 
     Returns:
         The figure, and one Axes for 1 x 1, else an array of them without the sides of length 1, as pyplot does.
@@ -87,7 +89,7 @@ def subplots(
         ValueError: no alt text.
     """
     fig = Figure(figsize=size or (max(4.2 * cols, 5.2), 3.3 * rows), alt=alt)
-    axes = fig.subplots(rows, cols)
+    axes = fig.subplots(rows, cols, **grid)
     for ax in np.atleast_1d(axes).flat:
         ax.spines[["top", "right"]].set_visible(False)
         ax.set_prop_cycle(cycler(color=PALETTE) + cycler(linestyle=LINES) + cycler(marker=MARKERS))
@@ -96,13 +98,25 @@ def subplots(
     return fig, axes
 
 
+def panels(n: int, ax: Axes | Sequence[Axes] | None, *, alt: str, size: tuple[float, float]) -> list[Axes]:
+    """The `n` axes to draw in: those given, or side by side those of a new figure of this size with this alt text.
+
+    Raises:
+        ValueError: another number of axes.
+    """
+    axes = list(np.ravel(subplots(1, n, alt=alt, size=size)[1] if ax is None else ax))
+    if len(axes) != n:
+        raise ValueError(f"this plot has {n} panels and draws each into axes of its own, got {len(axes)} axes")
+    return axes
+
+
 def short(number: float) -> str:
-    """Three digits, and no powers of ten below a million: 0.942, 12,000."""
+    """Three significant digits, and no powers of ten below a million: 0.942, 12,000."""
     return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
 
 
 def message(text: str) -> Figure:
-    """A figure that only says `text`: for when there is nothing to draw."""
+    """A figure that holds nothing but `text`, for when there is nothing to draw."""
     fig = Figure(figsize=(5.2, 1.2), alt=text)
     fig.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
     return fig

@@ -1,4 +1,4 @@
-"""Look at images: grids, histograms, CT windows, three planes, masks. Pure functions, each returns a Figure."""
+"""Figures of images: grids, histograms of intensities, CT windows, the three planes of a volume."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import LINES, PALETTE, Figure, subplots
@@ -20,23 +18,31 @@ from medlab.visualize.figures import LINES, PALETTE, Figure, subplots
 if TYPE_CHECKING:  # the room of the images loads scikit-learn, which takes seconds
     from medlab.data.images import ImageSet
 
-MASKS = (*PALETTE[1:2], *PALETTE[3:], PALETTE[0])  # no black, which a dark image would swallow
+MASK_COLORS = (*PALETTE[1:2], *PALETTE[3:], PALETTE[0])  # no black, which a dark image would swallow
 PLANES = ("axial", "coronal", "sagittal")
 AXES = ("feet to head", "back to front", "left to right")  # of D, H and W, as `medlab.data.nifti` stores them
 
 
 def blank(ax: Axes) -> Axes:
-    """Axes for an image: no ticks, no grid, no frame."""
+    """The axes without ticks, grid and frame, as an image needs them."""
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.spines[:].set_visible(False)
     return ax
 
 
+def mask_style(k: int) -> dict[str, object]:
+    """Color and line of the mask number `k`, from 0."""
+    return {"color": MASK_COLORS[k % len(MASK_COLORS)], "linestyle": LINES[k % len(LINES)]}
+
+
 def pixels(image: object) -> np.ndarray:
     """One image ``(H, W)``, ``(C, H, W)`` or ``(C, D, H, W)`` as ``(H, W)``, or ``(H, W, 3)`` if it is in color.
 
-    Of a volume it is the middle slice, of channels that are no colors the first.
+    Of a volume it is the middle slice, of channels other than three colors the first.
+
+    Raises:
+        ValueError: another shape.
     """
     image = to_array(image)
     if image.dtype == np.uint8:
@@ -51,9 +57,9 @@ def pixels(image: object) -> np.ndarray:
 
 
 def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.06) -> list[tuple[float, float]]:
-    """Draw the tiles in rows on one axes, each with `room` times its width free above; returns the top center of each.
+    """Draw the tiles in rows in one axes, each with `room` times its width free above; return the top center of each.
 
-    One axes for all keeps a grid of a hundred images as fast as one image.
+    A single axes draws a hundred images as fast as one.
     """
     height, width = tiles[0].shape[:2]
     gap, head = max(round(width * 0.06), 1), max(math.ceil(width * room), 1)
@@ -64,15 +70,32 @@ def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.0
         bright = float(np.quantile(np.concatenate([tile.ravel() for tile in tiles]), 0.999))
         low, high = 0.0, bright if 0 < bright < 0.6 else 1.0  # lung patches fill less than half of the range
     sheet = np.full(shape, 1.0 if len(shape) == 3 else np.nan)  # NaN is drawn as nothing
-    places = []
+    centers = []
     for i, tile in enumerate(tiles):
         top, left = (i // ncols) * (height + head) + head, (i % ncols) * (width + gap)
         sheet[top : top + height, left : left + width] = (
             tile if tile.ndim == 2 else np.clip((tile - low) / (high - low), 0, 1)
         )
-        places.append((left + width / 2 - 0.5, top - 0.5))
+        centers.append((left + width / 2 - 0.5, top - 0.5))
     blank(ax).imshow(sheet, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-    return places
+    return centers
+
+
+def row_grid(
+    rows: Mapping[str, Sequence[np.ndarray]], *, alt: str, title: str = "", room: float = 0.06
+) -> tuple[Figure, list[tuple[float, float]]]:
+    """Equally many tiles per row, the row's name to the left; returns the figure and the top center of each tile."""
+    tiles = [tile for row in rows.values() for tile in row]
+    columns, (height, width) = len(tiles) // len(rows), tiles[0].shape[:2]
+    tile = min(max(7.4 / columns, 0.7), 1.4)  # inches
+    beside = 0.25 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))
+    size = (max(tile * columns + beside, 3.2), len(rows) * tile * (height / width + room + 0.02) + 0.2)
+    fig, ax = subplots(alt=alt, size=(size[0], size[1] + 0.25 * bool(title)))
+    centers = montage(ax, tiles, columns, room)
+    ax.set_yticks([top + height / 2 for _, top in centers[::columns]], rows, fontsize=9)
+    ax.tick_params(length=0)
+    ax.set_title(title, fontsize=11)
+    return fig, centers
 
 
 def image_grid(
@@ -83,11 +106,11 @@ def image_grid(
     ncols: int = 8,
     title: str = "",
 ) -> Figure:
-    """Images ``(N, C, H, W)`` or ``(N, H, W)`` side by side, all on one gray scale, a label above each.
+    """Images side by side, all on one gray scale, with a label above each.
 
     Args:
-        images: values in [0, 1]; where all are darker than 0.6 the brightest of them is shown white. Any other values
-            are scaled by the least and the greatest of them all.
+        images: ``(N, C, H, W)`` or ``(N, H, W)``; values in [0, 1], of which the brightest is shown white if all are
+            below 0.6; any other values are scaled by the least and the greatest of them all.
         labels: one per image, class numbers or strings (which may have several lines).
         classes: names of the class numbers.
         ncols: images in a row.
@@ -107,7 +130,7 @@ def image_grid(
     words = ["\n".join(fill(line, round(15 * tile)) for line in word.split("\n")) for word in words]
     lines = max((word.count("\n") + 1 for word in words), default=0)
     alt = f"{title or 'Images'}: {len(tiles)} images in rows of {ncols}"
-    alt += f", labelled {_list([word.replace(chr(10), ' ') for word in words])}." if words else "."
+    alt += f", labeled {_list([word.replace(chr(10), ' ') for word in words])}." if words else "."
     ratio = tiles[0].shape[0] / tiles[0].shape[1]
     room = 0.06 + 0.14 * lines / tile
     height = 0.95 * tile * math.ceil(len(tiles) / ncols) * (ratio + room)
@@ -129,47 +152,42 @@ def _list(words: Sequence[str], limit: int = 16) -> str:
 
 
 def class_grid(imageset: ImageSet, per_class: int = 6, *, seed: int = 0) -> Figure:
-    """One row of images per class, drawn by `seed`: what do the classes look like, and how do they differ within?
+    """A row of images per class, drawn at random: how do the classes differ, and how much do images within them?
+
+    Args:
+        imageset: a set with a class, or several, per image.
+        per_class: images per row, if the class has so many.
+        seed: of the draw.
 
     Raises:
-        ValueError: a segmentation set, which has no class per image (use `mask_overlay`).
+        ValueError: a segmentation set, which has no class per image (use `segmentation_grid`).
     """
-    rng, info = np.random.default_rng(seed), imageset.info
-    members = [rng.permutation(where)[:per_class] for where in _of_class(imageset)]
-    images, _ = imageset.batch(torch.from_numpy(np.concatenate(members)))
-    drawn = [pixels(image) for image in images]
-    empty, tiles, start = np.ones_like(drawn[0]), [], 0
-    for one in members:
-        tiles += drawn[start : start + len(one)] + [empty] * (per_class - len(one))
-        start += len(one)
-    counts = imageset.counts()
-    said = _list([f"{name} ({counts[name]} in the set)" for name in info.classes])
-    alt = f"{info.name}, {info.modality}: up to {per_class} images in one row for each class: {said}."
-    ratio = empty.shape[0] / empty.shape[1]
-    names = [fill(name, 18) for name in info.classes]
-    beside = 0.25 + 0.085 * max(len(line) for name in names for line in [*name.split("\n"), "(n = 1000)"])
-    size = (per_class + beside, len(members) * (ratio + 0.06) + 0.35)
-    fig, ax = subplots(alt=alt, size=size)
-    places = montage(ax, tiles, per_class)
-    middles = [top + empty.shape[0] / 2 for _, top in places[::per_class]]
-    ax.set_yticks(middles, [f"{name}\n(n = {count})" for name, count in zip(names, counts.values())], fontsize=9)
-    ax.tick_params(length=0)
-    ax.set_title(f"{info.name} ({info.modality})", fontsize=11)
-    return fig
+    rng, info, counts = np.random.default_rng(seed), imageset.info, imageset.counts()
+    rows = {}
+    for name, members in zip(info.classes, _of_class(imageset)):
+        images, _ = imageset.batch(torch.from_numpy(rng.permutation(members)[:per_class]))
+        rows[f"{fill(name, 18)}\n(n = {counts[name]})"] = [pixels(image) for image in images]
+    empty = np.ones_like(next(tile for row in rows.values() for tile in row))
+    rows = {name: row + [empty] * (per_class - len(row)) for name, row in rows.items()}
+    shown = _list([f"{name} ({counts[name]} in the set)" for name in info.classes])
+    alt = f"{info.name}, {info.modality}: up to {per_class} images in one row for each class: {shown}."
+    return row_grid(rows, alt=alt, title=f"{info.name} ({info.modality})")[0]
 
 
 def _of_class(imageset: ImageSet) -> list[np.ndarray]:
     """Positions of the images of each class; an image with several labels is in several."""
-    targets, kinds = to_array(imageset.targets), range(len(imageset.info.classes))
+    targets, classes = to_array(imageset.targets), range(len(imageset.info.classes))
     if imageset.info.task == "segmentation":
-        raise ValueError(f"{imageset.info.name} is a segmentation set: its images have no class; use mask_overlay")
-    return [np.flatnonzero(targets[:, k] if targets.ndim == 2 else targets == k) for k in kinds]
+        raise ValueError(f"{imageset.info.name} is a segmentation set: its images have no class; use segmentation_grid")
+    return [np.flatnonzero(targets[:, k] if targets.ndim == 2 else targets == k) for k in classes]
 
 
 def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
-    """How often each gray value occurs in each class, over at most `per_class` images, evenly spread.
+    """Histogram of the gray values of each class: of its images, or in a segmentation set of its pixels.
 
-    For single classes the images are those of the class; for label maps the gray values are those of its pixels.
+    Args:
+        imageset: of any task.
+        per_class: at most so many images of each class, evenly spread over the set.
     """
     edges, info = (np.arange(0, 257, 4) - 0.5) / 255, imageset.info  # four levels of an 8-bit image each: no comb
     by_pixel = info.task == "segmentation"
@@ -197,7 +215,11 @@ def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
 
 
 def window_level(hu_image: object, level: float, width: float) -> Figure:
-    """A CT slice ``(H, W)`` in HU through the window `level` +- `width` / 2, beside its histogram with that window.
+    """A CT slice as the window `level` ± `width` / 2 shows it, beside its histogram with that window.
+
+    Args:
+        hu_image: ``(H, W)`` in HU.
+        level, width: of the window, in HU.
 
     Raises:
         ValueError: not ``(H, W)``, or a width that is not positive.
@@ -227,24 +249,6 @@ def window_level(hu_image: object, level: float, width: float) -> Figure:
     return fig
 
 
-def slice_view(volume: object, index: int, axis: int = 0, *, spacing: Sequence[float] = (1, 1, 1)) -> Figure:
-    """One slice of a volume ``(D, H, W)`` across `axis` (0 axial, 1 coronal, 2 sagittal), true to scale in mm.
-
-    D runs from feet to head, H from back to front, W from the patient's left to the right, as `medlab.data` loads
-    volumes; so the patient is seen upright, and from above, not from the feet as in a radiologist's viewer.
-
-    Raises:
-        ValueError: not a volume, or an axis, index or spacing that does not fit.
-    """
-    volume, spacing = _check_volume(volume, spacing)
-    if axis not in (0, 1, 2) or not 0 <= index < volume.shape[axis]:
-        raise ValueError(f"slice {index} across axis {axis}: the volume {volume.shape} has no such slice")
-    alt = f"{PLANES[axis].capitalize()} slice {index} of 0 to {volume.shape[axis] - 1}, "
-    fig, ax = subplots(alt=f"{alt}mean intensity {volume.take(index, axis).mean():.3g}.", size=(4.6, 4.4))
-    _plane(ax, volume, index, axis, spacing)
-    return fig
-
-
 def orthoviews(
     volume: object,
     index: Sequence[int] | None = None,
@@ -252,16 +256,25 @@ def orthoviews(
     spacing: Sequence[float] = (1, 1, 1),
     masks: Mapping[str, object] | None = None,
 ) -> Figure:
-    """The three planes of a volume ``(D, H, W)`` through one voxel, with a crosshair there, true to scale in mm.
+    """Axial, coronal and sagittal slice of a volume through one voxel, with a crosshair there, true to scale in mm.
 
-    Axes as in `slice_view`. `index` is the voxel (depth, row, column), the middle for None; `spacing` has that order.
-    `masks` are outlined, each in a color and a line of its own: label maps ``(D, H, W)`` by name, e.g. "truth", in
-    which everything but 0 is structure.
+    The depth D runs from feet to head, H from back to front, W from the patient's left to the right, as `medlab.data`
+    loads volumes: the patient is seen upright, and from above, not from the feet as in a radiologist's viewer.
+
+    Args:
+        volume: ``(D, H, W)``.
+        index: of the voxel (depth, row, column); None for the middle.
+        spacing: of the voxels in mm, in the same order.
+        masks: ``(D, H, W)`` by name, e.g. "truth". Everything but 0 is outlined, in a color and a line per mask.
 
     Raises:
         ValueError: not a volume, or an index, a spacing or a mask that does not fit.
     """
-    volume, spacing = _check_volume(volume, spacing)
+    volume, spacing = to_array(volume), tuple(float(step) for step in spacing)
+    if volume.ndim != 3:
+        raise ValueError(f"a volume must be (D, H, W), got {volume.shape}")
+    if len(spacing) != 3 or not min(spacing) > 0:
+        raise ValueError(f"spacing must be three lengths in mm (depth, row, column), got {spacing}")
     masks = {name: to_array(mask) != 0 for name, mask in (masks or {}).items()}
     for name, mask in masks.items():
         if mask.shape != volume.shape:
@@ -274,8 +287,7 @@ def orthoviews(
     if masks:
         alt += f" Outlined voxels: {', '.join(f'{name} {mask.sum():,}' for name, mask in masks.items())}."
     fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9 + 0.3 * bool(masks)))
-    looks = ({"color": MASKS[k % len(MASKS)], "linestyle": LINES[k % len(LINES)]} for k in range(len(masks)))
-    styles = dict(zip(masks, looks))
+    styles = {name: mask_style(k) for k, name in enumerate(masks)}
     cross = "0.75" if masks else PALETTE[1]  # the first outline is orange
     for axis, ax in enumerate(axes):
         _plane(ax, volume, index[axis], axis, spacing)
@@ -285,67 +297,20 @@ def orthoviews(
         for name, mask in masks.items():
             plane, (color, line) = mask.take(index[axis], axis), styles[name].values()
             if plane.any() and not plane.all():  # else there is no outline
-                extent = ax.images[0].get_extent()
-                ax.contour(
-                    plane, [0.5], colors=[color], linestyles=[line], linewidths=1.5, extent=extent, origin="lower"
-                )
+                style = {"colors": [color], "linestyles": [line], "linewidths": 1.5}
+                ax.contour(plane, [0.5], extent=ax.images[0].get_extent(), origin="lower", **style)
     if masks:
         handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
         fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
     return fig
 
 
-def _check_volume(volume: object, spacing: Sequence[float]) -> tuple[np.ndarray, tuple[float, ...]]:
-    volume, spacing = to_array(volume), tuple(float(step) for step in spacing)
-    if volume.ndim != 3:
-        raise ValueError(f"a volume must be (D, H, W), got {volume.shape}")
-    if len(spacing) != 3 or not min(spacing) > 0:
-        raise ValueError(f"spacing must be three lengths in mm (depth, row, column), got {spacing}")
-    return volume, spacing
-
-
 def _plane(ax: Axes, volume: np.ndarray, index: int, axis: int, spacing: tuple[float, ...]) -> None:
     down, across = (i for i in range(3) if i != axis)
     plane, (tall, wide) = volume.take(index, axis), (spacing[down], spacing[across])
-    rows, cols = plane.shape
-    extent = (-wide / 2, (cols - 0.5) * wide, -tall / 2, (rows - 0.5) * tall)
+    rows, columns = plane.shape
+    extent = (-wide / 2, (columns - 0.5) * wide, -tall / 2, (rows - 0.5) * tall)
     ax.imshow(plane, cmap="gray", extent=extent, origin="lower", vmin=volume.min(), vmax=volume.max())
     ax.set(xlabel=f"{AXES[across]} (mm)", ylabel=f"{AXES[down]} (mm)")
     ax.set_title(f"{PLANES[axis]}, slice {index}", fontsize=11)
     ax.grid(False)
-
-
-def mask_overlay(image: object, mask: object, classes: Sequence[str]) -> Figure:
-    """An image beside the same image with its label map ``(H, W)`` in color; class 0 is background and stays clear.
-
-    Raises:
-        ValueError: image and mask of different size, labels without a name in `classes`.
-    """
-    image, mask = pixels(image), to_array(mask).astype(int)
-    if image.shape[:2] != mask.shape:
-        raise ValueError(
-            f"image is {image.shape[:2]} but mask is {mask.shape}; both must have the same height and width"
-        )
-    if mask.min() < 0 or mask.max() >= len(classes):
-        raise ValueError(f"mask holds labels {mask.min()} to {mask.max()}, but classes names only {len(classes)}")
-    shares = {k: 100 * (mask == k).mean() for k in range(1, len(classes)) if (mask == k).any()}
-    said = ", ".join(f"{classes[k]} {share:.1f} %" for k, share in shares.items()) or "no structure"
-    fig, axes = subplots(
-        1, 2, alt=f"Image and the same with its mask in color, share of pixels: {said}.", size=(7.2, 3.5)
-    )
-    for ax in axes:
-        blank(ax).imshow(image, cmap="gray")
-    for k in shares:
-        color, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
-        axes[1].imshow(
-            np.where(mask == k, 1.0, np.nan), cmap=ListedColormap([color]), alpha=0.4, interpolation="nearest"
-        )
-        axes[1].contour(mask == k, [0.5], colors=[color], linestyles=[line], linewidths=1.2)
-    handles = [
-        Patch(color=MASKS[(k - 1) % len(MASKS)], label=f"{classes[k]} ({share:.1f} %)") for k, share in shares.items()
-    ]
-    if handles:
-        fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4), fontsize=9)
-    axes[0].set_title("image", fontsize=11)
-    axes[1].set_title("mask", fontsize=11)
-    return fig

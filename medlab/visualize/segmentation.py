@@ -1,4 +1,4 @@
-"""Look at label maps: networks beside the truth, where they err, and organ by organ."""
+"""Figures of segmentations: label maps of several networks beside the reference, and maps of their errors."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
 
-from medlab.metrics.intervals import Interval, to_array
-from medlab.visualize.figures import LINES, MARKERS, PALETTE, Figure, subplots
-from medlab.visualize.images import MASKS, blank, montage, pixels
+from medlab.metrics.intervals import to_array
+from medlab.visualize.figures import PALETTE, Figure, subplots
+from medlab.visualize.images import blank, mask_style, montage, pixels
 
-# The image is drawn in middling grays, so that the lightest and the darkest of these stand out from it in print too.
-ERRORS = {"missed": (PALETTE[7], ""), "false alarm": (PALETTE[2], ""), "wrong organ": (PALETTE[4], "xxxx")}
+# Color and hatch. The image is drawn in medium grays: the lightest and the darkest stand out from it in print too.
+ERRORS = {"missed": (PALETTE[7], ""), "false positive": (PALETTE[2], ""), "wrong organ": (PALETTE[4], "xxxx")}
 
 
 def segmentation_grid(
     images: object, masks: Mapping[str, object], classes: Sequence[str], *, n: int = 3, alt: str | None = None
 ) -> Figure:
-    """Slices in rows; in columns the image, then the same under each entry of `masks`, class 0 left clear.
+    """Slices in rows; in columns the image, then the image under each of the `masks`. Class 0 is left clear.
 
     Args:
         images: ``(N, C, H, W)`` or ``(N, H, W)``.
         masks: label maps ``(N, H, W)`` by name, e.g. "truth", "U-Net".
         classes: names of the labels, the background first.
-        n: at most so many slices, spread evenly over those where the first of `masks` shows most structures.
-        alt: what the figure shows, in words; None counts the pixels.
+        n: at most so many slices, evenly spread over those in which the first of `masks` has most structures.
+        alt: what the figure shows, in words; None for the number of pixels of each structure.
 
     Raises:
         ValueError: no mask, n below 1, sizes that differ, labels without a name.
@@ -51,10 +51,10 @@ def segmentation_grid(
         counts = {
             name: ", ".join(f"{classes[k]} {(maps[rows] == k).sum():,}" for k in seen) for name, maps in masks.items()
         }
-        said = "; ".join(f"{name}: {count or 'none'}" for name, count in counts.items())
-        alt = f"{len(rows)} slices in rows, in columns the image and its label maps. Pixels of {said}."
+        shown = "; ".join(f"{name}: {count or 'none'}" for name, count in counts.items())
+        alt = f"{n} slice{'s' * (n > 1)} in rows, in columns the image and its label maps. Pixels of {shown}."
     ratio = tiles[0].shape[0] / tiles[0].shape[1]
-    tile = min(max(7.6 / ncols, 1.3), 2.4)  # inches
+    tile = min(max(7.6 / ncols, 1.3), 2.4 if n > 1 else 3.4)  # inches
     fig, ax = subplots(alt=alt, size=(tile * ncols + 0.16, 1.01 * tile * ratio * len(rows) + 0.7))
     places = montage(ax, [tiles[i] for i in rows for _ in range(ncols)], ncols)
     labels = np.zeros(ax.images[0].get_array().shape[:2], int)  # of the whole sheet: one contour for each class
@@ -66,19 +66,19 @@ def segmentation_grid(
             labels[top : top + height, left : left + width] = list(masks.values())[column - 1][rows[row]]
     handles = []
     for k in seen:
-        color, line = MASKS[(k - 1) % len(MASKS)], LINES[(k - 1) % len(LINES)]
-        _paint(ax, labels == k, color, line)
+        color, line = mask_style(k - 1).values()
+        _overlay(ax, labels == k, color, line)
         style = {"edgecolor": color, "linestyle": line, "linewidth": 1.3, "label": classes[k]}
         handles.append(Patch(facecolor=to_rgba(color, 0.4), **style))
-    for (x, y), name in zip(places, ["image", *masks]):
-        ax.annotate(name, (x, y), (0, 4), textcoords="offset points", ha="center", fontsize=11)
+    for place, name in zip(places, ["image", *masks]):
+        ax.annotate(name, place, (0, 4), textcoords="offset points", ha="center", fontsize=11)
     if handles:
         fig.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), fontsize=10)
     return fig
 
 
-def _paint(ax: Axes, where: np.ndarray, color: str, line: object) -> None:
-    """A light fill and a contour, which is edged in black so that it is seen in print too."""
+def _overlay(ax: Axes, where: np.ndarray, color: str, line: object) -> None:
+    """A light fill, and a contour on a black one, so that it is seen in print too."""
     sheet = np.zeros((*where.shape, 4))
     sheet[where] = to_rgba(color, 0.3)
     ax.imshow(sheet, interpolation="nearest")
@@ -92,44 +92,44 @@ def _check_labels(maps: np.ndarray, classes: Sequence[str]) -> None:
         raise ValueError(f"labels run from {span}; they must be whole numbers from 0 to {len(classes) - 1}")
 
 
-def error_map(image: object, mask: object, target: object, classes: Sequence[str]) -> Figure:
-    """Where a network errs: structure missed, false alarms, one organ taken for another; white lines are the truth.
+def error_map(image: object, masks: Mapping[str, object], target: object, classes: Sequence[str]) -> Figure:
+    """The errors of segmentations over the image: structure missed, false positives, one organ taken for another.
+
+    White lines are the outlines of the reference.
 
     Args:
-        image: ``(H, W)`` or ``(C, H, W)``, drawn in middling grays.
-        mask: label map ``(H, W)``, or several by name, one panel each.
+        image: ``(H, W)`` or ``(C, H, W)``.
+        masks: predicted label maps ``(H, W)`` by name, a panel each.
         target: the true label map ``(H, W)``.
         classes: names of the labels, the background first.
 
     Raises:
         ValueError: no mask, sizes that differ, labels without a name.
     """
-    masks = mask if isinstance(mask, Mapping) else {"network": mask}
     masks, image, target = {name: to_array(one) for name, one in masks.items()}, pixels(image), to_array(target)
     sizes = {one.shape for one in masks.values()} | {target.shape, image.shape[:2]}
     if len(sizes) != 1 or not masks:
         raise ValueError(f"image, target and {len(masks)} masks must share one height and width, got {sorted(sizes)}")
     for one in (*masks.values(), target):
         _check_labels(one, classes)
-    wrong = {
+    errors = {
         name: {
             "missed": (target > 0) & (one == 0),
-            "false alarm": (target == 0) & (one > 0),
+            "false positive": (target == 0) & (one > 0),
             "wrong organ": (target > 0) & (one > 0) & (one != target),
         }
         for name, one in masks.items()
     }
-    counts = {name: {kind: int(where.sum()) for kind, where in kinds.items()} for name, kinds in wrong.items()}
-    said = "; ".join(
-        f"{name}: {', '.join(f'{kind} {number}' for kind, number in kinds.items())}" for name, kinds in counts.items()
-    )
-    alt = f"Errors over the image, in pixels ({(target > 0).sum()} of structure). {said}."
-    wide = max(3.4 * len(masks), 4.6)
-    fig, axes = subplots(1, len(masks), alt=alt, size=(wide, 3.3 * image.shape[0] / image.shape[1] + 0.9))
-    low, high = image.min(), image.max()
-    tones = 0.3 + 0.45 * (image - low) / ((high - low) or 1)
-    for ax, (name, kinds) in zip(np.atleast_1d(axes), wrong.items()):
-        blank(ax).imshow(tones, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    counts = {
+        name: ", ".join(f"{kind} {where.sum()}" for kind, where in kinds.items()) for name, kinds in errors.items()
+    }
+    shown = "; ".join(f"{name}: {count}" for name, count in counts.items())
+    alt = f"Errors over the image, in pixels ({(target > 0).sum()} of structure). {shown}."
+    width = max(3.4 * len(masks), 4.6)
+    fig, axes = subplots(1, len(masks), alt=alt, size=(width, 3.3 * image.shape[0] / image.shape[1] + 0.9))
+    grays = 0.3 + 0.45 * (image - image.min()) / (np.ptp(image) or 1)
+    for ax, (name, kinds) in zip(np.ravel(axes), errors.items()):
+        blank(ax).imshow(grays, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         for k in np.unique(target[target > 0]):
             ax.contour(target == k, [0.5], colors="white", linewidths=0.7)
         for kind, where in kinds.items():
@@ -139,45 +139,10 @@ def error_map(image: object, mask: object, target: object, classes: Sequence[str
             ax.imshow(sheet, interpolation="nearest")
             if hatch and where.any():
                 ax.contourf(where, [0.5, 1.5], colors="none", hatches=[hatch])
-        numbers = ", ".join(f"{kind} {number}" for kind, number in counts[name].items())
-        ax.set_title(f"{name}\n{numbers} px", fontsize=8.5)
+        ax.set_title(f"{name}\n{counts[name]} px", fontsize=8.5)
     handles = [
         Patch(facecolor=color, edgecolor="black", hatch=hatch, linewidth=0.5, label=kind)
         for kind, (color, hatch) in ERRORS.items()
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10)
-    return fig
-
-
-def organ_bars(scores: Mapping[str, Mapping[str, Interval]], ylabel: str) -> Figure:
-    """The networks side by side for every organ: a point with its interval each.
-
-    Args:
-        scores: by network, then by organ; every network names the same organs.
-        ylabel: what the score is, with its unit.
-
-    Raises:
-        ValueError: no network, no organ, or organs that differ.
-    """
-    organs = list(next(iter(scores.values()), ()))
-    if not organs or any(set(one) != set(organs) for one in scores.values()):
-        given = {name: list(one) for name, one in scores.items()}
-        raise ValueError(f"give each network a score for the same organs, got {given}")
-    said = "; ".join(
-        f"{organ}: {', '.join(f'{name} {one[organ]:.3g}' for name, one in scores.items())}" for organ in organs
-    )
-    width = max(1.1 + len(organs) * (0.5 + 0.3 * len(scores)), 4.6)
-    fig, ax = subplots(alt=f"{ylabel} with intervals. {said}.", size=(width, 3.4))
-    step = min(0.24, 0.6 / len(scores))
-    for i, (name, one) in enumerate(scores.items()):
-        places = np.arange(len(organs)) + (i - (len(scores) - 1) / 2) * step
-        values, lows, highs = np.array([one[organ] for organ in organs], float).T
-        style = {"color": PALETTE[i % 8], "marker": MARKERS[i % 8], "linestyle": "", "markersize": 6, "capsize": 4}
-        ax.errorbar(places, values, [values - lows, highs - values], label=name, **style)
-    for edge in range(1, len(organs)):
-        ax.axvline(edge - 0.5, color="0.85", linewidth=0.8, marker="", linestyle="-")
-    ax.set_xticks(range(len(organs)), organs)
-    ax.set(ylabel=ylabel, xlim=(-0.5, len(organs) - 0.5))
-    ax.grid(False, axis="x")
-    fig.legend(loc="outside lower center", ncols=min(len(scores), 4), fontsize=9)
     return fig

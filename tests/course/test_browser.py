@@ -181,7 +181,7 @@ def test_a_reduced_notebook_has_what_its_widgets_need():
 
 
 def test_widgets_are_found_by_what_they_return():
-    assert {"browse", "slice_widget", "sampler_widget", "turing_widget"} <= WIDGETS
+    assert {"browse", "slice_widget", "turing_widget"} <= WIDGETS
     assert not {"Figure", "image_grid", "PALETTE"} & WIDGETS
     assert {lesson.stem[:2] for lesson in LESSONS if has_widgets(lesson)} >= {"00", "03", "04"}
     by_hand = [lesson.stem for lesson in LESSONS if any("ipywidgets" in name for name in imports(code(lesson)))]

@@ -416,9 +416,7 @@ def test_images_that_nothing_can_be_learned_from():
 
 
 def test_players_that_do_not_fit():
-    with pytest.raises(
-        ValueError, match=r"generates images \(1, 8, 8\), but blobs has \(1, 16, 16\)"
-    ):
+    with pytest.raises(ValueError, match=r"generates images \(1, 8, 8\), but blobs has \(1, 16, 16\)"):
         train(players(), blobs(size=16))
     generator, _ = players()
     with pytest.raises(ValueError, match=r"WGANCritic cannot take images \(1, 8, 8\): build it with that size"):
@@ -448,9 +446,7 @@ def test_nan_stops_the_run_and_spoils_no_checkpoint(tmp_path, who):
             return self.poison(loss) if who == "generator" else loss
 
     file = tmp_path / "gan.pt"
-    with pytest.raises(
-        FloatingPointError, match=r"became nan at step 5 \(epoch 2\) with learning rate 0.0002"
-    ):
+    with pytest.raises(FloatingPointError, match=r"became nan at step 5 \(epoch 2\) with learning rate 0.0002"):
         train(players(), loss=Failing(), checkpoint=file)
     kept = torch.load(file, weights_only=True)
     assert len(kept["history"]["train_loss"]) == 1

@@ -1,10 +1,12 @@
 """Figures carry the alt text their data call for, reach the page with it, and move when a slider moves."""
 
+import math
 import re
 import subprocess
 import sys
 from types import SimpleNamespace
 
+import matplotlib.figure
 import nbformat
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from torch import nn
 
 from medlab import metrics, visualize
 from medlab.data.images import ImageSet, Info
+from medlab.metrics import Interval
+from medlab.visualize.curves import CHANCE_LOSS
 from medlab.visualize.figures import PALETTE, Figure
 
 RNG = np.random.default_rng(0)
@@ -37,6 +41,11 @@ def image_set(task: str = "multi-class", n: int = 12) -> ImageSet:
     return ImageSet(torch.rand(n, 1, 8, 8, generator=generator), targets, np.arange(n), info)
 
 
+def gan_history(second: str, epochs: int = 4, loss: float = 0.8) -> SimpleNamespace:
+    values = {"generator_loss": [loss] * epochs, second: np.linspace(0.9, 0.6, epochs).tolist()}
+    return SimpleNamespace(train_loss=np.linspace(1, 1.3, epochs).tolist(), metrics=values, lr=[1] * epochs)
+
+
 def probabilities(n: int = 12) -> np.ndarray:
     return np.random.default_rng(1).dirichlet(np.ones(3), n)
 
@@ -45,6 +54,18 @@ IMAGES, LABELS = image_set(), image_set().targets.numpy()
 MAPS = torch.zeros(3, 8, 8, dtype=torch.int64)
 MAPS[:, 2:4] = 1
 WITH_ORGANS = ImageSet(0.1 + 0.8 * MAPS[:, None].float(), MAPS, range(3), image_set("segmentation").info)
+CALIBRATION = metrics.calibration(np.eye(2)[[0, 0]] * 0.8 + 0.1, [0, 1])
+MEASURED = np.linspace(0.4, 0.5, 30)
+AGREEMENTS = {
+    name: metrics.agreement(MEASURED + RNG.normal(0.01, s, 30), MEASURED)
+    for name, s in (("S", 0.03), ("S and critic", 0.02))
+}
+DICE = {
+    "U-Net": {"liver": Interval(0.95, 0.94, 0.96), "spleen": Interval(0.7, math.nan, math.nan)},
+    "DRINet": {"spleen": Interval(0.8, 0.7, 0.85), "liver": Interval(0.96, 0.95, 0.97)},
+}
+SHARES = {"healthy": 50.0, "ill": 50.0}
+GROUPS = ("groups", "groups_numbers", "many_groups")  # of which the categories say what the horizontal axis is
 REPORT = metrics.classification_report(np.eye(2)[[0, 0, 1, 1]] * 0.8 + 0.1, [0, 1, 1, 1], resamples=5)
 FIGURES = {
     "grid": (lambda: visualize.image_grid(IMAGES.images, LABELS, IMAGES.info.classes), "12 images in rows of 8"),
@@ -61,24 +82,27 @@ FIGURES = {
         r"Mean gray value: normal 0\.10, emphysema 0\.90\.",  # no pixel of fibrosis
     ),
     "window": (lambda: visualize.window_level(np.array([[-500.0, 0], [100, 900]]), 40, 400), r"240 HU and above.*25 %"),
-    "slice": (lambda: visualize.slice_view(VOLUME, 2, 1), "Coronal slice 2 of 0 to 5"),
     "ortho": (lambda: visualize.orthoviews(VOLUME, spacing=(3, 1, 1)), "Axial slice 2, coronal slice 3 and sagittal"),
     "ortho_masks": (
         lambda: visualize.orthoviews(VOLUME, masks={"truth": VOLUME > VOLUME.mean(), "nothing": 0 * VOLUME}),
         r"Outlined voxels: truth \d+, nothing 0\.",
     ),
-    "mask": (lambda: visualize.mask_overlay(np.eye(4), np.eye(4), ["background", "liver"]), "liver 25.0 %"),
-    "no_mask": (lambda: visualize.mask_overlay(np.eye(4), np.zeros((4, 4)), ["background", "liver"]), "no structure"),
     "learning": (lambda: visualize.learning_curves(HISTORY), "loss validation 1.1 to 0.7, accuracy 0.5 to 0.8"),
-    "roc": (lambda: visualize.roc(np.array([[0.9, 0.1], [0.4, 0.6]]), [0, 1], ["well", "ill"]), "AUC ill 1.00"),
+    "roc": (
+        lambda: visualize.roc_curves(np.array([[0.9, 0.1], [0.4, 0.6]]), [0, 1], ["well", "ill"]),
+        "AUC ill 1.00",
+    ),
     "roc_multi": (
-        lambda: visualize.roc(probabilities(), LABELS, IMAGES.info.classes),
+        lambda: visualize.roc_curves(probabilities(), LABELS, IMAGES.info.classes),
         r"normal 0\.\d\d, emphysema 0\.\d\d\.",
     ),
-    "confusion": (lambda: visualize.confusion(REPORT.confusion, ["well", "ill"]), "well 100 % of 1, ill 67 % of 3"),
+    "confusion": (
+        lambda: visualize.confusion_matrix(REPORT.confusion, ["well", "ill"]),
+        "Correctly predicted: well 100 % of 1, ill 67 % of 3",
+    ),
     "reliability": (
-        lambda: visualize.reliability(metrics.calibration(np.eye(2)[[0, 0]] * 0.8 + 0.1, [0, 1])),
-        "error 0.400; on average the model is more sure than right",
+        lambda: visualize.reliability_diagram(CALIBRATION),
+        "error 0.400; on average the model is overconfident",
     ),
     "compare": (lambda: visualize.compare({"a": [1, 2, 3], "b": [4.0]}, "F1"), r"a 2 \(-0.484 to 4.48\), b 4\."),
     "compare_two": (lambda: visualize.compare({"a": [1, 2]}, "F1"), r"F1 per seed; mean: a 1\.5\."),
@@ -88,6 +112,30 @@ FIGURES = {
         ),
         "by patients. F1, alone: 0.6 at 3, 0.8 at 12; F1, GAN: 0.4 at 3",
     ),
+    "gan_curves": (
+        lambda: visualize.gan_curves(gan_history("accuracy")),
+        r"4 epochs.*discriminator 1 to 1.3, generator 0.8 to 0.8. Accuracy of the discriminator 0.9 to 0.6",
+    ),
+    "gan_curves_wgan": (
+        lambda: visualize.gan_curves(gan_history("gap", 40, -1)),
+        "40 epochs.*critic 1 to 1.3, generator -1 to -1. Gap of the critic 0.9 to 0.6",
+    ),
+    "bland_altman": (
+        lambda: visualize.bland_altman(AGREEMENTS, "ratio"),
+        r"of the ratio\. S: bias 0\..*; S and critic: ",
+    ),
+    "groups": (
+        lambda: visualize.grouped_bars(DICE, "Dice"),
+        r"spleen: U-Net 0\.7 \[no interval\], DRINet 0\.8 \[0\.7,",
+    ),
+    "groups_numbers": (
+        lambda: visualize.grouped_bars({"training": SHARES, "DCGAN": SHARES | {"healthy": 90.0}}, "images (%)"),
+        r"images \(%\)\. healthy: training 50, DCGAN 90; ill: training 50, DCGAN 50\.",
+    ),
+    "many_groups": (
+        lambda: visualize.grouped_bars({"a": dict.fromkeys("abcdefgh", 0.125)}, "share"),
+        "h: a 0.125",
+    ),
     "bars": (lambda: visualize.bars({"AVX2": 6100, "SSE": 1800.4}, "patches/s"), "patches/s: AVX2 6,100, SSE 1,800"),
     "filters": (lambda: visualize.filters(torch.ones(4, 2, 3, 3)), "4 filters x 2 input channels of 3 x 3"),
     "cam": (
@@ -96,7 +144,7 @@ FIGURES = {
     ),
     "errors": (
         lambda: visualize.error_gallery(IMAGES, probabilities(), 3),
-        r"3 surest of \d+ mistakes.*true .* called",
+        r"3 most confident of \d+ mistakes.*true .* predicted",
     ),
     "no_errors": (lambda: visualize.error_gallery(IMAGES, np.eye(3)[LABELS]), "no mistake among 12 images"),
 }
@@ -110,7 +158,7 @@ def test_every_figure_says_what_it_shows(name):
     png = fig.png()
     assert png.startswith(b"\x89PNG") and len(png) < 150_000
     for ax in fig.axes:
-        if len(ax.get_xticks()) and ax.lines and name not in ("compare", "compare_two", "reliability"):
+        if len(ax.get_xticks()) and ax.lines and name not in ("compare", "compare_two", "bland_altman", *GROUPS):
             assert ax.get_xlabel() and ax.get_ylabel()
 
 
@@ -166,6 +214,75 @@ def test_numbers_of_bars_stay_within_the_axes():
         assert frame.x0 < text.get_window_extent().x0 and text.get_window_extent().x1 < frame.x1
 
 
+PANELS = {  # what draws into given axes, and how many it takes
+    "learning": (lambda ax: visualize.learning_curves(HISTORY, ax=ax), 3),
+    "gan_curves": (lambda ax: visualize.gan_curves(gan_history("gap"), ax=ax), 2),
+    "roc": (lambda ax: visualize.roc_curves(probabilities(), LABELS, IMAGES.info.classes, ax=ax), 1),
+    "reliability": (lambda ax: visualize.reliability_diagram(CALIBRATION, ax=ax), 1),
+    "sizes": (lambda ax: visualize.sample_size_curves({"F1": {"a": {3: [0.5]}}}, "patients", ax=ax), 1),
+    "bars": (lambda ax: visualize.bars({"a": 1}, "u", ax=ax), 1),
+    "groups": (lambda ax: visualize.grouped_bars(DICE, "Dice", ax=ax), 1),
+    "compare": (lambda ax: visualize.compare({"a": [1, 2, 3]}, "F1", ax=ax), 1),
+    "confusion": (lambda ax: visualize.confusion_matrix(REPORT.confusion, ["well", "ill"], ax=ax), 1),
+    "bland_altman": (lambda ax: visualize.bland_altman(AGREEMENTS, "ratio", ax=ax), 2),
+}
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_given_axes_are_drawn_into_and_their_figure_is_returned(name):
+    draw, n = PANELS[name]
+    fig, axes = visualize.subplots(1, n + 1, alt="ours", size=(12, 3))
+    assert draw(axes[0] if n == 1 else axes[:n]) is fig and fig.alt == "ours"
+    drawn = [bool(ax.lines or ax.patches or ax.images) for ax in axes]
+    assert drawn == [True] * n + [False]
+    assert not fig.legends  # a legend belongs to its panel
+    with pytest.raises(ValueError, match=rf"has {n} panels.*got {n + 1} axes"):
+        draw(axes)
+    fig = matplotlib.figure.Figure()
+    assert draw(fig.subplots(1, n)) is fig  # as pyplot makes them
+
+
+def test_both_kinds_of_groups_are_drawn_by_name():
+    ax = visualize.grouped_bars(DICE, "Dice").axes[0]
+    unet, drinet = ax.containers
+    assert unet[0].get_ydata().tolist() == [0.95, 0.7] and drinet[0].get_ydata().tolist() == [0.96, 0.8]
+    low, high = drinet[2][0].get_segments()[1][:, 1]
+    assert (low, high) == pytest.approx((0.7, 0.85)) and ax.get_ylabel() == "Dice"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["liver", "spleen"]
+    ax = visualize.grouped_bars({"training": SHARES, "DCGAN": {"ill": 10.0, "healthy": 90.0}}, "images (%)").axes[0]
+    assert [[bar.get_height() for bar in bars] for bars in ax.containers] == [[50, 50], [90, 10]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["healthy", "ill"]
+
+
+def test_bland_altman_panels_share_one_scale():
+    first, second = visualize.bland_altman(AGREEMENTS, "ratio").axes
+    assert first.get_ylim() == second.get_ylim() and first.get_ylim()[1] > 0.05
+
+
+def test_gan_curves_mark_the_losses_at_chance():
+    def levels(fig):
+        return [line.get_ydata()[0] for line in fig.axes[0].lines if line.get_linestyle() == ":"]
+
+    assert levels(visualize.gan_curves(gan_history("accuracy"))) == [2 * CHANCE_LOSS, CHANCE_LOSS]
+    assert levels(visualize.gan_curves(gan_history("accuracy", loss=-0.2))) == [2 * CHANCE_LOSS, -CHANCE_LOSS]
+    assert levels(visualize.gan_curves(gan_history("gap"))) == []
+
+
+def test_roc_is_drawn_from_0_to_1():
+    ax = visualize.roc_curves(probabilities(), LABELS, IMAGES.info.classes).axes[0]
+    assert ax.get_xlabel().startswith("false positive rate") and ax.get_ylabel().startswith("true positive rate")
+    for line in ax.lines:
+        assert line.get_xydata()[0].tolist() == [0, 0] and line.get_xydata()[-1].tolist() == [1, 1]
+
+
+def test_reliability_shows_accuracy_over_the_share_of_the_predictions():
+    ax = visualize.reliability_diagram(CALIBRATION).axes[0]
+    model = next(line for line in ax.lines if line.get_label() == "model")
+    shown = model.get_xydata()[~np.isnan(model.get_ydata().astype(float))]
+    assert shown == pytest.approx(np.array([[90, 50]]))  # 90 % sure of both, right in one
+    assert np.nanmax(ax.patches[0].get_data().values) == 100  # all predictions in one bin
+
+
 def test_an_interval_beyond_the_scale_is_cut_and_said_to_be():
     ax = visualize.compare({"a": [0.1, 0.9, 1]}, "F1", within=(0, 1)).axes[0]
     assert ax.get_ylim() == (-0.02, 1.02) and ax.get_title().endswith("interval, cut at 0 and 1")
@@ -195,8 +312,8 @@ def test_planes_are_the_right_slices_in_mm():
             visualize.orthoviews(VOLUME, index)
     with pytest.raises(ValueError, match="spacing"):
         visualize.orthoviews(VOLUME, spacing=(1, 1, 0))
-    with pytest.raises(ValueError, match="no such slice"):
-        visualize.slice_view(VOLUME, 5)
+    with pytest.raises(ValueError, match=r"must be \(D, H, W\)"):
+        visualize.orthoviews(VOLUME[0])
 
 
 def test_orthoviews_outline_masks_where_they_are():
@@ -212,12 +329,12 @@ def test_orthoviews_outline_masks_where_they_are():
         visualize.orthoviews(volume, masks={"truth": mask[0]})
 
 
-def test_error_gallery_shows_the_surest_mistakes():
+def test_error_gallery_shows_the_most_confident_mistakes():
     probs = np.full((12, 3), 0.1)
     probs[np.arange(12), LABELS] = 0.8
     probs[[3, 4]] = [[0.6, 0.3, 0.1], [0.02, 0.03, 0.95]]  # 3 is emphysema, 4 is normal
     texts = [text.get_text() for text in visualize.error_gallery(IMAGES, probs, 1).axes[0].texts]
-    assert [" ".join(text.split()) for text in texts] == ["true normal called fibrosis 95% sure"]
+    assert [" ".join(text.split()) for text in texts] == ["true normal predicted fibrosis confidence 95%"]
     with pytest.raises(ValueError, match="multi-class set"):
         visualize.error_gallery(image_set("segmentation"), probs)
 
@@ -227,13 +344,16 @@ def test_error_gallery_shows_the_surest_mistakes():
     [
         (lambda: visualize.image_grid([]), "at least one image"),
         (lambda: visualize.image_grid(IMAGES.images, [1]), "one label per image"),
-        (lambda: visualize.class_grid(image_set("segmentation")), "mask_overlay"),
-        (lambda: visualize.mask_overlay(np.eye(4), np.eye(3), ["a", "b"]), "same height and width"),
-        (lambda: visualize.mask_overlay(np.eye(4), np.eye(4) * 2, ["a", "b"]), "classes names only 2"),
-        (lambda: visualize.confusion(np.eye(3), ["a", "b"]), r"must be \(2, 2\)"),
-        (lambda: visualize.roc(np.eye(2), [1, 1], ["a", "b"]), "no ROC curve"),
+        (lambda: visualize.class_grid(image_set("segmentation")), "use segmentation_grid"),
+        (lambda: visualize.confusion_matrix(np.eye(3), ["a", "b"]), r"must be \(2, 2\)"),
+        (lambda: visualize.roc_curves(np.eye(2), [1, 1], ["a", "b"]), "no ROC curve"),
         (lambda: visualize.compare({}, "F1"), "nothing to compare"),
         (lambda: visualize.sample_size_curves({"F1": {}}, "patients"), "at least one line"),
+        (lambda: visualize.bland_altman({}, "ratio"), "nothing to draw"),
+        (lambda: visualize.grouped_bars({}, "Dice"), "same categories"),
+        (lambda: visualize.grouped_bars({**DICE, "x": {"liver": Interval(1, 1, 1)}}, "Dice"), "same categories"),
+        (lambda: visualize.gan_curves(SimpleNamespace(train_loss=[], metrics={})), "at least one epoch of fit_gan"),
+        (lambda: visualize.gan_curves(SimpleNamespace(train_loss=[1], metrics={"val_auc": [1]})), "epoch of fit_gan"),
         (lambda: visualize.filters(torch.ones(3, 3)), "2-D convolution"),
         (lambda: visualize.learning_curves(SimpleNamespace(train_loss=[])), "train for at least one epoch"),
     ],
@@ -280,23 +400,36 @@ def test_class_activation_map_bad_layer():
     model, images = small_network(), torch.rand(2, 1, 8, 8)
     with pytest.raises(ValueError, match="not a module of this"):
         visualize.class_activation_map(model, nn.Conv2d(1, 1, 1), images)
-    with pytest.raises(ValueError, match=r"\(N, C, h, w\)"):
+    with pytest.raises(ValueError, match=r"feature maps \(N, C, h, w\), but it is a Linear"):
         visualize.class_activation_map(model, model[5], images)
     assert model.training and not model[5]._forward_hooks
 
 
+def test_class_activation_map_before_an_activation_in_place():
+    torch.manual_seed(0)
+    conv, rest = nn.Conv2d(1, 4, 3), [nn.Flatten(), nn.Linear(144, 2)]
+    in_place, apart = nn.Sequential(conv, nn.ReLU(inplace=True), *rest), nn.Sequential(conv, nn.ReLU(), *rest)
+    heat = [visualize.class_activation_map(model, conv, torch.ones(1, 1, 8, 8)) for model in (in_place, apart)]
+    assert torch.equal(*heat) and in_place[1].inplace
+
+
+def test_class_activation_map_of_an_image_does_not_depend_on_its_batch():
+    model, images = small_network(), torch.rand(3, 1, 8, 8)
+    heat = visualize.class_activation_map(model, model[0], images)
+    alone = [visualize.class_activation_map(model, model[0], image[None])[0] for image in images]
+    torch.testing.assert_close(heat, torch.stack(alone))
+
+
 WIDGETS = {
-    "window": lambda: visualize.window_level_widget(HU),
     "slices": lambda: visualize.slice_widget(VOLUME, spacing=(3, 1, 1)),
-    "errors": lambda: visualize.error_widget(
-        torch.rand(3, 1, 8, 8),
-        {"a": MAPS.roll(1, 1), "b": 1 - MAPS},
-        torch.stack([MAPS[0], 1 - MAPS[0], 0 * MAPS[0]]),
-        "012",
-    ),
     "slices_masks": lambda: visualize.slice_widget(VOLUME, masks={"truth": VOLUME > VOLUME.mean()}),
     "browse": lambda: visualize.browse(
         lambda x, n: visualize.bars({"x": x, "n": n}, "u"), x=(0, 1, 0.5, 0.5), n=(1, 3, 1, 2)
+    ),
+    "window": lambda: visualize.browse(
+        lambda level, width: visualize.window_level(HU, level, width),
+        level=(-1000, 1000, 10, 40, "Level (HU)"),
+        width=(10, 3000, 10, 400, "Width (HU)"),
     ),
 }
 
@@ -313,6 +446,12 @@ def test_both_ends_of_every_slider_show_another_picture(name):
             seen.append(picture.value)
         assert len(set(seen)) == 3, slider.description
         assert all(re.match(r'<img alt="[^"]+"', html) for html in seen)
+
+
+def test_a_slider_has_the_name_of_its_argument_or_a_label():
+    sliders = {name: [child.description for child in make().children[:-1]] for name, make in WIDGETS.items()}
+    assert sliders["browse"] == ["x", "n"] and sliders["window"] == ["Level (HU)", "Width (HU)"]
+    assert sliders["slices"] == ["Axial slice", "Coronal slice", "Sagittal slice"]
 
 
 def test_widget_shows_and_raises_an_error_of_its_drawing():
@@ -334,7 +473,11 @@ def test_widget_shows_and_raises_an_error_of_its_drawing():
 
 @pytest.mark.parametrize(
     ("sliders", "message"),
-    [({}, "at least one slider"), ({"n": (0, 2, 1, 5)}, "cannot start at 5"), ({"n": (0, 2)}, "lacks step, value")],
+    [
+        ({}, "at least one slider"),
+        ({"n": (0, 2, 1, 5)}, "cannot start at 5"),
+        ({"n": (0, 2)}, r"got \(0, 2\); give \(low"),
+    ],
 )
 def test_bad_slider(sliders, message):
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Pictures of made images and of the game say what they show; the live grid leaves one picture."""
+"""Figures of generated images say what they show; the live grid leaves one picture."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from torch import nn
 from medlab import visualize
 from medlab.phantoms import ring
 from medlab.visualize.figures import Figure
-from medlab.visualize.generation import COIN, _turn
+from medlab.visualize.latent import _slerp
 
 RNG = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(20, 1, 16, 16, generator=RNG)
@@ -22,13 +22,8 @@ POINTS, MODE, _ = ring.make(800, 1, 0)
 RADIUS = 3 * ring.SIGMA
 
 
-def history(second: str, epochs: int = 4, loss: float = 0.8) -> SimpleNamespace:
-    values = {"generator_loss": [loss] * epochs, second: np.linspace(0.9, 0.6, epochs).tolist()}
-    return SimpleNamespace(train_loss=np.linspace(1, 1.3, epochs).tolist(), metrics=values, lr=[1] * epochs)
-
-
 class Squares(nn.Module):
-    """A generator of which every image shows its noise: two numbers, two halves."""
+    """A generator whose images show their latent vector: two numbers, two halves."""
 
     latent = 2
 
@@ -47,24 +42,12 @@ class Squares(nn.Module):
         return self.norm((self.scale * z)[:, None, None].repeat_interleave(4, 3).expand(-1, -1, 8, -1)) + shift
 
 
-def critic(limit: float) -> nn.Module:
-    layer = nn.Linear(10, 10, bias=False)
-    layer.weight.data = torch.linspace(-limit, limit, 100).reshape(10, 10)
-    return layer
-
-
 FIGURES = {
     "samples": (
         lambda: visualize.sample_grid({"real": IMAGES, "DCGAN": IMAGES.numpy()[:, 0]}, n=4, title="Two rows"),
         "^Two rows: the first 4 images each of real, DCGAN, one row each.$",
     ),
     "color": (lambda: visualize.sample_grid({"a": IMAGES[:9].expand(-1, 3, -1, -1)}), "first 8 images each of a,"),
-    "curves": (
-        lambda: visualize.gan_curves(history("accuracy")),
-        r"4 epochs.*discriminator 1 to 1.3, generator 0.8 to 0.8. Accuracy of the discriminator: 0.9 to 0.6",
-    ),
-    "curves_wgan": (lambda: visualize.gan_curves(history("gap", 40, -1)), "40 epochs.*Gap of the critic: 0.9 to 0.6"),
-    "gap": (lambda: visualize.critic_gap({"WGAN": history("gap"), "b": history("gap")}), "WGAN 0.9 to 0.6, b 0.9"),
     "ring": (
         lambda: visualize.ring_scatter(
             {"all": POINTS, "two": POINTS[MODE < 2], "none": 9 + POINTS}, POINTS, ring.CENTERS, RADIUS
@@ -72,21 +55,9 @@ FIGURES = {
         "all: 8 of 8 modes, 9[89]% of the points at a mode; two: 2 of 8 modes, 9[89]% .*; none: 0 of 8 modes, 0%",
     ),
     "rings": (lambda: visualize.ring_scatter(dict.fromkeys("abcde", POINTS), POINTS, ring.CENTERS, RADIUS), "e: 8 of"),
-    "weights": (
-        lambda: visualize.weights_histogram({"clipped": critic(0.01), "free": critic(0.1)}, 0.01),
-        r"limits of 0.01 \(within 2 %\): clipped 2% of 100, free 90% of 100",
-    ),
     "pairs": (
         lambda: visualize.nearest_pairs(IMAGES[:10] * 0.9, IMAGES, n=3, title="Memory"),
         r"^Memory: the 3 of 10 samples .* from 0\.05\d to 0\.05\d; median of all 0\.05\d",
-    ),
-    "shares": (
-        lambda: visualize.class_proportions([0.5, 0.5], {"DCGAN": torch.tensor([0.9, 0.1])}, ["healthy", "ill"]),
-        "training: healthy 50%, ill 50%; DCGAN: healthy 90%, ill 10%",
-    ),
-    "many_shares": (
-        lambda: visualize.class_proportions(np.full(8, 0.125), {"a": np.eye(8)[0]}, "abcdefgh"),
-        "a: a 100%",
     ),
     "walk": (lambda: visualize.latent_walk(Squares(), 1.25), "position 1.25 of 4, from seed 1 to seed 2; truncation 1"),
     "walk_label": (lambda: visualize.latent_walk(Squares(3), 4, label=2), "4 of 4, from seed 3 to seed 0"),
@@ -101,22 +72,13 @@ def test_every_figure_says_what_it_shows(name):
     assert fig.png() == draw().png() and len(fig.png()) < 150_000
 
 
-@pytest.mark.parametrize("name", ["ring", "rings", "pairs", "samples", "weights", "walk"])
+@pytest.mark.parametrize("name", ["ring", "rings", "pairs", "samples", "walk"])
 def test_titles_stay_within_the_figure(name):
     fig = FIGURES[name][0]()
     fig.draw_without_rendering()
     for ax in fig.axes:
         box = ax.title.get_window_extent()
         assert box.y1 <= fig.bbox.y1 and box.x0 >= 0 and box.x1 <= fig.bbox.x1
-
-
-def test_curves_mark_the_coin():
-    def levels(fig):
-        return [line.get_ydata()[0] for line in fig.axes[0].lines if line.get_linestyle() == ":"]
-
-    assert levels(visualize.gan_curves(history("accuracy"))) == [2 * COIN, COIN]
-    assert levels(visualize.gan_curves(history("accuracy", loss=-0.2))) == [2 * COIN, -COIN]  # the saturating game
-    assert levels(visualize.gan_curves(history("gap"))) == []
 
 
 def test_the_closest_pairs_come_first():
@@ -133,15 +95,15 @@ def test_a_covered_mode_has_a_full_circle():
     assert [circle.get_linestyle() for circle in fig.axes[0].patches] == ["-"] * 2 + [":"] * 6
 
 
-def test_a_turn_keeps_the_length_and_ends_at_both():
+def test_interpolation_keeps_the_length_and_ends_at_both():
     one, other = torch.randn(2, 50, generator=torch.Generator().manual_seed(1))
     other = other * one.norm() / other.norm()
-    torch.testing.assert_close(_turn(one, other, 0.0), one)
-    torch.testing.assert_close(_turn(one, other, 1.0), other)
-    middle = _turn(one, other, 0.5)
+    torch.testing.assert_close(_slerp(one, other, 0.0), one)
+    torch.testing.assert_close(_slerp(one, other, 1.0), other)
+    middle = _slerp(one, other, 0.5)
     assert middle.norm() == pytest.approx(float(one.norm()), rel=1e-4)
     assert (one + other).norm() / 2 < 0.8 * middle.norm()  # the straight line would be shorter
-    torch.testing.assert_close(_turn(one, one, 0.3), one)
+    torch.testing.assert_close(_slerp(one, one, 0.3), one)
 
 
 def test_the_walk_leaves_the_generator_as_it_was():
@@ -149,20 +111,6 @@ def test_the_walk_leaves_the_generator_as_it_was():
     before = generator.norm.running_mean.clone()
     visualize.latent_walk(generator)
     assert generator.training and torch.equal(generator.norm.running_mean, before)
-
-
-def test_both_ends_of_every_slider_of_the_sampler_show_another_picture():
-    widget = visualize.sampler_widget(Squares())
-    *sliders, picture = widget.children
-    assert [slider.description for slider in sliders] == ["Position on the walk", "Truncation (1 = as trained)"]
-    for slider in sliders:
-        seen = [picture.value]
-        for value in (slider.min, slider.max):
-            slider.value = value
-            seen.append(picture.value)
-        assert len(set(seen)) == 3, slider.description
-        assert all(re.match(r'<img alt="[^"]+"', html) for html in seen)
-    assert 'alt="A walk' in visualize.sampler_widget(Squares(2), label=1, seeds=(5, 6)).children[-1].value
 
 
 WATCHED = """
@@ -195,7 +143,7 @@ def test_the_live_grid_leaves_one_picture():
 
 
 def test_the_live_grid_is_silent_in_a_script(capsys):
-    visualize.live_grid()(IMAGES, history("accuracy"))
+    visualize.live_grid()(IMAGES, SimpleNamespace(train_loss=[1.0], metrics={}))
     assert capsys.readouterr().out == ""
 
 
@@ -205,16 +153,9 @@ def test_the_live_grid_is_silent_in_a_script(capsys):
         (lambda: visualize.sample_grid({}), "at least one of each"),
         (lambda: visualize.sample_grid({"a": IMAGES[:3]}), "'a' holds 3 images, but n = 8"),
         (lambda: visualize.sample_grid({"a": IMAGES, "b": torch.rand(9, 1, 8, 8)}), "images of one size"),
-        (lambda: visualize.gan_curves(SimpleNamespace(train_loss=[], metrics={})), "at least one epoch of fit_gan"),
-        (lambda: visualize.gan_curves(SimpleNamespace(train_loss=[1], metrics={"val_auc": [1]})), "epoch of fit_gan"),
-        (lambda: visualize.critic_gap({"DCGAN": history("accuracy")}), "those of WGAN"),
         (lambda: visualize.ring_scatter({}, POINTS, ring.CENTERS, RADIUS), "nothing to draw"),
         (lambda: visualize.ring_scatter({"a": POINTS * math.nan}, POINTS, ring.CENTERS, RADIUS), "diverged"),
-        (lambda: visualize.weights_histogram({}, 0.01), "at least one critic"),
-        (lambda: visualize.weights_histogram({"a": critic(1)}, 0), "limit above 0"),
         (lambda: visualize.nearest_pairs(IMAGES, IMAGES, n=0), "n must be at least 1"),
-        (lambda: visualize.class_proportions([0.5, 0.5], {"a": [1]}, "ab"), r"a has \(1,\)"),
-        (lambda: visualize.class_proportions([0.5, 0.5], {}, "ab"), "at least one generator"),
         (lambda: visualize.live_grid(0), "must be at least 1"),
         (lambda: visualize.latent_walk(Squares(), 5), "position 5"),
         (lambda: visualize.latent_walk(Squares(), seeds=[1]), "two seeds or more"),
