@@ -1,14 +1,15 @@
-"""Answers of a visual Turing test on disk: one CSV file per rater, one line per answer, written and flushed at once.
+"""Reader study: answer files of the visual Turing test, a CSV file per rater, a line per answer, flushed at once.
 
 A line is complete when its line break is there. If the computer fails in the middle of a line, that one answer is lost:
-`read_answers` refuses such a file, `read_answers(..., mend=True)` (what a test that goes on uses) cuts the piece off,
-and the image is asked again. Everything else that does not fit is refused, never guessed.
+`read_answers` refuses such a file, `read_answers(..., repair=True)` (as a test that is resumed does) cuts the partial
+line off, and the image is asked again. Everything else that does not fit is refused, never guessed.
 """
 
 import csv
 import os
 from collections import defaultdict
 from dataclasses import dataclass
+from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +44,7 @@ HEADER = ",".join(Answer._fields)
 
 
 def append_answer(path: str | Path, answer: Answer) -> None:
-    """Add one line to the file, which is made if it is not there; it is on disk when this returns.
+    """Append one answer to a file, created if it is not there; it is on disk when this returns.
 
     Raises:
         OSError: the file cannot be written.
@@ -55,7 +56,7 @@ def append_answer(path: str | Path, answer: Answer) -> None:
 
 
 def start_answers(path: str | Path) -> None:
-    """Make the file, and its folder, with nothing but the header, if it is not there or empty.
+    """Create an answer file, and its folder, with nothing but the header, if it is not there or empty.
 
     Raises:
         OSError: it cannot be written.
@@ -73,16 +74,16 @@ def _append(path: str | Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def read_answers(path: str | Path, *, mend: bool = False) -> list[Answer]:
-    """The answers in a file, in the order in which they were given.
+def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
+    """Read the answers of a file, in the order in which they were given.
 
     Args:
         path: the file.
-        mend: cut off an incomplete last line, in the file too, instead of refusing it.
+        repair: cut off an incomplete last line, in the file too, instead of refusing it.
 
     Raises:
         FileNotFoundError: it is not there.
-        ValueError: no answer file, cut short, or with lines that do not fit; says in which line and what to do.
+        ValueError: not an answer file, cut short, or with lines that do not fit.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -98,10 +99,10 @@ def read_answers(path: str | Path, *, mend: bool = False) -> list[Answer]:
             f"{path} is not an answer file: its columns are `{found:.120}`, expected `{HEADER}`. Give the file that "
             "the test wrote; if a spreadsheet saved it anew, ask for the original."
         )
-    if cut and not mend:
+    if cut and not repair:
         raise ValueError(
             f"{path}: line {len(lines) + 1} is cut short ({piece!r:.60}), so the file was not written to its end. Open "
-            "the test again with this file: it drops the piece and asks that image again. Or delete that line."
+            "the test again with this file: it drops that line and asks the image again. Or delete it yourself."
         )
     if cut:
         with path.open("rb+") as file:
@@ -146,33 +147,38 @@ def report_answers(answers: list[Answer], *, level: float = 0.95) -> TuringRepor
     """
     if not answers:
         raise ValueError("no answer yet: answer at least one real and one synthetic image")
-    truth, called = (np.array([answer[at] == "synthetic" for answer in answers]) for at in (6, 7))
-    return turing_test(truth, called, [answer.seconds for answer in answers], level=level)
+    truth = np.array([one.truth == "synthetic" for one in answers])
+    given = np.array([one.answer == "synthetic" for one in answers])
+    return turing_test(truth, given, [one.seconds for one in answers], level=level)
 
 
 @dataclass(frozen=True)
 class ClassAnswers:
-    """What `collect_answers` found: one report per rater, and per test (fingerprint) the agreement of its raters.
+    """Result of `collect_answers`: a report per rater, and per test (fingerprint) the agreement of its raters.
 
-    `unfinished` says of whom not all images were answered. Printing it, or showing it, gives a Markdown table in the
-    order of Han et al. 2018.
+    `unfinished` has the progress of raters who have not answered all images. Printed or displayed, it is the
+    `turing_table` of the raters with these.
     """
 
     reports: dict[str, TuringReport]
     agreement: dict[str, RaterAgreement]
     unfinished: dict[str, str]
 
-    def __str__(self) -> str:
-        lines = [turing_table(self.reports), ""]
-        lines += [f"Agreement, test {test}: {agreed}" for test, agreed in self.agreement.items()]
-        lines += [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()]
-        return "\n".join(lines)
+    def _notes(self) -> list[str]:
+        lines = [f"Agreement, test {test}: {agreed}" for test, agreed in self.agreement.items()]
+        return lines + [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()]
 
-    _repr_markdown_ = __str__
+    def __str__(self) -> str:
+        return "\n".join([turing_table(self.reports).to_string(), "", *self._notes()])
+
+    def _repr_html_(self) -> str:
+        return turing_table(self.reports).to_html(border=0) + "".join(
+            f"<p>{escape(line)}</p>" for line in self._notes()
+        )
 
 
 def collect_answers(folder: str | Path) -> ClassAnswers:
-    """The answer files ``*.csv`` of a class in one table, with the agreement of those who saw the same images.
+    """Reports of all answer files ``*.csv`` in a folder, with the agreement of raters of the same images.
 
     Raises:
         FileNotFoundError: there is no file.
@@ -180,7 +186,7 @@ def collect_answers(folder: str | Path) -> ClassAnswers:
     """
     files = sorted(Path(folder).glob("*.csv"))
     if not files:
-        raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder into which you put the class's")
+        raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder with those of the class")
     found: dict[str, list[Answer]] = {}
     for file in files:
         answers = read_answers(file)

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from medlab.metrics.agreement import Agreement
+from medlab.metrics.agreement import LimitsOfAgreement
 from medlab.visualize.figures import PALETTE, Figure, subplots
 
 
-def bland_altman(agreements: Mapping[str, Agreement], quantity: str) -> Figure:
+def bland_altman(agreements: Mapping[str, LimitsOfAgreement], quantity: str) -> Figure:
     """One panel each for several ways to measure `quantity`: a dot per patient, bias and limits with their intervals.
 
     Args:
-        agreements: from `metrics.agreement`, by name.
+        agreements: from `metrics.limits_of_agreement`, by name.
         quantity: what was measured, with its unit if it has one.
 
     Raises:
