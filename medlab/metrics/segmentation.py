@@ -169,11 +169,9 @@ def sensitivity(masks: object, targets: object) -> np.ndarray:
     masks, targets = check_label_maps(masks), check_label_maps(targets, "targets")
     if masks.shape != targets.shape:
         raise ValueError(f"masks {masks.shape} do not fit targets {targets.shape}; give label maps of the same shape")
-    found = np.full(len(targets), np.nan)
-    for i, (mask, target) in enumerate(zip(masks, targets)):
-        recall = [(mask[target == k] == k).mean() for k in np.unique(target[target > 0])]
-        found[i] = np.mean(recall) if recall else np.nan
-    return found
+    pairs = zip(masks, targets)
+    recall = [[(mask[target == k] == k).mean() for k in np.unique(target[target > 0])] for mask, target in pairs]
+    return np.array([np.mean(classes) if classes else np.nan for classes in recall])
 
 
 def _patient(masks: np.ndarray, targets: np.ndarray, kinds: int, spacing: list[float]) -> tuple[np.ndarray, np.ndarray]:

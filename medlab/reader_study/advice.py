@@ -76,23 +76,17 @@ def advice_report(truth: object, decisions: object, advice: object, *, level: fl
         raise ValueError(f"give a truth, a decision and an advice per case, got {shapes}")
     if truth.dtype != bool or decisions.dtype != bool or not np.isin(advice, (NO_ADVICE, 0, 1)).all():
         raise ValueError(f"truth and decisions are True or False, advice is 1, 0, or {NO_ADVICE} for none")
-    wrong, alone = decisions != truth, advice == NO_ADVICE
-    misled = ~alone & (advice != truth)
-    groups = {"alone": alone, "right advice": ~alone & ~misled, "wrong advice": misled}
-    counts = {name: (int(wrong[group].sum()), int(group.sum())) for name, group in groups.items()}
-    both = tuple(map(sum, zip(counts["right advice"], counts["wrong advice"])))
-    return AdviceReport(
-        alone=_share(*counts["alone"], level),
-        advised=_share(*both, level),
-        right_advice=_share(*counts["right advice"], level),
-        wrong_advice=_share(*counts["wrong advice"], level),
-        benefit=_difference(counts["alone"], both, level),
-        bias=_difference(counts["wrong advice"], counts["alone"], level),
-        cases={name: n for name, (_, n) in counts.items()},
-    )
+    error, unaided = decisions != truth, advice == NO_ADVICE
+    misled = ~unaided & (advice != truth)
+    groups = (unaided, ~unaided & ~misled, misled)
+    alone, right, wrong = ((int(error[group].sum()), int(group.sum())) for group in groups)
+    advised = (right[0] + wrong[0], right[1] + wrong[1])
+    rates = [_rate(*group, level) for group in (alone, advised, right, wrong)]
+    benefit, bias = _difference(alone, advised, level), _difference(wrong, alone, level)
+    return AdviceReport(*rates, benefit, bias, {"alone": alone[1], "right advice": right[1], "wrong advice": wrong[1]})
 
 
-def _share(k: int, n: int, level: float) -> Interval:
+def _rate(k: int, n: int, level: float) -> Interval:
     if n == 0:
         return Interval(math.nan, math.nan, math.nan)
     low, high = binomtest(k, n).proportion_ci(level, method="wilson")
@@ -101,7 +95,7 @@ def _share(k: int, n: int, level: float) -> Interval:
 
 def _difference(one: tuple[int, int], other: tuple[int, int], level: float) -> Interval:
     """Error rate of `one` minus that of `other`, each (errors, cases), with Newcombe's interval."""
-    a, b = _share(*one, level), _share(*other, level)
+    a, b = _rate(*one, level), _rate(*other, level)
     value = a.value - b.value
     low = value - math.hypot(a.value - a.low, b.high - b.value)
     return Interval(value, low, value + math.hypot(a.high - a.value, b.value - b.low))

@@ -10,7 +10,6 @@ import os
 from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
-from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,35 +40,22 @@ class Answer(NamedTuple):
 
 
 HEADER = ",".join(Answer._fields)
+ASK = "Ask for the file as the test wrote it, not as a spreadsheet saved it."
 
 
-def append_answer(path: str | Path, answer: Answer) -> None:
-    """Append one answer to a file, created if it is not there; it is on disk when this returns.
+def append_answers(path: str | Path, *answers: Answer) -> None:
+    """Append answers to a file, on disk when this returns; creates it, with its folder and header, if need be.
 
     Raises:
         OSError: the file cannot be written.
     """
-    start_answers(path)
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow([*answer[:-1], f"{answer.seconds:.3f}"])
-    _append(path, text.getvalue())
-
-
-def start_answers(path: str | Path) -> None:
-    """Create an answer file, and its folder, with nothing but the header, if it is not there or empty.
-
-    Raises:
-        OSError: it cannot be written.
-    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.stat().st_size == 0:
-        _append(path, HEADER + "\n")
-
-
-def _append(path: str | Path, text: str) -> None:
-    with Path(path).open("a", encoding="utf-8", newline="") as file:
-        file.write(text)
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writerow(Answer._fields)
+        writer.writerows([*answer[:-1], f"{answer.seconds:.3f}"] for answer in answers)
         file.flush()
         os.fsync(file.fileno())
 
@@ -95,35 +81,25 @@ def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
     piece = cut.decode(errors="replace")
     if lines[0] != HEADER if lines else not HEADER.startswith(piece):
         found = [*lines, piece][0]
-        raise ValueError(
-            f"{path} is not an answer file: its columns are `{found:.120}`, expected `{HEADER}`. Give the file that "
-            "the test wrote; if a spreadsheet saved it anew, ask for the original."
-        )
+        raise ValueError(f"{path} is not an answer file: its columns are `{found:.120}`, expected `{HEADER}`. {ASK}")
     if cut and not repair:
         raise ValueError(
-            f"{path}: line {len(lines) + 1} is cut short ({piece!r:.60}), so the file was not written to its end. Open "
-            "the test again with this file: it drops that line and asks the image again. Or delete it yourself."
+            f"{path}: line {len(lines) + 1} is cut short ({piece!r:.60}); resume the test to repair it, or delete it"
         )
     if cut:
         with path.open("rb+") as file:
             file.truncate(len(whole))
-    rows = list(csv.reader(lines))
-    answers = [_parse(path, line, row) for line, row in enumerate(rows[1:], start=2)]
+    answers = [_parse(path, line, row) for line, row in enumerate(list(csv.reader(lines))[1:], start=2)]
     for line, answer in enumerate(answers, start=2):
         first = answers[0]
         if answer.trial != line - 1 or answer.trial > answer.of:
             raise ValueError(
-                f"{path}: line {line} is trial {answer.trial} of {answer.of}, expected trial {line - 1}: lines are "
-                "missing, doubled or out of order. Ask for the file as the test wrote it."
+                f"{path}: line {line} is trial {answer.trial} of {answer.of}, expected {line - 1}: missing lines? {ASK}"
             )
         if (answer.rater, answer.test, answer.seed, answer.of) != (first.rater, first.test, first.seed, first.of):
-            raise ValueError(
-                f"{path}: line {line} belongs to another test or rater than line 2. Give every rater and every test a "
-                "file of its own."
-            )
-    seen = {(answer.truth, answer.image) for answer in answers}
-    if len(seen) < len(answers):
-        raise ValueError(f"{path}: an image was answered twice. Ask for the file as the test wrote it.")
+            raise ValueError(f"{path}: line {line} belongs to another test or rater than line 2. {ASK}")
+    if len({(answer.truth, answer.image) for answer in answers}) < len(answers):
+        raise ValueError(f"{path}: an image was answered twice. {ASK}")
     return answers
 
 
@@ -133,13 +109,11 @@ def _parse(path: Path, line: int, row: list[str]) -> Answer:
     except ValueError:
         answer = None
     if answer is None or {answer.truth, answer.answer} - set(KINDS) or not 0 <= answer.seconds < float("inf"):
-        raise ValueError(
-            f"{path}: line {line} does not hold {HEADER}: {','.join(row)!r:.120}. Ask for the file as written."
-        )
+        raise ValueError(f"{path}: line {line} does not hold {HEADER}: {','.join(row)!r:.120}. {ASK}")
     return answer
 
 
-def report_answers(answers: list[Answer], *, level: float = 0.95) -> TuringReport:
+def report_answers(answers: list[Answer]) -> TuringReport:
     """`turing_test` of the answers of one file.
 
     Raises:
@@ -149,7 +123,7 @@ def report_answers(answers: list[Answer], *, level: float = 0.95) -> TuringRepor
         raise ValueError("no answer yet: answer at least one real and one synthetic image")
     truth = np.array([one.truth == "synthetic" for one in answers])
     given = np.array([one.answer == "synthetic" for one in answers])
-    return turing_test(truth, given, [one.seconds for one in answers], level=level)
+    return turing_test(truth, given, [one.seconds for one in answers])
 
 
 @dataclass(frozen=True)
@@ -164,17 +138,15 @@ class ClassAnswers:
     agreement: dict[str, RaterAgreement]
     unfinished: dict[str, str]
 
-    def _notes(self) -> list[str]:
-        lines = [f"Agreement, test {test}: {agreed}" for test, agreed in self.agreement.items()]
-        return lines + [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()]
+    def _notes(self) -> str:
+        lines = [f"Agreement, test {test}: {agreement}" for test, agreement in self.agreement.items()]
+        return "\n".join(lines + [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()])
 
     def __str__(self) -> str:
-        return "\n".join([turing_table(self.reports).to_string(), "", *self._notes()])
+        return f"{turing_table(self.reports).to_string()}\n\n{self._notes()}"
 
     def _repr_html_(self) -> str:
-        return turing_table(self.reports).to_html(border=0) + "".join(
-            f"<p>{escape(line)}</p>" for line in self._notes()
-        )
+        return f"{turing_table(self.reports).to_html(border=0)}<pre>{escape(self._notes())}</pre>"
 
 
 def collect_answers(folder: str | Path) -> ClassAnswers:
@@ -187,30 +159,21 @@ def collect_answers(folder: str | Path) -> ClassAnswers:
     files = sorted(Path(folder).glob("*.csv"))
     if not files:
         raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder with those of the class")
-    found: dict[str, list[Answer]] = {}
+    reports, tests, agreement, unfinished = {}, defaultdict(dict), {}, {}
     for file in files:
         answers = read_answers(file)
         name = answers[0].rater if answers else file.stem
-        if name in found:
-            raise ValueError(
-                f"{file}: another file of rater {name!r} is there; keep one per rater (the name stands in its lines)"
-            )
-        found[name] = answers
-    reports = {}
-    for name, answers in found.items():
+        if name in reports:
+            raise ValueError(f"{file}: another file of rater {name!r} is there; keep one per rater")
         try:
             reports[name] = report_answers(answers)
         except ValueError as error:
             raise ValueError(f"rater {name!r}: {error}. Ask to go on with the test, or leave the file out.") from None
-    tests = defaultdict(dict)
-    for name, answers in found.items():
-        tests[answers[0].test][name] = {(each.truth, each.image): each.answer == "synthetic" for each in answers}
-    agreement = {}
+        tests[answers[0].test][name] = {(one.truth, one.image): one.answer == "synthetic" for one in answers}
+        if len(answers) < answers[0].of:
+            unfinished[name] = f"{len(answers)} of {answers[0].of}"
     for test, raters in tests.items():
-        same = sorted(set.intersection(*(set(answers) for answers in raters.values())))
+        same = sorted(set.intersection(*map(set, raters.values())))
         if len(raters) > 1 and same:
-            agreement[test] = rater_agreement({name: [said[key] for key in same] for name, said in raters.items()})
-    unfinished = {
-        name: f"{len(answers)} of {answers[0].of}" for name, answers in found.items() if len(answers) < answers[0].of
-    }
+            agreement[test] = rater_agreement({name: [given[key] for key in same] for name, given in raters.items()})
     return ClassAnswers(reports, agreement, unfinished)

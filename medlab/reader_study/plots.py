@@ -20,12 +20,11 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
     """
     if not reports:
         raise ValueError("nothing to draw: give at least one report with its name")
-    said = "; ".join(
-        f"{name} {100 * one.accuracy.value:.0f} % ({100 * one.accuracy.low:.0f} to {100 * one.accuracy.high:.0f}), "
-        f"d' {one.d_prime.value:.2f}, biased towards {one.bias}"
+    each = [
+        f"{name} {one.accuracy:.0%}, d' {one.d_prime.value:.2f}, biased towards {one.bias}"
         for name, one in reports.items()
-    )
-    alt = f"Accuracy with 95 % interval, chance is 50 %; and d': {said}."
+    ]
+    alt = f"Accuracy with 95 % interval, chance is 50 %; and d': {'; '.join(each)}."
     fig, (left, right) = subplots(1, 2, alt=alt, size=(9, max(3.6, 0.32 * len(reports) + 1.2)))
     for i, (name, one) in enumerate(reports.items()):
         style = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]}
@@ -37,12 +36,10 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
         right.plot(false_alarms, hits, linestyle="", label=f"{name}, d' {one.d_prime.value:.2f}", **style)
     left.axvline(50, color="0.4", linestyle=LINES[3], marker="")
     left.set_yticks(range(len(reports)), list(reports))
-    left.invert_yaxis()
-    left.margins(y=0.15)
-    left.set(xlabel="accuracy (%), exact 95 % interval", xlim=(-2, 102))
+    left.set(xlabel="accuracy (%), exact 95 % interval", xlim=(-2, 102), ylim=(len(reports) - 0.4, -0.6))
     right.plot([0, 100], [0, 100], color="0.4", linestyle=LINES[3], marker="", label="d' = 0")
-    right.set(xlabel="false alarm rate (%): real as synthetic", ylabel="hit rate (%):\nsynthetic as synthetic")
-    right.set(xlim=(-3, 103), ylim=(-3, 103), aspect="equal")
+    right.set(xlabel="false alarm rate (%): real as synthetic", xlim=(-3, 103), aspect="equal")
+    right.set(ylabel="hit rate (%):\nsynthetic as synthetic", ylim=(-3, 103))
     right.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return fig
 
@@ -56,11 +53,11 @@ def advice_plot(reports: Mapping[str, AdviceReport]) -> Figure:
     if not reports:
         raise ValueError("nothing to draw: give at least one report with its name")
     kinds = {"alone": "alone", "right advice": "right_advice", "wrong advice": "wrong_advice"}
-    said = "; ".join(
+    each = [
         f"{name}: " + ", ".join(f"{kind} {100 * getattr(one, field).value:.0f} %" for kind, field in kinds.items())
         for name, one in reports.items()
-    )
-    fig, ax = subplots(alt=f"Errors of {said}.", size=(max(2.2 * len(reports) + 1.6, 4.6), 3.7))
+    ]
+    fig, ax = subplots(alt=f"Errors of {'; '.join(each)}.", size=(max(2.2 * len(reports) + 1.6, 4.6), 3.7))
     for k, (kind, field) in enumerate(kinds.items()):
         value, low, high = 100 * np.array([getattr(one, field) for one in reports.values()]).T
         places = np.arange(len(reports)) + 0.22 * (k - 1)

@@ -19,16 +19,13 @@ from medlab.train.fit import fit
 INFO = Info("two samples", "any", "multi-class", ("real", "synthetic"), "that of the images", "", phantom=True)
 
 
-def machine_rater(
-    real: Tensor, synthetic: Tensor, *, epochs: int = 8, width: int = 8, seed: int = 0
-) -> Callable[[Tensor], Tensor]:
+def machine_rater(real: Tensor, synthetic: Tensor, *, epochs: int = 8, seed: int = 0) -> Callable[[Tensor], Tensor]:
     """Train a machine rater: a `SmallCNN` that classifies images as real or synthetic (classifier two-sample test).
 
     Args:
         real, synthetic: training images ``(N, C, H, W)`` in [0, 1]. Images to be rated must not be among them: the
             rater would have memorized them.
         epochs, seed: of the training; the seed decides the initial weights too.
-        width: channels of the first layer.
 
     Returns:
         A function from images ``(N, C, H, W)`` to answers ``(N,)``, True for "synthetic".
@@ -37,7 +34,7 @@ def machine_rater(
     targets = torch.tensor([0] * len(real) + [1] * len(synthetic))
     data = ImageSet(images, targets, np.arange(len(images)), INFO)
     seed_everything(seed)
-    network = nn.Sequential(Standardize(data), SmallCNN(images.shape[1], classes=2, width=width))
+    network = nn.Sequential(Standardize(data), SmallCNN(images.shape[1], classes=2, width=8))
     fit(network, data, epochs=epochs, batch_size=min(16, len(data)), seed=seed, progress=False)
 
     @torch.inference_mode()

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from medlab.metrics.intervals import to_array
 from medlab.reader_study.advice import NO_ADVICE, AdviceReport, advice_report
 from medlab.visualize.images import pixels
-
-
-class Case(NamedTuple):
-    """What the reader sees: the image ``(H, W)`` or ``(H, W, 3)`` in [0, 1], and the advice, 1, 0 or `NO_ADVICE`."""
-
-    image: np.ndarray
-    advice: int
 
 
 class RemoteClinic:
@@ -37,9 +29,13 @@ class RemoteClinic:
             advice.
 
     Example:
+        >>> import numpy as np
+        >>> from medlab.reader_study import RemoteClinic, simulated_reader
+        >>> images, enlarged = np.random.default_rng(0).random((40, 1, 32, 32)), np.arange(40) % 2 == 0
         >>> clinic = RemoteClinic(images, enlarged, wrong=0.3, names=("normal heart", "enlarged heart"))
-        >>> clinic_widget(clinic)
-        >>> print(clinic.report())
+        >>> clinic.decide_all(simulated_reader(skill=0.8, trust=0.5))
+        >>> clinic.report().cases
+        {'alone': 20, 'right advice': 14, 'wrong advice': 6}
     """
 
     def __init__(
@@ -65,8 +61,8 @@ class RemoteClinic:
         """Whether all cases are decided."""
         return len(self.decisions) == len(self.order)
 
-    def case(self) -> Case:
-        """The current case.
+    def case(self) -> tuple[np.ndarray, int]:
+        """The current case: image ``(H, W)`` or ``(H, W, 3)`` in [0, 1], and the advice, 1, 0 or `NO_ADVICE`.
 
         Raises:
             ValueError: all are decided.
@@ -74,7 +70,7 @@ class RemoteClinic:
         if self.done:
             raise ValueError("all cases are decided: look at report()")
         at = len(self.decisions)
-        return Case(pixels(self.images[self.order[at]]), int(self.advice[at]))
+        return pixels(self.images[self.order[at]]), int(self.advice[at])
 
     def decide(self, decision: bool) -> None:
         """Save the reader's decision of the current case; it cannot be taken back.

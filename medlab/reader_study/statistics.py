@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from medlab.metrics.intervals import Interval, check_level, nan_to_none, to_arra
 if TYPE_CHECKING:  # pandas takes half a second to import
     from pandas import DataFrame
 
-COLUMNS = ("images", "accuracy (%)", "p", "real as real", "real as synth", "synth as real", "synth as synth", "d'", "c")
+COLUMNS = ("images", "accuracy", "p", "real as real", "real as synth", "synth as real", "synth as synth", "d'", "c")
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,19 @@ class TuringReport:
     p_value: float
     d_prime: Interval
     criterion: float
-    halves: tuple[Interval, Interval] | None
-    p_learning: float | None
-    seconds: dict[str, float]
+    halves: tuple[Interval, Interval] | None = None
+    p_learning: float | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """The four counts, in the order of Han et al. 2018."""
+        return self.real_as_real, self.real_as_synth, self.synth_as_real, self.synth_as_synth
 
     @property
     def images(self) -> int:
         """Number of images answered."""
-        return self.real_as_real + self.real_as_synth + self.synth_as_real + self.synth_as_synth
+        return sum(self.counts)
 
     @property
     def bias(self) -> str:
@@ -107,13 +112,11 @@ def turing_test(synthetic: object, answers: object, seconds: object = None, *, l
     if len(synthetic) != len(answers):
         raise ValueError(f"{len(synthetic)} images but {len(answers)} answers; give one answer per image")
     counts = [int(((synthetic == kind) & (answers == answer)).sum()) for kind in (0, 1) for answer in (0, 1)]
+    report = turing_counts(*counts, level=level)
     right = synthetic == answers
-    middle = (len(right) + 1) // 2
-    halves, p_learning = None, None
-    if len(right) >= 2:
-        parts = right[:middle], right[middle:]
-        halves = tuple(_exact(int(part.sum()), len(part), level)[0] for part in parts)
-        p_learning = float(fisher_exact([[int(part.sum()), int((~part).sum())] for part in parts]).pvalue)
+    parts = np.split(right, [(len(right) + 1) // 2])
+    halves = tuple(_exact(int(part.sum()), len(part), level)[0] for part in parts)
+    p_learning = float(fisher_exact([[int(part.sum()), int((~part).sum())] for part in parts]).pvalue)
     times = {}
     if seconds is not None:
         seconds = to_array(seconds).astype(float)
@@ -121,7 +124,7 @@ def turing_test(synthetic: object, answers: object, seconds: object = None, *, l
             raise ValueError(f"give one response time of at least 0 s per image, got shape {seconds.shape}")
         groups = {"all": np.ones_like(right), "right": right, "wrong": ~right}
         times = {name: float(np.median(seconds[where])) for name, where in groups.items() if where.any()}
-    return _report(counts, halves, p_learning, times, level)
+    return replace(report, halves=halves, p_learning=p_learning, seconds=times)
 
 
 def turing_counts(
@@ -135,21 +138,30 @@ def turing_counts(
     counts = [real_as_real, real_as_synth, synth_as_real, synth_as_synth]
     if any(count != int(count) or count < 0 for count in counts):
         raise ValueError(f"counts must be whole numbers from 0, got {counts}")
-    return _report([int(count) for count in counts], None, None, {}, level)
+    check_level(level)
+    real, synthetic = real_as_real + real_as_synth, synth_as_real + synth_as_synth
+    if not (real and synthetic):
+        raise ValueError(f"{real} real and {synthetic} synthetic images: answers to both kinds are needed")
+    accuracy, p_value = _exact(real_as_real + synth_as_synth, real + synthetic, level)
+    variance, zs = 0.0, []
+    for count, n in ((synth_as_synth, synthetic), (real_as_synth, real)):
+        rate = min(max(count / n, 1 / (2 * n)), 1 - 1 / (2 * n))
+        zs.append(float(ndtri(rate)))
+        variance += rate * (1 - rate) / (n * norm.pdf(zs[-1]) ** 2)
+    hit, false_alarm = zs
+    d, half = hit - false_alarm, float(ndtri((1 + level) / 2)) * math.sqrt(variance)
+    d_prime, criterion = Interval(d, d - half, d + half), -(hit + false_alarm) / 2
+    return TuringReport(*map(int, counts), accuracy, p_value, d_prime, criterion)
 
 
 def turing_table(reports: Mapping[str, TuringReport]) -> DataFrame:
-    """Table of several raters, one row each, by name; columns in the order of Han et al. 2018, accuracy in percent."""
+    """Table of several raters, one row each, by name; columns in the order of Han et al. 2018."""
     from pandas import DataFrame
 
     rows = [
-        (
-            one.images, f"{Interval(*(100 * part for part in one.accuracy)):.0f}", f"{one.p_value:.2g}",
-            one.real_as_real, one.real_as_synth, one.synth_as_real, one.synth_as_synth,
-            f"{one.d_prime:.2f}", f"{one.criterion:.2f}",
-        )
-        for one in reports.values()
-    ]  # fmt: skip
+        (r.images, f"{r.accuracy:.0%}", f"{r.p_value:.2g}", *r.counts, f"{r.d_prime:.2f}", f"{r.criterion:.2f}")
+        for r in reports.values()
+    ]
     return DataFrame(rows, index=list(reports), columns=COLUMNS)
 
 
@@ -165,33 +177,6 @@ def _exact(right: int, n: int, level: float) -> tuple[Interval, float]:
     test = binomtest(right, n)
     low, high = test.proportion_ci(level, method="exact")
     return Interval(right / n, float(low), float(high)), float(test.pvalue)
-
-
-def _report(
-    counts: list[int],
-    halves: tuple[Interval, Interval] | None,
-    p_learning: float | None,
-    seconds: dict[str, float],
-    level: float,
-) -> TuringReport:
-    check_level(level)
-    real, synthetic = counts[0] + counts[1], counts[2] + counts[3]
-    if not (real and synthetic):
-        raise ValueError(f"{real} real and {synthetic} synthetic images: answers to both kinds are needed")
-    accuracy, p_value = _exact(counts[0] + counts[3], real + synthetic, level)
-    rates = [
-        min(max(count / n, 1 / (2 * n)), 1 - 1 / (2 * n)) for count, n in ((counts[3], synthetic), (counts[1], real))
-    ]
-    hit, false_alarm = (float(ndtri(rate)) for rate in rates)
-    variance = sum(
-        rate * (1 - rate) / (n * norm.pdf(z) ** 2) for rate, z, n in zip(rates, (hit, false_alarm), (synthetic, real))
-    )
-    half = float(ndtri((1 + level) / 2)) * math.sqrt(variance)
-    d = hit - false_alarm
-    return TuringReport(
-        *counts, accuracy, p_value, Interval(d, d - half, d + half), -(hit + false_alarm) / 2,
-        halves, p_learning, seconds,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from medlab.errors import unknown_name
 from medlab.metrics.intervals import to_array
-from medlab.reader_study.answers import KINDS, Answer, append_answer, read_answers, report_answers, start_answers
+from medlab.reader_study.answers import KINDS, Answer, append_answers, read_answers, report_answers
 from medlab.reader_study.statistics import TuringReport
 from medlab.visualize.images import pixels
 
@@ -44,9 +44,12 @@ class TuringTest:
         OSError: the file cannot be written.
 
     Example:
+        >>> import numpy as np
+        >>> from medlab.reader_study import TuringTest
+        >>> real, synthetic = np.random.default_rng(0).random((2, 10, 32, 32))
         >>> test = TuringTest(real, synthetic, "answers/ann.csv", seed=1)
-        >>> turing_widget(test)  # answer by R and S, or by click
-        >>> print(test.report())
+        >>> test.trial, len(test.order)
+        (1, 20)
     """
 
     def __init__(
@@ -65,13 +68,11 @@ class TuringTest:
         self.rater = self.file.stem if rater is None else rater
         if not self.rater.strip() or not self.rater.isprintable():
             raise ValueError(f"rater {self.rater!r} is no name: give one printable line")
-        digest = sha256(str(self.images["real"].shape).encode())
-        for images in self.images.values():
-            digest.update(images.tobytes())
-        self.fingerprint = digest.hexdigest()[:12]
+        shown = [str(self.images["real"].shape).encode(), *(images.tobytes() for images in self.images.values())]
+        self.fingerprint = sha256(b"".join(shown)).hexdigest()[:12]
         places = [(kind, index) for kind in KINDS for index in range(n)]
         self.order = [places[at] for at in np.random.default_rng(seed).permutation(2 * n)]
-        start_answers(self.file)
+        append_answers(self.file)  # none yet: a file that cannot be written is found now
         self.answers = read_answers(self.file, repair=True)
         self._check_file()
         self._size, self._shown = self.file.stat().st_size, None
@@ -129,7 +130,7 @@ class TuringTest:
         truth, index = self.order[len(self.answers)]
         line = (self.rater, self.fingerprint, self.seed, self.trial, len(self.order), index, truth, answer)
         saved = Answer(*line, round(seconds, 3))
-        append_answer(self.file, saved)
+        append_answers(self.file, saved)
         self.answers.append(saved)
         self._size, self._shown = self.file.stat().st_size, None
         return saved
@@ -164,28 +165,27 @@ def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
         if images.ndim != 4 or len(images) == 0 or images.shape[1] not in (1, 3):
             raise ValueError(f"{name} images must be (N, 1 or 3, H, W) or (N, H, W), got {images.shape}")
         if images.dtype != np.uint8:
-            if not (images.min() >= 0 and images.max() <= 1):
+            low, high = images.min(), images.max()
+            if not 0 <= low <= high <= 1:
                 raise ValueError(
-                    f"{name} images must lie in [0, 1], got {images.min():.3g} to {images.max():.3g}; "
-                    "medlab.train.sample gives such images"
+                    f"{name} images must lie in [0, 1], got {low:.3g} to {high:.3g}; see medlab.train.sample"
                 )
             images = (255 * images).round().astype(np.uint8)
         found.append(np.ascontiguousarray(images))
-    one, other = found
-    if one.shape[1:] != other.shape[1:]:
+    one, other = (images.shape for images in found)
+    if one[1:] != other[1:]:
         raise ValueError(
-            f"real images are {one.shape[1:]}, synthetic ones {other.shape[1:]}: the size tells them apart; load the "
-            f"real ones with size={other.shape[-1]}, or take a generator of size {one.shape[-1]}"
+            f"real images are {one[1:]}, synthetic ones {other[1:]}: the size tells them apart; load the real ones "
+            f"with size={other[-1]}, or take a generator of size {one[-1]}"
         )
-    if len(one) != len(other):
-        raise ValueError(f"{len(one)} real and {len(other)} synthetic images: give as many of each, so chance is 1/2")
+    if one[0] != other[0]:
+        raise ValueError(f"{one[0]} real and {other[0]} synthetic images: give as many of each, so chance is one half")
     seen = {}
-    for name, images in zip(KINDS, found):
-        for index, image in enumerate(images):
-            twin = seen.setdefault(image.tobytes(), (name, index))
-            if twin != (name, index):
-                raise ValueError(
-                    f"{name} image {index} is the same as {twin[0]} image {twin[1]}, pixel by pixel, and no image may "
-                    "be shown twice; leave one out (a generator may repeat itself or its training images)"
-                )
+    for name, image in zip([f"{kind} image {i}" for kind in KINDS for i in range(one[0])], np.concatenate(found)):
+        twin = seen.setdefault(image.tobytes(), name)
+        if twin != name:
+            raise ValueError(
+                f"{name} is the same as {twin}, pixel by pixel, and no image may be shown twice; leave one out (a "
+                "generator may repeat itself or its training images)"
+            )
     return found

@@ -19,17 +19,16 @@ from medlab.reader_study.statistics import turing_table
 from medlab.reader_study.turing import TuringTest
 
 KEYS = {"r": "real", "s": "synthetic"}
+WIDTH = 320  # of an image on the page, in pixels
 PAUSE = 0.6  # seconds; a key that is held down begins to repeat after about half of one
 TURING_HELP = (
     "<p>Is each image <b>real</b> or <b>synthetic</b>? There are as many of both. Type <b>R</b> or <b>S</b>, or click. "
     "Answers are saved one by one and cannot be taken back. There is no feedback before the end.</p>"
 )
-CLINIC_HELP = (
-    "<p>Decide each case. Some come with a program's advice, which may be wrong. No feedback before the end.</p>"
-)
+CLINIC_HELP = "<p>Decide each case. Some come with a program's advice, which may be wrong. No feedback meanwhile.</p>"
 
 
-def turing_widget(test: TuringTest, *, width: int = 320) -> VBox:
+def turing_widget(test: TuringTest) -> VBox:
     """Widget that shows the images of `test` one by one, to be answered with the keys R and S or by click.
 
     The keys go into a text field, which gets the focus at the start and back after every answer: JupyterLab leaves
@@ -38,13 +37,9 @@ def turing_widget(test: TuringTest, *, width: int = 320) -> VBox:
 
     Args:
         test: its file has each answer before the next image is shown.
-        width: of the image on the page, in pixels.
-
-    Example:
-        >>> turing_widget(TuringTest(real, synthetic, "answers/ann.csv", seed=1))
     """
-    begin, status, picture, report = Button(button_style="primary"), HTML(), HTML(), HTML()
-    begin.description = f"Go on with image {test.trial}" if test.answers else "Start"
+    status, picture, report = HTML(), HTML(), HTML()
+    begin = Button(description=f"Go on with image {test.trial}" if test.answers else "Start", button_style="primary")
     field = Text(description="R or S:", placeholder="type here", layout={"width": "16em"}, continuous_update=True)
     buttons = {kind: Button(description=f"{kind.capitalize()} ({key.upper()})") for key, kind in KEYS.items()}
 
@@ -52,16 +47,15 @@ def turing_widget(test: TuringTest, *, width: int = 320) -> VBox:
         where = f"Image {test.trial} of {len(test.order)}"
         if not test.done:
             status.value = _status(where)
-            picture.value = _image(test.show(), width, f"{where}, real or synthetic?")
+            picture.value = _image(test.show(), f"{where}, real or synthetic?")
             field.focus()
             return
-        status.value = _status(
-            f"All {len(test.order)} images are answered. The answers are in {escape(str(test.file))}."
-        )
+        status.value = _status(f"All {len(test.order)} images are answered, see {escape(str(test.file))}.")
         picture.value = ""
         table = turing_table({test.rater: test.report()})
         report.value = f"{table.to_html(border=0)}<pre>{escape(str(test.report()))}</pre>"
-        _disable(begin, field, *buttons.values())
+        for control in (begin, field, *buttons.values()):
+            control.disabled = True
 
     def give(answer: str) -> None:
         with _errors_shown(status):
@@ -96,7 +90,7 @@ def turing_widget(test: TuringTest, *, width: int = 320) -> VBox:
     return VBox([HTML(TURING_HELP), begin, status, picture, HBox([field, *buttons.values()]), report])
 
 
-def clinic_widget(clinic: RemoteClinic, *, width: int = 320, clock: Callable[[], float] = time.monotonic) -> VBox:
+def clinic_widget(clinic: RemoteClinic, *, clock: Callable[[], float] = time.monotonic) -> VBox:
     """Widget that shows the cases of `clinic` one by one, to be decided by click, or by Tab and Enter.
 
     The button pressed last keeps the focus, so that a held Enter would run through the cases: a press within `PAUSE` of
@@ -104,7 +98,6 @@ def clinic_widget(clinic: RemoteClinic, *, width: int = 320, clock: Callable[[],
 
     Args:
         clinic: gets a decision with every press.
-        width: of the image on the page, in pixels.
         clock: returns seconds.
     """
     status, picture, report = HTML(), HTML(), HTML()
@@ -115,13 +108,14 @@ def clinic_widget(clinic: RemoteClinic, *, width: int = 320, clock: Callable[[],
             status.value = _status(f"All {len(clinic.order)} cases are decided. Your numbers:")
             picture.value = advice_plot({"you": clinic.report()}).html()
             report.value = f"<pre>{escape(str(clinic.report()))}</pre>"
-            _disable(*buttons)
+            for button in buttons:
+                button.disabled = True
             return
         image, advice = clinic.case()
         where = f"Case {len(clinic.decisions) + 1} of {len(clinic.order)}"
         advised = f"The program advises: <b>{escape(clinic.names[advice])}</b>"
         status.value = _status(f"{where}. {'No advice: you decide alone.' if advice == NO_ADVICE else advised}")
-        picture.value = _image((255 * image).round().astype(np.uint8), width, where)
+        picture.value = _image((255 * image).round().astype(np.uint8), where)
 
     last = clock()
 
@@ -145,18 +139,13 @@ def _status(text: str) -> str:
     return f'<div role="status">{text}</div>'
 
 
-def _image(image: np.ndarray, width: int, alt: str) -> str:
+def _image(image: np.ndarray, alt: str) -> str:
     """An image, uint8 ``(H, W)`` or ``(H, W, 3)``, as ``<img>``."""
     file = BytesIO()
     Image.fromarray(image).save(file, format="png")
     source = b64encode(file.getvalue()).decode()
     style = "image-rendering: pixelated; max-width: 100%; height: auto"
-    return f'<img alt="{escape(alt)}" width="{width}" style="{style}" src="data:image/png;base64,{source}">'
-
-
-def _disable(*controls: object) -> None:
-    for control in controls:
-        control.disabled = True
+    return f'<img alt="{escape(alt)}" width="{WIDTH}" style="{style}" src="data:image/png;base64,{source}">'
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from medlab.reader_study import (
     turing_table,
     turing_test,
 )
-from medlab.reader_study.answers import HEADER, Answer, append_answer
+from medlab.reader_study.answers import HEADER, Answer, append_answers
 
 T1_DCGAN = (26, 24, 6, 44)  # Han et al. 2018, as a report quotes its table
 
@@ -79,7 +79,7 @@ def test_the_table_has_one_line_per_rater():
     assert list(table.index) == ["T1, DCGAN", "a"] and table.loc["a", "p"] == "1"
     counts = ["real as real", "real as synth", "synth as real", "synth as synth"]
     assert list(table)[3:7] == counts and tuple(table.loc["T1, DCGAN", counts]) == T1_DCGAN
-    assert table.loc["T1, DCGAN", "accuracy (%)"] == "70 [60, 79]" and table.loc["T1, DCGAN", "d'"].startswith("1.23 [")
+    assert table.loc["T1, DCGAN", "accuracy"] == "70% [60%, 79%]" and table.loc["T1, DCGAN", "d'"].startswith("1.23 [")
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def answers(rater="ann", n=6, of=8, seed=3, test="abc"):
 
 def write(path, lines):
     for line in lines:
-        append_answer(path, line)
+        append_answers(path, line)
     return path
 
 
 def test_a_file_holds_the_answers_and_each_is_there_at_once(tmp_path):
     path, given = tmp_path / "new" / "ann.csv", answers(rater='Ann, "the second"')
     for count, answer in enumerate(given, start=1):
-        append_answer(path, answer)
+        append_answers(path, answer)
         assert read_answers(path) == given[:count]
     report = report_answers(read_answers(path))
     assert report.images == 6 and report.seconds["all"] == 1.25
@@ -182,7 +182,7 @@ LINE = "ann,abc,3,1,8,0,real,real,1.250"
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("name,mark\nann,1\n", "not an answer file.*name,mark.*Give the file that the test wrote"),
+        ("name,mark\nann,1\n", "not an answer file.*name,mark.*Ask for the file as the test wrote it"),
         ("name,mark\nann,1", "not an answer file"),
         (HEADER.replace(",", ";") + "\n", "spreadsheet"),
         (f"{HEADER},extra\n{LINE},1\n", "not an answer file"),
@@ -190,8 +190,8 @@ LINE = "ann,abc,3,1,8,0,real,real,1.250"
         (f"{HEADER}\nann,abc,3,1,8,0,real\n", "line 2 does not hold"),
         (f"{HEADER}\n{LINE.replace('real,real', 'real,unsure')}\n", "line 2 does not hold"),
         (f"{HEADER}\n{LINE.replace('1.250', 'nan')}\n", "line 2 does not hold"),
-        (f"{HEADER}\n{LINE}\n{LINE}\n", "line 3 is trial 1 of 8, expected trial 2"),
-        (f"{HEADER}\n{LINE}\n{LINE.replace('3,1,8', '3,3,8')}\n", "missing, doubled"),
+        (f"{HEADER}\n{LINE}\n{LINE}\n", "line 3 is trial 1 of 8, expected 2"),
+        (f"{HEADER}\n{LINE}\n{LINE.replace('3,1,8', '3,3,8')}\n", "expected 2: missing lines"),
         (f"{HEADER}\n{LINE}\n{LINE.replace('3,1,8', '3,2,8')}\n", "answered twice"),
         (f"{HEADER}\n{LINE}\n{LINE.replace('ann,abc,3,1', 'bob,abc,3,2')}\n", "another test or rater"),
     ],
