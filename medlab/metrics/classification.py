@@ -269,7 +269,7 @@ def scale_temperature(probs: object, temperature: float) -> np.ndarray:
 
 
 def check_probs(probs: object, multi_label: bool = False) -> np.ndarray:
-    """Class probabilities ``(N, K)``, or ``(N, L)`` of labels, as an array; ValueError for what they cannot be."""
+    """Class probabilities ``(N, K)``, or ``(N, L)`` of labels, validated, as an array; ValueError for others."""
     probs = to_array(probs).astype(np.float64)
     if probs.ndim != 2 or probs.shape[1] < (1 if multi_label else 2):
         raise ValueError(f"probs must be (N, K), one column per class, got {probs.shape}; for two stack [1 - p, p]")
@@ -289,7 +289,7 @@ def check_probs(probs: object, multi_label: bool = False) -> np.ndarray:
 
 
 def check_predictions(probs: object, targets: object) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities ``(N, K)`` and classes ``(N,)``, or labels ``(N, L)``, as arrays; ValueError if they do not fit."""
+    """Probabilities ``(N, K)`` and classes ``(N,)``, or labels ``(N, L)``, validated, as arrays; else ValueError."""
     targets = to_array(targets)
     probs = check_probs(probs, multi_label=targets.ndim == 2)
     if len(probs) != len(targets):
@@ -312,7 +312,7 @@ def check_single_label(probs: object, targets: object) -> tuple[np.ndarray, np.n
 
 
 def check_names(classes: Sequence[str] | None, count: int) -> list[str]:
-    """The names of `count` classes, "0", "1", ... for None; ValueError if there are more, less, or two the same."""
+    """The names of `count` classes, validated; "0", "1", ... for None."""
     names = [str(name) for name in (range(count) if classes is None else classes)]
     if len(names) != count or len(set(names)) != count:
         raise ValueError(f"classes must be {count} different names, in the order of their numbers, got {names}")

@@ -31,7 +31,7 @@ class Diversity(NamedTuple):
 
 
 class Modes(NamedTuple):
-    """Number of modes covered, share of all points at each mode ``(M,)``, and share at any of them."""
+    """Number of modes covered, share of all points at each mode ``(M,)``, and share at any of them (high quality)."""
 
     covered: int
     shares: np.ndarray
@@ -54,7 +54,7 @@ class ClassShares(NamedTuple):
 
 
 def nearest(images: object, references: object) -> Nearest:
-    """Nearest neighbor of each image among the references, by mean squared error: were training images memorized?
+    """Nearest neighbor of each image among the references, by mean squared error: a test for memorization.
 
     The distance is the root mean squared error (RMSE) in gray values of 0 to 1. Compare it with that of held-out real
     images: images of a generator that does not memorize are as far from the training images as those are.
@@ -108,7 +108,7 @@ def membership_auc(
 
 
 def diversity(images: object, pairs: int = 1000, seed: int = 0) -> Diversity:
-    """Diversity of one set of images, over pairs of them: in mode collapse all are the same.
+    """Diversity of a set of images, as mean distance and SSIM of its pairs; low in mode collapse.
 
     The mean SSIM of pairs as a measure of diversity after Odena et al. 2017 (arXiv:1610.09585), who took its
     multi-scale form. Compare with the diversity of real images: noise is more diverse than any brain.

@@ -106,7 +106,7 @@ def psnr_ssim(
 
 
 def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np.ndarray:
-    """Penultimate features ``(N, A)`` of the images, float32: what the last linear layer of `network` gets.
+    """Penultimate features ``(N, A)`` of the images, float32: the input of the last linear layer of `network`.
 
     For `SmallCNN` these are 4 `width` globally averaged channels. The network is evaluated in evaluation mode, and its
     mode is restored.

@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 
 def to_array(values: object) -> np.ndarray:
-    """A tensor (any device, any float type) or anything array-like as a NumPy array, floats as float64."""
+    """Convert a tensor (any device, any float type) or anything array-like to a NumPy array, floats to float64."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()
@@ -45,7 +45,7 @@ def to_array(values: object) -> np.ndarray:
 
 
 def nan_to_none(value: object) -> object:
-    """A report, or a part of one, as numbers, lists and dicts ready for JSON; NaN becomes None."""
+    """Convert a report, or a part of one, to numbers, lists and dicts ready for JSON; NaN becomes None."""
     if isinstance(value, Interval):
         value = value._asdict()
     elif is_dataclass(value):
@@ -62,7 +62,7 @@ def nan_to_none(value: object) -> object:
 
 
 def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield blocks ``(r, N)`` of how often each image is sampled, `resamples` rows in all; groups are kept whole."""
+    """Yield blocks ``(r, N)`` of bootstrap weights, `resamples` rows in all: how often each image is sampled."""
     members = np.unique(groups, return_inverse=True)[1]
     count = members.max() + 1
     rng = np.random.default_rng(seed)
@@ -73,7 +73,7 @@ def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator
 
 
 def check_groups(groups: object, length: int) -> np.ndarray:
-    """`groups` as an array ``(N,)``, each image its own group for None; ValueError if the length differs."""
+    """Validate `groups` ``(N,)``, each image its own group for None; ValueError if the length differs."""
     groups = np.arange(length) if groups is None else to_array(groups)
     if groups.shape != (length,):
         raise ValueError(f"{length} images but patients of shape {groups.shape}; give one patient id per image")
@@ -81,7 +81,7 @@ def check_groups(groups: object, length: int) -> np.ndarray:
 
 
 def percentile_interval(value: float, resampled: np.ndarray, level: float) -> Interval:
-    """`value` with the central `level` of `resampled` ``(R,)``; resamples where the metric is NaN are left out."""
+    """Interval of `value` from bootstrap values ``(R,)``, those that are NaN left out."""
     defined = resampled[~np.isnan(resampled)]
     if math.isnan(value) or len(defined) == 0:
         return Interval(float(value), math.nan, math.nan)
@@ -195,7 +195,7 @@ def paired_difference(a: object, b: object, level: float = 0.95) -> Interval:
 
 
 def verdict(difference: Interval, margin: float = 0.0) -> str:
-    """Decision of a superiority or non-inferiority claim, "the difference is above ``-margin``", by its interval.
+    """Decide a superiority or non-inferiority claim, "the difference is above ``-margin``", by an interval.
 
     Args:
         difference: score of the method claimed to be better minus that of the other, e.g. from `paired_difference`.

@@ -1,4 +1,4 @@
-"""What the reports of a classifier and of a segmentation network share: printing, and export to pandas and JSON."""
+"""Base class of the classification and segmentation reports: printing, and export to pandas and JSON."""
 
 from __future__ import annotations
 
@@ -17,27 +17,23 @@ class Report:
         return f"{self.images} images of {self.patients} patients, {self.level:.0%} intervals resampled by patient"
 
     def to_frame(self) -> DataFrame:
-        """The scores as numbers: a row per class and score, and of "all classes"; columns value, low and high."""
+        """Convert to a DataFrame: a row per class and score, "all classes" first; columns value, low, high."""
         from pandas import DataFrame, MultiIndex
 
-        rows = {
-            (name, score): value
-            for name, scores in {"all classes": self, **self.per_class}.items()
-            for score, value in vars(scores).items()
-            if isinstance(value, Interval)
-        }
+        scores = {"all classes": self, **self.per_class}
+        rows = {(name, score): value for name, one in scores.items() for score, value in _intervals(one).items()}
         index = MultiIndex.from_tuples(rows, names=["class", "score"])
         return DataFrame(list(rows.values()), index, Interval._fields)
 
     def to_dict(self) -> dict:
-        """Numbers, lists and dicts, ready for JSON; None stands for a value that is not defined."""
+        """Convert to numbers, lists and dicts, ready for JSON; None stands for a value that is not defined."""
         return nan_to_none(self)
 
     def _tables(self) -> list[DataFrame]:
-        """Text to be read: the scores of all classes, and a row per class with its counts."""
+        """The formatted scores of all classes, and those of each class with its counts."""
         from pandas import DataFrame
 
-        summary = {score: f"{value:.3f}" for score, value in vars(self).items() if isinstance(value, Interval)}
+        summary = {score.replace("_", " "): f"{value:.3f}" for score, value in _intervals(self).items()}
         classes = {
             name: {key: f"{value:.3f}" if isinstance(value, Interval) else value for key, value in vars(scores).items()}
             for name, scores in self.per_class.items()
@@ -49,3 +45,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         return f"<p>{self._title()}</p>" + "".join(table.to_html(border=0) for table in self._tables())
+
+
+def _intervals(scores: object) -> dict[str, Interval]:
+    return {name: value for name, value in vars(scores).items() if isinstance(value, Interval)}

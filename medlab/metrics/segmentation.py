@@ -104,15 +104,15 @@ def segmentation_report(
     groups = check_groups(patients, len(targets))
     steps = _check_spacing(spacing, targets.ndim - 1)
     ids, members = np.unique(groups, return_inverse=True)
-    kinds = range(1, len(names))
-    dice, hd95 = np.empty((2, len(ids), len(kinds)))  # (P, K - 1) each
+    labels = range(1, len(names))
+    dice, hd95 = np.empty((2, len(ids), len(labels)))  # (P, K - 1) each
     for p in range(len(ids)):
         dice[p], hd95[p] = _patient(masks[members == p], targets[members == p], len(names), steps)
     values = np.concatenate([nan_mean(dice)[:, None], nan_mean(hd95)[:, None], dice, hd95], 1)  # (P, 2 K)
     scores = weighted_bootstrap(lambda weights: _weighted(weights, values), np.arange(len(ids)), resamples, level, seed)
     axes = tuple(range(1, targets.ndim))
     present, predicted = (
-        np.stack([np.bincount(members, (maps == k).any(axes)) > 0 for k in kinds], 1) for maps in (targets, masks)
+        np.stack([np.bincount(members, (maps == k).any(axes)) > 0 for k in labels], 1) for maps in (targets, masks)
     )  # (P, K - 1) each
     absent = [name for name, some in zip(names[1:], present.any(0)) if not some]
     if absent:
@@ -136,7 +136,7 @@ def segmentation_report(
 
 
 def intersection_over_union(masks: object, targets: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """IoU (Jaccard index) ``(N,)`` of every foreground class, image by image; NaN where neither has it.
+    """Intersection over union (Jaccard index) ``(N,)`` of every foreground class; NaN where neither has it.
 
     With the Dice coefficient D it is ``D / (2 - D)``: the smaller of the two, in the same order.
 
@@ -174,11 +174,11 @@ def sensitivity(masks: object, targets: object) -> np.ndarray:
     return np.array([np.mean(classes) if classes else np.nan for classes in recall])
 
 
-def _patient(masks: np.ndarray, targets: np.ndarray, kinds: int, spacing: list[float]) -> tuple[np.ndarray, np.ndarray]:
+def _patient(masks: np.ndarray, targets: np.ndarray, count: int, spacing: list[float]) -> tuple[np.ndarray, np.ndarray]:
     """Dice ``(K - 1,)`` and HD95 ``(K - 1,)`` of one patient's label maps ``(S, ...)``."""
     from monai.metrics import compute_dice  # here: it takes seconds to import
 
-    predicted, true = _one_hot(masks, kinds), _one_hot(targets, kinds)
+    predicted, true = _one_hot(masks, count), _one_hot(targets, count)
     hd95 = np.full(predicted.shape[:2], np.nan)
     for s, k in (predicted.flatten(2).any(2) & true.flatten(2).any(2)).nonzero().tolist():
         hd95[s, k] = _hd95(predicted[s, k].numpy(), true[s, k].numpy(), spacing)
@@ -187,11 +187,11 @@ def _patient(masks: np.ndarray, targets: np.ndarray, kinds: int, spacing: list[f
     return nan_mean(_overlap(compute_dice, predicted, true), 0), nan_mean(hd95, 0)
 
 
-def _one_hot(maps: np.ndarray, kinds: int) -> Tensor:
+def _one_hot(maps: np.ndarray, count: int) -> Tensor:
     """Label maps ``(N, ...)`` as one mask per foreground class, ``(N, K - 1, ...)``."""
     import torch
 
-    return torch.from_numpy(np.stack([maps == k for k in range(1, kinds)], 1))
+    return torch.from_numpy(np.stack([maps == k for k in range(1, count)], 1))
 
 
 def _overlap(compute: Callable, predicted: Tensor, true: Tensor) -> np.ndarray:

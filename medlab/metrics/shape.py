@@ -1,6 +1,7 @@
-"""Shape of label maps: connected components, border irregularity, cardiothoracic ratio. Overlap says little of it.
+"""Shape metrics of label maps: connected components, border irregularity, cardiothoracic ratio.
 
-Label maps are whole numbers, tensor or array, class 0 the background, one image per patient.
+Overlap metrics such as Dice say little of the shape. Label maps are whole numbers, tensor or array, class 0 the
+background, one image per patient.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from medlab.metrics.segmentation import check_label_maps
 
 
 def extra_components(masks: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Connected components of every class beside the largest ``(N,)``; pixels are connected through corners too.
+    """Number ``(N,)`` of connected components of every class beside the largest; corners connect, too.
 
     Args:
         masks: label maps ``(N, H, W)`` or ``(N, D, H, W)``.
@@ -32,12 +33,12 @@ def extra_components(masks: object, classes: Sequence[str]) -> dict[str, np.ndar
 
 
 def keep_largest_component(masks: object, independent: bool = True, connectivity: int | None = None) -> np.ndarray:
-    """The label maps ``(N, H, W)`` or ``(N, D, H, W)`` with the largest connected component only, the rest background.
+    """Keep only the largest connected component of label maps; the rest becomes background.
 
     MONAI's `KeepLargestConnectedComponent`, image by image.
 
     Args:
-        masks: label maps; the input is not changed.
+        masks: label maps ``(N, H, W)`` or ``(N, D, H, W)``; they are not changed.
         independent: keep the largest component of each class; False: of the foreground, all classes taken together.
         connectivity: how many steps along the axes lead to a neighbor: 1 connects pixels through their edges, and
             voxels through their faces only; None through corners too.
@@ -74,12 +75,12 @@ def border_irregularity(masks: object, classes: Sequence[str]) -> dict[str, np.n
     from skimage.measure import perimeter_crofton
 
     masks = check_label_maps(masks, classes=classes, axes=(3,))
-    found = {}
+    irregularity = {}
     for k, name in enumerate(classes[1:], 1):
         perimeter = np.array([perimeter_crofton(mask == k, directions=4) for mask in masks])
         area = (masks == k).sum((1, 2))
-        found[name] = np.divide(perimeter**2, 4 * np.pi * area, out=np.full(len(masks), np.nan), where=area > 0)
-    return found
+        irregularity[name] = np.divide(perimeter**2, 4 * np.pi * area, out=np.full(len(masks), np.nan), where=area > 0)
+    return irregularity
 
 
 def cardiothoracic_ratio(masks: object, lungs: Sequence[int] = (1, 2), heart: int = 3) -> np.ndarray:

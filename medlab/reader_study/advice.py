@@ -38,7 +38,7 @@ class AdviceReport:
     cases: dict[str, int]
 
     def to_dict(self) -> dict:
-        """Numbers and dicts, ready for JSON; None stands for a value that is not defined."""
+        """Convert the report to numbers and dicts, ready for JSON; None stands for a value that is not defined."""
         return nan_to_none(self)
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ ASK = "Ask for the file as the test wrote it, not as a spreadsheet saved it."
 
 
 def append_answers(path: str | Path, *answers: Answer) -> None:
-    """Append answers to a file, on disk when this returns; creates it, with its folder and header, if need be.
+    """Append answers to a file, created with its folder and header if need be; they are on disk on return.
 
     Raises:
         OSError: the file cannot be written.
@@ -114,7 +114,7 @@ def _parse(path: Path, line: int, row: list[str]) -> Answer:
 
 
 def report_answers(answers: list[Answer]) -> TuringReport:
-    """`turing_test` of the answers of one file.
+    """Statistics of the answers of one file, see `turing_test`.
 
     Raises:
         ValueError: no answer yet, or only one kind of image so far.
@@ -127,7 +127,7 @@ def report_answers(answers: list[Answer]) -> TuringReport:
 
 
 @dataclass(frozen=True)
-class ClassAnswers:
+class CollectedAnswers:
     """Result of `collect_answers`: a report per rater, and per test (fingerprint) the agreement of its raters.
 
     `unfinished` has the progress of raters who have not answered all images. Printed or displayed, it is the
@@ -149,8 +149,8 @@ class ClassAnswers:
         return f"{turing_table(self.reports).to_html(border=0)}<pre>{escape(self._notes())}</pre>"
 
 
-def collect_answers(folder: str | Path) -> ClassAnswers:
-    """Reports of all answer files ``*.csv`` in a folder, with the agreement of raters of the same images.
+def collect_answers(folder: str | Path) -> CollectedAnswers:
+    """Collect the reports of all answer files ``*.csv`` in a folder, with the agreement of raters of the same images.
 
     Raises:
         FileNotFoundError: there is no file.
@@ -176,4 +176,4 @@ def collect_answers(folder: str | Path) -> ClassAnswers:
         same = sorted(set.intersection(*map(set, raters.values())))
         if len(raters) > 1 and same:
             agreement[test] = rater_agreement({name: [given[key] for key in same] for name, given in raters.items()})
-    return ClassAnswers(reports, agreement, unfinished)
+    return CollectedAnswers(reports, agreement, unfinished)

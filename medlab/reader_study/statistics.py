@@ -75,7 +75,7 @@ class TuringReport:
         return "neither" if abs(self.criterion) < 0.1 else "synthetic" if self.criterion < 0 else "real"
 
     def to_dict(self) -> dict[str, object]:
-        """Numbers, lists and dicts, ready for JSON."""
+        """Convert the report to numbers, lists and dicts, ready for JSON."""
         return nan_to_none(self)
 
     def __str__(self) -> str:

@@ -158,7 +158,7 @@ class TuringTest:
 
 def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
     """Both sets as uint8 ``(N, C, H, W)``, checked: exactly what the rater will see."""
-    found = []
+    sets = []
     for name, images in zip(KINDS, (real, synthetic)):
         images = to_array(images)
         images = images[:, None] if images.ndim == 3 else images
@@ -171,8 +171,8 @@ def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
                     f"{name} images must lie in [0, 1], got {low:.3g} to {high:.3g}; see medlab.train.sample"
                 )
             images = (255 * images).round().astype(np.uint8)
-        found.append(np.ascontiguousarray(images))
-    one, other = (images.shape for images in found)
+        sets.append(np.ascontiguousarray(images))
+    one, other = (images.shape for images in sets)
     if one[1:] != other[1:]:
         raise ValueError(
             f"real images are {one[1:]}, synthetic ones {other[1:]}: the size tells them apart; load the real ones "
@@ -181,11 +181,11 @@ def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
     if one[0] != other[0]:
         raise ValueError(f"{one[0]} real and {other[0]} synthetic images: give as many of each, so chance is one half")
     seen = {}
-    for name, image in zip([f"{kind} image {i}" for kind in KINDS for i in range(one[0])], np.concatenate(found)):
+    for name, image in zip([f"{kind} image {i}" for kind in KINDS for i in range(one[0])], np.concatenate(sets)):
         twin = seen.setdefault(image.tobytes(), name)
         if twin != name:
             raise ValueError(
                 f"{name} is the same as {twin}, pixel by pixel, and no image may be shown twice; leave one out (a "
                 "generator may repeat itself or its training images)"
             )
-    return found
+    return sets
