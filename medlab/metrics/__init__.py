@@ -1,76 +1,34 @@
-"""Metrics: how good the answers are, and how sure we can be of that."""
+"""Evaluation metrics of classifiers, segmentation networks and generated images, with confidence intervals."""
 
-from medlab.metrics.agreement import Agreement, agreement
-from medlab.metrics.classification import Calibration, ClassScores, Report, calibration, classification_report
-from medlab.metrics.generation import (
-    ClassShares,
-    Diversity,
-    Modes,
-    Nearest,
-    Similarity,
-    class_shares,
-    diversity,
-    features_of,
-    fid,
-    kid,
-    modes_covered,
-    nearest,
-    psnr_ssim,
-)
-from medlab.metrics.inception import InceptionScore, inception_score
+from medlab.metrics.agreement import limits_of_agreement
+from medlab.metrics.classification import calibration, classification_report, fit_temperature, scale_temperature
+from medlab.metrics.coverage import class_shares, diversity, membership_auc, modes_covered, nearest
+from medlab.metrics.generation import features_of, fid, inception_score, kid, psnr_ssim
 from medlab.metrics.intervals import Interval, bootstrap_ci, mean_interval, paired_difference, verdict
-from medlab.metrics.paired import coin_toss, mcnemar, sensitivity_specificity
-from medlab.metrics.privacy import membership_auc
-from medlab.metrics.segmentation import SegmentationReport, SegmentationScores, segmentation_report
-from medlab.metrics.selective import (
-    conformal_threshold,
-    fit_temperature,
-    prediction_sets,
-    risk_coverage,
-    scale_temperature,
-)
-from medlab.metrics.shape import (
-    border_irregularity,
-    cardiothoracic_ratio,
-    intersection_over_union,
-    islands,
-    keep_largest,
-    largest_component,
-    sensitivity,
-)
+from medlab.metrics.paired import mcnemar, sensitivity_specificity
+from medlab.metrics.segmentation import intersection_over_union, segmentation_report, sensitivity
+from medlab.metrics.selective import conformal_threshold, prediction_sets, risk_coverage
+from medlab.metrics.shape import border_irregularity, cardiothoracic_ratio, extra_components, keep_largest_component
 
 __all__ = [
-    "Agreement",
-    "Calibration",
-    "ClassScores",
-    "ClassShares",
-    "Diversity",
-    "InceptionScore",
     "Interval",
-    "Modes",
-    "Nearest",
-    "Report",
-    "SegmentationReport",
-    "SegmentationScores",
-    "Similarity",
-    "agreement",
     "bootstrap_ci",
+    "border_irregularity",
     "calibration",
     "cardiothoracic_ratio",
     "class_shares",
     "classification_report",
-    "coin_toss",
     "conformal_threshold",
     "diversity",
+    "extra_components",
     "features_of",
     "fid",
     "fit_temperature",
     "inception_score",
     "intersection_over_union",
-    "islands",
-    "keep_largest",
+    "keep_largest_component",
     "kid",
-    "largest_component",
+    "limits_of_agreement",
     "mcnemar",
     "mean_interval",
     "membership_auc",
@@ -79,7 +37,6 @@ __all__ = [
     "paired_difference",
     "prediction_sets",
     "psnr_ssim",
-    "border_irregularity",
     "risk_coverage",
     "scale_temperature",
     "segmentation_report",

@@ -1,4 +1,4 @@
-"""How well two ways to measure agree, patient by patient: bias and limits of agreement.
+"""Agreement of two methods of measurement: bias and limits of agreement (Bland-Altman analysis).
 
 Bland, Altman: Measuring agreement in method comparison studies. Statistical Methods in Medical Research 8:135-160,
 1999.
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from medlab.metrics.intervals import Interval, check_level, to_array
+from medlab.metrics.intervals import Interval, check_level, mean_interval, to_array
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """What `agreement` found. `means` and `differences` ``(P,)`` are those of the patients where both are defined.
+class LimitsOfAgreement:
+    """Bias and 95 % limits of agreement `low` and `high`, each with its confidence interval.
 
-    About 95 % of the differences lie between the limits `low` and `high`, if they are normally distributed. Each of the
-    three carries an interval that says how well it is known. `left_out` patients had no value.
+    About 95 % of the differences lie between the limits, if they are normally distributed. `means` and `differences`
+    ``(P,)`` are those of the patients with both measurements; `left_out` patients lack one.
     """
 
     bias: Interval
@@ -35,11 +35,11 @@ class Agreement:
         )
 
 
-def agreement(measured: object, reference: object, level: float = 0.95) -> Agreement:
-    """Bias and limits of agreement of ``measured - reference``, one value each per patient.
+def limits_of_agreement(measured: object, reference: object, level: float = 0.95) -> LimitsOfAgreement:
+    """Bias and 95 % limits of agreement of ``measured - reference``, one value each per patient.
 
-    The limits are bias ± 1.96 deviations; the intervals are those of the t distribution, for the limits with the usual
-    approximation of their standard error.
+    The limits are bias ± 1.96 standard deviations; the confidence intervals are those of the t distribution, for the
+    limits with the usual approximation of their standard error.
 
     Raises:
         ValueError: different lengths, fewer than three patients with both values, level outside (0, 1).
@@ -53,13 +53,9 @@ def agreement(measured: object, reference: object, level: float = 0.95) -> Agree
     if n < 3:
         raise ValueError(f"{n} patients with both values; at least 3 are needed for limits of agreement")
     differences = (measured - reference)[known]
-    bias, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    wide, t = float(ndtri(0.975)), float(stdtrit(n - 1, (1 + level) / 2))
-    around_bias = t * deviation / math.sqrt(n)
-    around_limit = t * deviation * math.sqrt(1 / n + wide**2 / (2 * (n - 1)))
-    limits = [bias - wide * deviation, bias + wide * deviation]
-    low, high = (Interval(limit, limit - around_limit, limit + around_limit) for limit in limits)
-    return Agreement(
-        Interval(bias, bias - around_bias, bias + around_bias), low, high,
-        (measured + reference)[known] / 2, differences, len(known) - n,
-    )  # fmt: skip
+    bias, std = mean_interval(differences, level), float(differences.std(ddof=1))
+    z, t = float(ndtri(0.975)), float(stdtrit(n - 1, (1 + level) / 2))
+    half = t * std * math.sqrt(1 / n + z**2 / (2 * (n - 1)))
+    limits = (bias.value - z * std, bias.value + z * std)
+    low, high = (Interval(limit, limit - half, limit + half) for limit in limits)
+    return LimitsOfAgreement(bias, low, high, (measured + reference)[known] / 2, differences, len(known) - n)

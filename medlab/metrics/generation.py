@@ -1,28 +1,29 @@
-"""How good are made images? Likeness to real ones, distance of the distributions, memory, diversity, modes.
+"""Evaluation of generated images: similarity and distribution distances.
 
-No number here is enough alone: a generator that copies training images has perfect PSNR and FID, one that makes the
-same good image again and again has a high PSNR, and FID hides which of the two is wrong. Read `nearest` and `diversity`
-beside them.
+No number here is enough alone: a generator that memorized training images has perfect PSNR and FID, one that generates
+the same good image again and again has a high PSNR, and FID hides which of the two is wrong. Read nearest neighbors and
+diversity beside them (`medlab.metrics.coverage`).
 
 Images are ``(N, C, H, W)`` in [0, 1], tensor or array; uint8 counts as 0 to 255.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from medlab.errors import unknown_name
-from medlab.metrics.intervals import to_array
+from medlab.metrics.classification import check_probs
+from medlab.metrics.coverage import CHUNK, nearest
+from medlab.metrics.image_checks import check_images, check_same_size, check_ssim_size
 
 if TYPE_CHECKING:  # torch takes a second to import, torchmetrics several
     from torch import Tensor, nn
 
 PAIRINGS = ("random", "nearest", "all")
-WINDOW = 11  # pixels: the side of SSIM's Gaussian window
-CHUNK = 128  # images or pairs at a time
 
 
 class Similarity(NamedTuple):
@@ -42,51 +43,20 @@ class Similarity(NamedTuple):
         return f"PSNR {self.psnr:.2f} dB, SSIM {self.ssim:.3f} over {self.pairs} pairs{left_out}"
 
 
-class Nearest(NamedTuple):
-    """Per image: the position ``(N,)`` of the reference most like it, and the distance ``(N,)`` to it (RMSE)."""
+class InceptionScore(NamedTuple):
+    """Mean and standard deviation over the splits; between 1 and the number of classes."""
 
-    index: np.ndarray
-    distance: np.ndarray
-
-
-class Diversity(NamedTuple):
-    """Mean over `pairs` pairs of images of one set: distance (RMSE, gray values of 0 to 1) and SSIM (1 = all alike)."""
-
-    distance: float
-    ssim: float
-    pairs: int
-
-
-class Modes(NamedTuple):
-    """How many modes are covered, the share of all points at each mode ``(M,)``, and at any of them (`good`)."""
-
-    covered: int
-    shares: np.ndarray
-    good: float
-
-
-class ClassShares(NamedTuple):
-    """Classes of made images against those of the training images.
-
-    `shares` and `training` are ``(K,)`` and add up to 1; `covered` classes have enough of their share. `entropy` is
-    that of `shares` in bits: log2 K if all classes are as frequent, 0 if there is but one. `total_variation` is half
-    the sum of the absolute differences of the shares: the part of the images that would have to change class.
-    """
-
-    shares: np.ndarray
-    training: np.ndarray
-    covered: int
-    entropy: float
-    total_variation: float
+    mean: float
+    std: float
 
 
 def psnr_ssim(
-    fake: object, real: object, pairing: str = "random", mask: object = None, seed: int = 0, most: int = 2000
+    fake: object, real: object, pairing: str = "random", mask: object = None, seed: int = 0, max_pairs: int = 2000
 ) -> Similarity:
-    """Mean PSNR and SSIM of made images, each paired with a real one.
+    """Mean PSNR and SSIM of generated images, each paired with a real one.
 
-    Both measures compare an image with *its* original. An image made from noise has none, so the pairing decides the
-    result and has to be named with it.
+    Both measures compare an image with *its* reference. An image generated from a noise vector has none, so the pairing
+    decides the result and has to be reported with it.
 
     PSNR is ``10 log10(L^2 / MSE)``, L the range of gray values: 32.83 dB is a root mean squared error of 5.82 at
     L = 255. SSIM (Wang et al. 2004, DOI 10.1109/TIP.2003.819861) with a Gaussian window of 11 pixels, sigma 1.5,
@@ -94,12 +64,12 @@ def psnr_ssim(
 
     Args:
         fake, real: images ``(N, C, H, W)`` and ``(M, C, H, W)``.
-        pairing: "random": each made image with a real one drawn by `seed`; "nearest": with the real one of least mean
-            squared error; "all": with every real one.
-        mask: ``(H, W)``, e.g. the head: only pixels inside count, since black surroundings raise both measures. Windows
-            of SSIM reach over its edge. None takes the whole image.
-        seed: draws the random pairs, and the pairs that are kept where there are too many.
-        most: at most so many pairs are compared; of more, so many are drawn.
+        pairing: "random": each generated image with a real one sampled by `seed`; "nearest": with the real one of least
+            mean squared error; "all": with every real one.
+        mask: ``(H, W)``, e.g. the head: only pixels inside count, since a black background raises both measures.
+            Windows of SSIM reach over its edge. None takes the whole image.
+        seed: of the random pairs, and of the pairs that are kept if there are too many.
+        max_pairs: at most so many pairs are compared; of more, so many are sampled.
 
     Raises:
         ValueError: unknown pairing, sizes that differ or are below 11 pixels, NaN, values outside [0, 1], an
@@ -110,18 +80,19 @@ def psnr_ssim(
 
     if pairing not in PAIRINGS:
         raise unknown_name("pairing", pairing, PAIRINGS)
-    fake, real = _images(fake, "fake"), _images(real, "real")
-    _same_size(fake, real, "fake", "real")
+    fake, real = check_images(fake, "fake"), check_images(real, "real")
+    check_same_size(fake, real, "fake", "real")
     inside = _mask(mask, fake)
     rng = np.random.default_rng(seed)
     if pairing == "all":
         pairs = np.stack(np.divmod(np.arange(len(fake) * len(real)), len(real)), 1)
     else:
-        drawn = rng.integers(len(real), size=len(fake))
-        partner = drawn if pairing == "random" else _nearest(fake[:, :, inside], real[:, :, inside]).index
+        partner = rng.integers(len(real), size=len(fake))
+        if pairing == "nearest":
+            partner = nearest(*(images[:, :, inside][..., None] for images in (fake, real))).index
         pairs = np.stack([np.arange(len(fake)), partner], 1)
-    if len(pairs) > most:
-        pairs = pairs[np.sort(rng.choice(len(pairs), most, replace=False))]
+    if len(pairs) > max_pairs:
+        pairs = pairs[np.sort(rng.choice(len(pairs), max_pairs, replace=False))]
     psnr, ssim = [], []
     for some in np.array_split(pairs, -(-len(pairs) // CHUNK)):
         one, other = fake[some[:, 0]], real[some[:, 1]]
@@ -135,9 +106,10 @@ def psnr_ssim(
 
 
 def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np.ndarray:
-    """Penultimate features ``(N, A)`` of the images, float32: what the last linear layer of `network` gets.
+    """Penultimate features ``(N, A)`` of the images, float32: the input of the last linear layer of `network`.
 
-    That is 4 `width` averaged maps for `SmallCNN`. The network is run in evaluation mode, which is then as it was.
+    For `SmallCNN` these are 4 `width` globally averaged channels. The network is evaluated in evaluation mode, and its
+    mode is restored.
 
     Args:
         network: maps images to something through a linear layer, trained on images of this kind and scale.
@@ -149,7 +121,7 @@ def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np
     """
     import torch
 
-    images = _images(images, "images")
+    images = check_images(images, "images")
     heads = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
     if not heads:
         raise ValueError(f"{type(network).__name__} has no linear layer to take features before; give a classifier")
@@ -169,14 +141,14 @@ def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np
 
 
 def fid(real: object, fake: object, network: nn.Module) -> float:
-    """Frechet distance of the features of two sets of images (Heusel et al. 2017, arXiv:1706.08500); 0 = alike.
+    """Frechet inception distance (FID) of two sets of images; 0 = equal distributions.
 
-    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`` for means m and covariances S of the features: two Gaussians.
-    The published FID takes the features of Inception-v3, trained on photographs; here they are those of `network`,
-    which saw images of this kind. The unit is that of its features, so a value compares only with others of the
-    **same network**.
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`` for means m and covariances S of the features, taken as Gaussian
+    (Heusel et al. 2017, arXiv:1706.08500). The published FID takes the features of Inception-v3, trained on
+    photographs; here they are those of `network`, trained on images of this kind. The unit is that of its features, so
+    a value compares only with others of the **same network**.
 
-    **Biased in small samples**: with few images it is too large even for two draws from the same distribution, the
+    **Biased in small samples**: with few images it is too large even for two samples of the same distribution, the
     more the fewer images and the more features. Compare only at equal numbers, and beside the FID between two halves of
     the real images. `kid` has no such bias.
 
@@ -194,16 +166,16 @@ def fid(real: object, fake: object, network: nn.Module) -> float:
 
 
 def kid(real: object, fake: object, network: nn.Module, seed: int = 0) -> float:
-    """Kernel distance of the features of two sets of images (Binkowski et al. 2018, arXiv:1801.01401); 0 = alike.
+    """Kernel inception distance (KID) of two sets of images; 0 = equal distributions.
 
-    Squared maximum mean discrepancy with the kernel ``(f g / A + 1)^3`` of features of A numbers, unbiased: for draws
-    from the same distribution it is 0 on average, so it may be a little below 0. Its unit is that of `network`, as for
-    `fid`.
+    Unbiased estimate of the squared maximum mean discrepancy of features of A numbers, with the kernel
+    ``(f g / A + 1)^3`` (Binkowski et al. 2018, arXiv:1801.01401): for samples of the same distribution it is 0 on
+    average, so it may be a little below 0. Its unit is that of `network`, as for `fid`.
 
     Args:
-        real, fake, network: as for `fid`. Of the larger set as many are drawn as the smaller has, at most 1000; where
+        real, fake, network: as for `fid`. Of the larger set as many are sampled as the smaller has, at most 1000; where
             that leaves a choice, ten times, and the mean is returned.
-        seed: draws them.
+        seed: of the sampling.
 
     Raises:
         ValueError: as for `fid`.
@@ -221,16 +193,16 @@ def kid(real: object, fake: object, network: nn.Module, seed: int = 0) -> float:
 
 
 def _distance(metric: type, real: object, fake: object, network: nn.Module, **options: int) -> object:
-    """A metric of torchmetrics on features instead of images."""
+    """A metric of torchmetrics, computed from the features of `network` instead of Inception's."""
     import torch
 
-    real, fake = _images(real, "real"), _images(fake, "fake")
-    _same_size(fake, real, "fake", "real")
+    real, fake = check_images(real, "real"), check_images(fake, "fake")
+    check_same_size(fake, real, "fake", "real")
     for name, images in (("real", real), ("fake", fake)):
         if len(images) < 2:
             raise ValueError(f"one {name} image has no spread: give at least two, better hundreds")
     if (real == real[:1]).all():
-        raise ValueError("all real images are the same; give the images that the generator should learn to make")
+        raise ValueError("all real images are the same; give the images whose distribution the generator should learn")
     features = [torch.from_numpy(features_of(network, images)).double() for images in (real, fake)]
     through = torch.nn.Identity()
     through.num_features = features[0].shape[1]
@@ -240,170 +212,38 @@ def _distance(metric: type, real: object, fake: object, network: nn.Module, **op
     return measure.compute()
 
 
-def nearest(images: object, references: object) -> Nearest:
-    """For each image the reference with the least mean squared error: were training images learnt by heart?
+def inception_score(probs: object, splits: int = 10) -> InceptionScore:
+    """Inception score of the class probabilities ``(N, K)`` that a classifier predicts for N generated images.
 
-    The distance is the root mean squared error (RMSE) in gray values of 0 to 1. Compare it with that of held-out real
-    images: a generator that made new images is as far from the training images as those are.
+    ``IS = exp(E_x KL(p(y | x) || p(y)))`` (Salimans et al. 2016, arXiv:1606.03498, section 4): is each image clearly of
+    some class, and are all classes generated? The paper's p is that of Inception-v3, trained on photographs; for
+    medical images take a classifier trained on the task, and name it with the score. Not a distance: it never looks at
+    real images. It does not see collapse within a class, and images optimized for it are adversarial examples.
 
-    Args:
-        images: ``(N, C, H, W)``.
-        references: ``(M, C, H, W)``, e.g. the training images.
-
-    Raises:
-        ValueError: sizes that differ, NaN, values outside [0, 1].
-    """
-    images, references = _images(images, "images"), _images(references, "references")
-    _same_size(images, references, "images", "references")
-    return _nearest(images.flatten(2), references.flatten(2))
-
-
-def _nearest(images: Tensor, references: Tensor) -> Nearest:
-    """`nearest` of pixels ``(N, C, P)``."""
-    import torch
-
-    found, distance, flat = [], [], references.flatten(1).double()
-    for some in images.flatten(1).split(CHUNK):
-        index = torch.cdist(some.double(), flat).argmin(1)
-        found.append(index)
-        distance.append((some - references.flatten(1)[index]).square().mean(1).sqrt())  # exact: 0 for a copy
-    return Nearest(torch.cat(found).numpy(), torch.cat(distance).numpy())
-
-
-def diversity(images: object, pairs: int = 1000, seed: int = 0) -> Diversity:
-    """How much the images of one set differ, over pairs of them: a collapsed generator makes the same one again.
-
-    The mean SSIM of pairs as a measure of diversity after Odena et al. 2017 (arXiv:1610.09585), who took its
-    multi-scale form. Compare with the diversity of real images: noise is more diverse than any brain.
-
-    Args:
-        images: ``(N, C, H, W)``.
-        pairs: at most so many pairs of different images, drawn by `seed`.
-        seed: draws the pairs.
+    The standard deviation over splits is that of the published code. It measures the size of the splits more than any
+    uncertainty about the generator, and a small split has a lower score: compare at equal N and `splits` only.
 
     Raises:
-        ValueError: one image, which has no pair; below 11 pixels; NaN; values outside [0, 1].
+        ValueError: not ``(N, K)``, rows that are no probabilities, fewer images than splits.
     """
-    from torchmetrics.functional.image import structural_similarity_index_measure
+    from scipy.stats import entropy
 
-    images = _images(images, "images")
-    if len(images) < 2:
-        raise ValueError("one image has no diversity: give at least two")
-    _check_window(images)
-    first, second = np.triu_indices(len(images), 1)
-    if len(first) > pairs:
-        drawn = np.sort(np.random.default_rng(seed).choice(len(first), pairs, replace=False))
-        first, second = first[drawn], second[drawn]
-    distance, ssim = 0.0, 0.0
-    for some in np.array_split(np.arange(len(first)), -(-len(first) // CHUNK)):
-        one, other = images[first[some]], images[second[some]]
-        distance += float((one - other).square().mean((1, 2, 3)).sqrt().sum())
-        ssim += float(structural_similarity_index_measure(one, other, data_range=1.0, reduction="none").sum())
-    return Diversity(distance / len(first), ssim / len(first), len(first))
-
-
-def modes_covered(points: object, centers: object, radius: float, least: float = 0.01) -> Modes:
-    """Which modes of a mixture the points reach: the ring of Gaussians, where the truth is known.
-
-    Good points lie within `radius` of a center, usually three standard deviations of the mode (Srivastava et al. 2017,
-    arXiv:1705.07761, call them high quality).
-
-    Args:
-        points: ``(N, 2)``, or samples of a ring generator ``(N, 2, 1, 1)``.
-        centers: ``(M, 2)`` in the same units, such as `medlab.phantoms.ring.CENTERS`.
-        radius: how far from its center a point may lie, in these units.
-        least: a mode is covered by at least this share of all points. An even share of eight is 0.125.
-
-    Raises:
-        ValueError: shapes that do not fit, NaN, a radius that is not positive.
-    """
-    centers = to_array(centers).astype(float)
-    points = to_array(points).astype(float)
-    points = points.reshape(len(points), -1)
-    if centers.ndim != 2 or len(points) == 0 or points.shape[1] != centers.shape[1]:
-        raise ValueError(f"points {points.shape} and centers {centers.shape} must be (N, 2) and (M, 2)")
-    if np.isnan(points).any():
-        raise ValueError("some points are NaN: the training has diverged; take a smaller learning rate")
-    if not radius > 0:
-        raise ValueError(f"radius must be above 0, got {radius}; three standard deviations of a mode are usual")
-    distance = np.linalg.norm(points[:, None] - centers, axis=2)
-    near = distance.argmin(1)[distance.min(1) <= radius]
-    shares = np.bincount(near, minlength=len(centers)) / len(points)
-    return Modes(int((shares >= max(least, 1 / len(points))).sum()), shares, float(shares.sum()))
-
-
-def class_shares(called: object, targets: object, classes: int, least: float = 0.1) -> ClassShares:
-    """The classes that a classifier sees in made images against those of the training images: were any dropped?
-
-    A classifier errs: call real held-out images first, to see what it says of images of which no class was dropped.
-
-    Args:
-        called: ``(N,)`` classes of the made images, as a classifier calls them.
-        targets: ``(M,)`` classes of the training images.
-        classes: how many there are.
-        least: a class is covered by at least this part of its share among the training images.
-
-    Raises:
-        ValueError: no image, or a class out of range.
-    """
-    called, targets = to_array(called), to_array(targets)
-    for name, given in (("called", called), ("targets", targets)):
-        if (
-            given.ndim != 1
-            or len(given) == 0
-            or given.dtype.kind not in "iu"
-            or not 0 <= given.min() <= given.max() < classes
-        ):
-            raise ValueError(f"{name} must be at least one class number from 0 to {classes - 1} in a row, (N,)")
-    shares, training = (np.bincount(given, minlength=classes) / len(given) for given in (called, targets))
-    covered = (shares > 0) & (shares >= least * training)
-    positive = shares[shares > 0]
-    entropy = float(-(positive * np.log2(positive)).sum())
-    return ClassShares(shares, training, int(covered.sum()), entropy, float(np.abs(shares - training).sum() / 2))
-
-
-def _images(images: object, name: str) -> Tensor:
-    """The images as float32 in [0, 1] on the CPU, checked."""
-    import torch
-
-    images = torch.as_tensor(images).detach().cpu()
-    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-    if images.ndim != 4 or len(images) == 0:
-        raise ValueError(f"{name} must be at least one image, (N, C, H, W), got {tuple(images.shape)}")
-    if images.isnan().any():
-        raise ValueError(
-            f"{name}: {int(images.isnan().flatten(1).any(1).sum())} images hold NaN; the training diverged"
-        )
-    if images.min() < -1e-4 or images.max() > 1 + 1e-4:
-        raise ValueError(
-            f"{name} lie in {images.min():.3g} to {images.max():.3g}, but must lie in [0, 1]: scale those of a "
-            "generator with tanh by (images + 1) / 2, or take medlab.train.sample, which does so"
-        )
-    return images.clamp(0, 1)
-
-
-def _same_size(images: Tensor, others: Tensor, name: str, other: str) -> None:
-    if images.shape[1:] != others.shape[1:]:
-        raise ValueError(
-            f"{name} are {tuple(images.shape[1:])} and {other} {tuple(others.shape[1:])}; both must have the same "
-            "channels, height and width"
-        )
-
-
-def _check_window(images: Tensor) -> None:
-    if min(images.shape[2:]) < WINDOW:
-        raise ValueError(f"images are {tuple(images.shape[2:])}, but SSIM needs at least {WINDOW} pixels a side")
+    probs = check_probs(probs)
+    if not 1 <= splits <= len(probs):
+        raise ValueError(f"cannot cut {len(probs)} images into {splits} splits; take splits=1, or more images")
+    scores = [math.exp(entropy(part, part.mean(0), axis=1).mean()) for part in np.array_split(probs, splits)]
+    return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
 
 
 def _mask(mask: object, images: Tensor) -> Tensor:
-    """Which pixels count, ``(H, W)``."""
+    """The pixels that count, ``(H, W)``."""
     import torch
 
-    _check_window(images)
+    check_ssim_size(images)
     inside = torch.ones(images.shape[2:], dtype=torch.bool) if mask is None else torch.as_tensor(mask).cpu() > 0
     if inside.shape != images.shape[2:] or not inside.any():
         raise ValueError(
-            f"mask {tuple(inside.shape)} holds {int(inside.sum())} pixels; it must be one map "
+            f"mask {tuple(inside.shape)} holds {int(inside.sum())} pixels; it must be one mask "
             f"{tuple(images.shape[2:])} for all images, with a pixel inside"
         )
     return inside

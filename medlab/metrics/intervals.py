@@ -1,4 +1,4 @@
-"""Intervals: a bootstrap that resamples whole patients, and the t interval over seeds."""
+"""Confidence intervals: the bootstrap over patients, and the t interval over seeds."""
 
 import math
 import warnings
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-BLOCK = 1 << 19  # weights drawn at a time: 4 MB of float64 stay in the processor's cache
+BLOCK = 1 << 19  # weights sampled at a time: 4 MB of float64 stay in the processor's cache
 
 
 class Interval(NamedTuple):
@@ -32,11 +32,11 @@ class Interval(NamedTuple):
 
     def to_dict(self) -> dict[str, float | None]:
         """The three numbers; None where not defined, so that it is valid JSON."""
-        return {name: None if math.isnan(number) else float(number) for name, number in self._asdict().items()}
+        return nan_to_none(self)
 
 
 def to_array(values: object) -> np.ndarray:
-    """A tensor (any device, any float type) or anything array-like as a NumPy array, floats as float64."""
+    """Convert a tensor (any device, any float type) or anything array-like to a NumPy array, floats to float64."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()
@@ -44,19 +44,25 @@ def to_array(values: object) -> np.ndarray:
     return values.astype(np.float64) if values.dtype.kind == "f" else values
 
 
-def plain(value: object) -> object:
-    """A report, or a part of one, as numbers, lists and dicts ready for JSON; None stands for NaN."""
+def nan_to_none(value: object) -> object:
+    """Convert a report, or a part of one, to numbers, lists and dicts ready for JSON; NaN becomes None."""
     if isinstance(value, Interval):
-        return value.to_dict()
-    if isinstance(value, np.ndarray):
-        return [None if item != item else item for item in value.tolist()]
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    return {name: plain(item) for name, item in value.items()} if isinstance(value, dict) else value
+        value = value._asdict()
+    elif is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    elif isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: nan_to_none(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [nan_to_none(item) for item in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(value)
+    return value
 
 
 def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield blocks ``(r, N)`` of how often each image is drawn, `resamples` rows in all; groups are drawn whole."""
+    """Yield blocks ``(r, N)`` of bootstrap weights, `resamples` rows in all: how often each image is sampled."""
     members = np.unique(groups, return_inverse=True)[1]
     count = members.max() + 1
     rng = np.random.default_rng(seed)
@@ -67,7 +73,7 @@ def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator
 
 
 def check_groups(groups: object, length: int) -> np.ndarray:
-    """`groups` as an array ``(N,)``, each image its own group for None; ValueError if the length differs."""
+    """Validate `groups` ``(N,)``, each image its own group for None; ValueError if the length differs."""
     groups = np.arange(length) if groups is None else to_array(groups)
     if groups.shape != (length,):
         raise ValueError(f"{length} images but patients of shape {groups.shape}; give one patient id per image")
@@ -75,7 +81,7 @@ def check_groups(groups: object, length: int) -> np.ndarray:
 
 
 def percentile_interval(value: float, resampled: np.ndarray, level: float) -> Interval:
-    """`value` with the central `level` of `resampled` ``(R,)``; resamples where the metric is NaN are left out."""
+    """Interval of `value` from bootstrap values ``(R,)``, those that are NaN left out."""
     defined = resampled[~np.isnan(resampled)]
     if math.isnan(value) or len(defined) == 0:
         return Interval(float(value), math.nan, math.nan)
@@ -83,67 +89,72 @@ def percentile_interval(value: float, resampled: np.ndarray, level: float) -> In
     return Interval(float(value), float(low), float(high))
 
 
-def check_level(level: float) -> None:
-    """ValueError unless 0 < level < 1."""
+def weighted_bootstrap(
+    metric: Callable[[np.ndarray], np.ndarray], groups: np.ndarray, resamples: int, level: float, seed: int
+) -> list[Interval]:
+    """Percentile bootstrap intervals of M scores at once, for a metric that takes image weights.
+
+    A bootstrap sample only changes how often an image counts, so that `metric` maps weights ``(R, N)`` to scores
+    ``(R, M)``; weights of one give the values. The ends are NaN, with a warning, if there is only one patient.
+    """
+    values = metric(np.ones((1, len(groups))))[0]
+    resampled = np.full((1, len(values)), np.nan)
+    if len(np.unique(groups)) == 1:
+        warnings.warn("only one patient: the spread between patients is unknown, so no interval", stacklevel=3)
+    else:
+        resampled = np.concatenate([metric(weights) for weights in bootstrap_weights(groups, resamples, seed)])
+    return [percentile_interval(value, column, level) for value, column in zip(values, resampled.T)]
+
+
+def check_level(level: float, resamples: int = 1) -> None:
+    """ValueError unless 0 < level < 1 and there is at least one resample."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}; 0.95 means a 95 % interval")
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}; 1000 is usual")
 
 
 def bootstrap_ci(
     metric: Callable[..., float],
     *arrays: object,
     groups: object = None,
-    n: int = 1000,
+    resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
     """Percentile bootstrap interval of ``metric(*arrays)``.
 
-    Images of one patient resemble each other, so whole patients are drawn with replacement: pass them as `groups`. With
-    ``groups=None`` every image counts as a patient of its own, and the interval is too narrow if that is not so.
+    Images of one patient are not independent, so whole patients are sampled with replacement: pass them as `groups`.
+    With ``groups=None`` every image counts as a patient of its own, and the interval is too narrow if that is not so.
 
     Args:
         metric: takes NumPy arrays, as many as `arrays`, and returns one number; NaN where it is not defined.
         arrays: arrays or tensors of the same length N.
         groups: ``(N,)`` patient ids, integers or strings.
-        n: number of resamples.
-        level: share of the resamples inside the interval.
-        seed: of the draws; the same seed gives the same interval.
+        resamples: number of bootstrap samples.
+        level: confidence level, the share of the bootstrap samples inside the interval.
+        seed: of the sampling; the same seed gives the same interval.
 
     Returns:
         Interval; its ends are NaN, with a warning, when there is only one patient.
 
     Raises:
-        ValueError: nothing to resample, lengths that differ, level outside (0, 1), n below 1.
+        ValueError: nothing to resample, lengths that differ, level outside (0, 1), resamples below 1.
     """
-    check_level(level)
+    check_level(level, resamples)
     data = [to_array(array) for array in arrays]
     if not data or len(data[0]) == 0:
         raise ValueError("nothing to resample: give at least one array with at least one image")
     lengths = [len(array) for array in data]
     if len(set(lengths)) > 1:
         raise ValueError(f"the arrays have different lengths {lengths}; give one entry per image in each")
-    if n < 1:
-        raise ValueError(f"n must be at least 1 resample, got {n}; 1000 is usual")
     groups = check_groups(groups, lengths[0])
-    value = float(metric(*data))
-    if enough_groups(groups, stacklevel=3):
-        images = np.arange(lengths[0])
-        draws = (row for block in bootstrap_weights(groups, n, seed) for row in block.astype(int))
-        resampled = [metric(*(array[np.repeat(images, row)] for array in data)) for row in draws]
-        return percentile_interval(value, np.array(resampled, dtype=np.float64), level)
-    return Interval(value, math.nan, math.nan)
 
+    def of(weights: np.ndarray) -> np.ndarray:
+        samples = (np.repeat(np.arange(lengths[0]), counts) for counts in weights.astype(int))
+        return np.array([[metric(*(array[sample] for array in data))] for sample in samples], np.float64)
 
-def enough_groups(groups: np.ndarray, stacklevel: int) -> bool:
-    """Whether there are two patients or more; warns otherwise."""
-    if len(np.unique(groups)) > 1:
-        return True
-    warnings.warn(
-        "only one patient: the spread between patients is unknown, so there is no interval; add patients",
-        stacklevel=stacklevel,
-    )
-    return False
+    return weighted_bootstrap(of, groups, resamples, level, seed)[0]
 
 
 def mean_interval(values: object, level: float = 0.95) -> Interval:
@@ -156,10 +167,9 @@ def mean_interval(values: object, level: float = 0.95) -> Interval:
     scores = to_array(values).astype(np.float64)
     if scores.ndim != 1 or len(scores) == 0:
         raise ValueError(f"give one score per seed as a flat list, got shape {scores.shape}")
-    if np.isnan(scores).any():
-        raise ValueError(
-            f"{int(np.isnan(scores).sum())} of {len(scores)} scores are NaN; find out why those runs failed"
-        )
+    failed = int(np.isnan(scores).sum())
+    if failed:
+        raise ValueError(f"{failed} of {len(scores)} scores are NaN; find out why those runs failed")
     mean = float(scores.mean())
     if len(scores) == 1:
         warnings.warn("only one seed: the spread between seeds is unknown; run at least three", stacklevel=2)
@@ -169,7 +179,7 @@ def mean_interval(values: object, level: float = 0.95) -> Interval:
 
 
 def paired_difference(a: object, b: object, level: float = 0.95) -> Interval:
-    """Mean of ``a - b`` over seeds with its t interval: A beats B at this level if the interval lies above 0.
+    """Mean of ``a - b`` over seeds with its t interval: a is better than b at this level if it lies above 0.
 
     Args:
         a, b: one score per seed ``(S,)``; entry i of both comes from the same seed and the same split.
@@ -185,11 +195,11 @@ def paired_difference(a: object, b: object, level: float = 0.95) -> Interval:
 
 
 def verdict(difference: Interval, margin: float = 0.0) -> str:
-    """What an interval says of the claim that the difference is above ``-margin``.
+    """Decide a superiority or non-inferiority claim, "the difference is above ``-margin``", by an interval.
 
     Args:
-        difference: the claimed better minus the other, e.g. from `paired_difference`.
-        margin: how much worse still counts as "as good as"; 0 for a claim to be better.
+        difference: score of the method claimed to be better minus that of the other, e.g. from `paired_difference`.
+        margin: non-inferiority margin, above 0 for a claim to be "as good as"; 0 for a claim to be better.
 
     Returns:
         "held" when the whole interval lies above ``-margin``, "did not hold" when all of it lies below, else

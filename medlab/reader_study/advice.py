@@ -1,8 +1,8 @@
-"""Does advice help, and what does wrong advice do? A reader's calls alone and with advice, case by case.
+"""Reader study: the effect of right and wrong advice on a reader's decisions, and automation bias.
 
-Automation bias is following advice against one's own better judgement: Goddard, Roudsari, Wyatt: Automation bias.
+Automation bias is to follow advice against one's own better judgment: Goddard, Roudsari, Wyatt: Automation bias.
 Journal of the American Medical Informatics Association 19(1):121-127, 2012, DOI 10.1136/amiajnl-2011-000089. Here it is
-the share of errors under wrong advice, minus the share of errors of the same reader alone.
+the error rate with wrong advice, minus the error rate of the same reader alone.
 """
 
 import math
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from medlab.metrics.intervals import Interval, check_level, plain, to_array
+from medlab.metrics.intervals import Interval, check_level, nan_to_none, to_array
 
-ALONE = -1  # in place of the advice, where the reader was given none
+NO_ADVICE = -1  # in place of the advice, where the reader decided alone
 
 
 @dataclass(frozen=True)
 class AdviceReport:
-    """What `advice_report` found; shares of errors with their intervals, not defined where there was no such case.
+    """Result of `advice_report`: error rates with their intervals, NaN where there was no such case.
 
     Attributes:
         alone, advised: without advice, and with any.
-        right_advice, wrong_advice: the advised cases, parted by whether the advice was right.
-        benefit: errors alone minus errors advised; above 0 the advice helped.
-        bias: errors under wrong advice minus errors alone: automation bias, if above 0.
-        cases: how many there were "alone", with "right advice" and with "wrong advice".
+        right_advice, wrong_advice: the advised cases, by whether the advice was right.
+        benefit: error rate alone minus advised; above 0 the advice helped.
+        bias: error rate with wrong advice minus alone: automation bias, if above 0.
+        cases: number of cases "alone", with "right advice" and with "wrong advice".
     """
 
     alone: Interval
@@ -38,8 +38,8 @@ class AdviceReport:
     cases: dict[str, int]
 
     def to_dict(self) -> dict:
-        """Plain numbers, lists and dicts, ready for JSON; None stands for a value that is not defined."""
-        return plain(self)
+        """Convert the report to numbers and dicts, ready for JSON; None stands for a value that is not defined."""
+        return nan_to_none(self)
 
     def __str__(self) -> str:
         alone, right, wrong = self.cases.values()
@@ -49,84 +49,77 @@ class AdviceReport:
                 f"errors with right advice  {self.right_advice:.2f}  of {right}",
                 f"errors with wrong advice  {self.wrong_advice:.2f}  of {wrong}",
                 f"saved by advice           {self.benefit:+.2f}  errors alone minus advised; below 0: advice cost",
-                f"automation bias           {self.bias:+.2f}  errors under wrong advice minus errors alone",
+                f"automation bias           {self.bias:+.2f}  errors with wrong advice minus alone",
             ]
         )
 
 
-def advice_report(truth: object, calls: object, advice: object, *, level: float = 0.95) -> AdviceReport:
-    """A reader's errors alone, with right and with wrong advice, and what advice did to them.
+def advice_report(truth: object, decisions: object, advice: object, *, level: float = 0.95) -> AdviceReport:
+    """Error rates of a reader alone, with right and with wrong advice, and their differences.
 
-    The cases of the three groups are others, drawn at random from the same; intervals are Wilson's for a share, and
+    The three groups are different cases, random samples of the same population; intervals are Wilson's for a rate, and
     Newcombe's for the difference of two (Statistics in Medicine 17:873-890, 1998, method 10).
 
     Args:
         truth: ``(N,)`` of True and False.
-        calls: ``(N,)`` of True and False, the reader's.
-        advice: ``(N,)`` whole numbers: 1 or 0 where True or False was advised, `ALONE` where nothing was.
+        decisions: ``(N,)`` of True and False, the reader's.
+        advice: ``(N,)`` whole numbers: 1 or 0 where True or False was advised, `NO_ADVICE` where nothing was.
         level: of the intervals.
 
     Raises:
         ValueError: lengths that differ, no case, other values, level outside (0, 1).
     """
     check_level(level)
-    truth, calls, advice = to_array(truth), to_array(calls), to_array(advice)
-    if not truth.shape == calls.shape == advice.shape or truth.ndim != 1 or not len(truth):
-        raise ValueError(
-            f"give a truth, a call and an advice per case, got {truth.shape}, {calls.shape}, {advice.shape}"
-        )
-    if truth.dtype != bool or calls.dtype != bool or not np.isin(advice, (ALONE, 0, 1)).all():
-        raise ValueError(f"truth and calls are True or False, advice is 1, 0, or {ALONE} for none")
-    wrong, alone = calls != truth, advice == ALONE
-    misled = ~alone & (advice != truth)
-    groups = {"alone": alone, "right advice": ~alone & ~misled, "wrong advice": misled}
-    counts = {name: (int(wrong[group].sum()), int(group.sum())) for name, group in groups.items()}
-    both = tuple(map(sum, zip(counts["right advice"], counts["wrong advice"])))
-    return AdviceReport(
-        alone=_share(*counts["alone"], level),
-        advised=_share(*both, level),
-        right_advice=_share(*counts["right advice"], level),
-        wrong_advice=_share(*counts["wrong advice"], level),
-        benefit=_difference(counts["alone"], both, level),
-        bias=_difference(counts["wrong advice"], counts["alone"], level),
-        cases={name: n for name, (_, n) in counts.items()},
-    )
+    truth, decisions, advice = to_array(truth), to_array(decisions), to_array(advice)
+    shapes = truth.shape, decisions.shape, advice.shape
+    if len(set(shapes)) > 1 or truth.ndim != 1 or not len(truth):
+        raise ValueError(f"give a truth, a decision and an advice per case, got {shapes}")
+    if truth.dtype != bool or decisions.dtype != bool or not np.isin(advice, (NO_ADVICE, 0, 1)).all():
+        raise ValueError(f"truth and decisions are True or False, advice is 1, 0, or {NO_ADVICE} for none")
+    error, unaided = decisions != truth, advice == NO_ADVICE
+    misled = ~unaided & (advice != truth)
+    groups = (unaided, ~unaided & ~misled, misled)
+    alone, right, wrong = ((int(error[group].sum()), int(group.sum())) for group in groups)
+    advised = (right[0] + wrong[0], right[1] + wrong[1])
+    rates = [_rate(*group, level) for group in (alone, advised, right, wrong)]
+    benefit, bias = _difference(alone, advised, level), _difference(wrong, alone, level)
+    return AdviceReport(*rates, benefit, bias, {"alone": alone[1], "right advice": right[1], "wrong advice": wrong[1]})
 
 
-def _share(k: int, n: int, level: float) -> Interval:
+def _rate(k: int, n: int, level: float) -> Interval:
     if n == 0:
         return Interval(math.nan, math.nan, math.nan)
-    found = binomtest(k, n).proportion_ci(level, method="wilson")
-    return Interval(k / n, float(found.low), float(found.high))
+    low, high = binomtest(k, n).proportion_ci(level, method="wilson")
+    return Interval(k / n, float(low), float(high))
 
 
 def _difference(one: tuple[int, int], other: tuple[int, int], level: float) -> Interval:
-    """Share of `one` minus that of `other`, each (errors, cases): the two Wilson intervals, put together."""
-    a, b = _share(*one, level), _share(*other, level)
+    """Error rate of `one` minus that of `other`, each (errors, cases), with Newcombe's interval."""
+    a, b = _rate(*one, level), _rate(*other, level)
     value = a.value - b.value
     low = value - math.hypot(a.value - a.low, b.high - b.value)
     return Interval(value, low, value + math.hypot(a.high - a.value, b.value - b.low))
 
 
 def simulated_reader(skill: float, trust: float, seed: int = 0) -> Callable[[bool, int], bool]:
-    """A stand-in for a reader, for when nobody sits at the screen: a function from truth and advice to a call.
+    """Simulated reader with a known automation bias: a function from truth and advice to a decision.
 
-    Alone it is right with chance `skill`. Given advice it takes it over with chance `trust`, and otherwise judges as it
-    does alone. So its automation bias is known: ``trust * skill`` more errors under wrong advice, for any seed in the
-    long run; one session of few cases may lie far from it. It is an assumption put to use, not a finding about people.
-    Its chances are drawn apart from those of a session with the same seed.
+    Alone it is right with probability `skill`. Given advice it follows it with probability `trust`, and otherwise
+    decides as it does alone. So its expected automation bias is ``trust * skill``; one session of few cases may lie far
+    from it. It is a model, not a finding about people. Its random numbers are independent of those of a `RemoteClinic`
+    with the same seed.
 
     Raises:
-        ValueError: a chance outside [0, 1].
+        ValueError: a probability outside [0, 1].
     """
-    for name, chance in {"skill": skill, "trust": trust}.items():
-        if not 0 <= chance <= 1:
-            raise ValueError(f"{name} is a chance from 0 to 1, got {chance}")
+    for name, probability in {"skill": skill, "trust": trust}.items():
+        if not 0 <= probability <= 1:
+            raise ValueError(f"{name} is a probability from 0 to 1, got {probability}")
     rng = np.random.default_rng(seed).spawn(1)[0]
 
     def read(truth: bool, advice: int) -> bool:
         follows, right = rng.random() < trust, rng.random() < skill
-        if advice != ALONE and follows:
+        if advice != NO_ADVICE and follows:
             return bool(advice)
         return bool(truth) if right else not truth
 

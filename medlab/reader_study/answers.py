@@ -1,15 +1,15 @@
-"""Answers of a visual Turing test on disk: one CSV file per rater, one line per answer, written and flushed at once.
+"""Reader study: answer files of the visual Turing test, a CSV file per rater, a line per answer, flushed at once.
 
 A line is complete when its line break is there. If the computer fails in the middle of a line, that one answer is lost:
-`read_answers` refuses such a file, `read_answers(..., mend=True)` (what a test that goes on uses) cuts the piece off,
-and the image is asked again. Everything else that does not fit is refused, never guessed.
+`read_answers` refuses such a file, `read_answers(..., repair=True)` (as a test that is resumed does) cuts the partial
+line off, and the image is asked again. Everything else that does not fit is refused, never guessed.
 """
 
 import csv
 import os
 from collections import defaultdict
 from dataclasses import dataclass
-from io import StringIO
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,49 +40,36 @@ class Answer(NamedTuple):
 
 
 HEADER = ",".join(Answer._fields)
+ASK = "Ask for the file as the test wrote it, not as a spreadsheet saved it."
 
 
-def append_answer(path: str | Path, answer: Answer) -> None:
-    """Add one line to the file, which is made if it is not there; it is on disk when this returns.
+def append_answers(path: str | Path, *answers: Answer) -> None:
+    """Append answers to a file, created with its folder and header if need be; they are on disk on return.
 
     Raises:
         OSError: the file cannot be written.
     """
-    start_answers(path)
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow([*answer[:-1], f"{answer.seconds:.3f}"])
-    _append(path, text.getvalue())
-
-
-def start_answers(path: str | Path) -> None:
-    """Make the file, and its folder, with nothing but the header, if it is not there or empty.
-
-    Raises:
-        OSError: it cannot be written.
-    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.stat().st_size == 0:
-        _append(path, HEADER + "\n")
-
-
-def _append(path: str | Path, text: str) -> None:
-    with Path(path).open("a", encoding="utf-8", newline="") as file:
-        file.write(text)
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if file.tell() == 0:
+            writer.writerow(Answer._fields)
+        writer.writerows([*answer[:-1], f"{answer.seconds:.3f}"] for answer in answers)
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_answers(path: str | Path, *, mend: bool = False) -> list[Answer]:
-    """The answers in a file, in the order in which they were given.
+def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
+    """Read the answers of a file, in the order in which they were given.
 
     Args:
         path: the file.
-        mend: cut off an incomplete last line, in the file too, instead of refusing it.
+        repair: cut off an incomplete last line, in the file too, instead of refusing it.
 
     Raises:
         FileNotFoundError: it is not there.
-        ValueError: no answer file, cut short, or with lines that do not fit; says in which line and what to do.
+        ValueError: not an answer file, cut short, or with lines that do not fit.
     """
     path = Path(path)
     data = path.read_bytes()
@@ -94,35 +81,25 @@ def read_answers(path: str | Path, *, mend: bool = False) -> list[Answer]:
     piece = cut.decode(errors="replace")
     if lines[0] != HEADER if lines else not HEADER.startswith(piece):
         found = [*lines, piece][0]
+        raise ValueError(f"{path} is not an answer file: its columns are `{found:.120}`, expected `{HEADER}`. {ASK}")
+    if cut and not repair:
         raise ValueError(
-            f"{path} is not an answer file: its columns are `{found:.120}`, expected `{HEADER}`. Give the file that "
-            "the test wrote; if a spreadsheet saved it anew, ask for the original."
-        )
-    if cut and not mend:
-        raise ValueError(
-            f"{path}: line {len(lines) + 1} is cut short ({piece!r:.60}), so the file was not written to its end. Open "
-            "the test again with this file: it drops the piece and asks that image again. Or delete that line."
+            f"{path}: line {len(lines) + 1} is cut short ({piece!r:.60}); resume the test to repair it, or delete it"
         )
     if cut:
         with path.open("rb+") as file:
             file.truncate(len(whole))
-    rows = list(csv.reader(lines))
-    answers = [_parse(path, line, row) for line, row in enumerate(rows[1:], start=2)]
+    answers = [_parse(path, line, row) for line, row in enumerate(list(csv.reader(lines))[1:], start=2)]
     for line, answer in enumerate(answers, start=2):
         first = answers[0]
         if answer.trial != line - 1 or answer.trial > answer.of:
             raise ValueError(
-                f"{path}: line {line} is trial {answer.trial} of {answer.of}, expected trial {line - 1}: lines are "
-                "missing, doubled or out of order. Ask for the file as the test wrote it."
+                f"{path}: line {line} is trial {answer.trial} of {answer.of}, expected {line - 1}: missing lines? {ASK}"
             )
         if (answer.rater, answer.test, answer.seed, answer.of) != (first.rater, first.test, first.seed, first.of):
-            raise ValueError(
-                f"{path}: line {line} belongs to another test or rater than line 2. Give every rater and every test a "
-                "file of its own."
-            )
-    seen = {(answer.truth, answer.image) for answer in answers}
-    if len(seen) < len(answers):
-        raise ValueError(f"{path}: an image was answered twice. Ask for the file as the test wrote it.")
+            raise ValueError(f"{path}: line {line} belongs to another test or rater than line 2. {ASK}")
+    if len({(answer.truth, answer.image) for answer in answers}) < len(answers):
+        raise ValueError(f"{path}: an image was answered twice. {ASK}")
     return answers
 
 
@@ -132,47 +109,48 @@ def _parse(path: Path, line: int, row: list[str]) -> Answer:
     except ValueError:
         answer = None
     if answer is None or {answer.truth, answer.answer} - set(KINDS) or not 0 <= answer.seconds < float("inf"):
-        raise ValueError(
-            f"{path}: line {line} does not hold {HEADER}: {','.join(row)!r:.120}. Ask for the file as written."
-        )
+        raise ValueError(f"{path}: line {line} does not hold {HEADER}: {','.join(row)!r:.120}. {ASK}")
     return answer
 
 
-def report_answers(answers: list[Answer], *, level: float = 0.95) -> TuringReport:
-    """`turing_test` of the answers of one file.
+def report_answers(answers: list[Answer]) -> TuringReport:
+    """Statistics of the answers of one file, see `turing_test`.
 
     Raises:
         ValueError: no answer yet, or only one kind of image so far.
     """
     if not answers:
         raise ValueError("no answer yet: answer at least one real and one synthetic image")
-    truth, called = (np.array([answer[at] == "synthetic" for answer in answers]) for at in (6, 7))
-    return turing_test(truth, called, [answer.seconds for answer in answers], level=level)
+    truth = np.array([one.truth == "synthetic" for one in answers])
+    given = np.array([one.answer == "synthetic" for one in answers])
+    return turing_test(truth, given, [one.seconds for one in answers])
 
 
 @dataclass(frozen=True)
-class ClassAnswers:
-    """What `collect_answers` found: one report per rater, and per test (fingerprint) the agreement of its raters.
+class CollectedAnswers:
+    """Result of `collect_answers`: a report per rater, and per test (fingerprint) the agreement of its raters.
 
-    `unfinished` says of whom not all images were answered. Printing it, or showing it, gives a Markdown table in the
-    order of Han et al. 2018.
+    `unfinished` has the progress of raters who have not answered all images. Printed or displayed, it is the
+    `turing_table` of the raters with these.
     """
 
     reports: dict[str, TuringReport]
     agreement: dict[str, RaterAgreement]
     unfinished: dict[str, str]
 
+    def _notes(self) -> str:
+        lines = [f"Agreement, test {test}: {agreement}" for test, agreement in self.agreement.items()]
+        return "\n".join(lines + [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()])
+
     def __str__(self) -> str:
-        lines = [turing_table(self.reports), ""]
-        lines += [f"Agreement, test {test}: {agreed}" for test, agreed in self.agreement.items()]
-        lines += [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()]
-        return "\n".join(lines)
+        return f"{turing_table(self.reports).to_string()}\n\n{self._notes()}"
 
-    _repr_markdown_ = __str__
+    def _repr_html_(self) -> str:
+        return f"{turing_table(self.reports).to_html(border=0)}<pre>{escape(self._notes())}</pre>"
 
 
-def collect_answers(folder: str | Path) -> ClassAnswers:
-    """The answer files ``*.csv`` of a class in one table, with the agreement of those who saw the same images.
+def collect_answers(folder: str | Path) -> CollectedAnswers:
+    """Collect the reports of all answer files ``*.csv`` in a folder, with the agreement of raters of the same images.
 
     Raises:
         FileNotFoundError: there is no file.
@@ -180,31 +158,22 @@ def collect_answers(folder: str | Path) -> ClassAnswers:
     """
     files = sorted(Path(folder).glob("*.csv"))
     if not files:
-        raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder into which you put the class's")
-    found: dict[str, list[Answer]] = {}
+        raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder with those of the class")
+    reports, tests, agreement, unfinished = {}, defaultdict(dict), {}, {}
     for file in files:
         answers = read_answers(file)
         name = answers[0].rater if answers else file.stem
-        if name in found:
-            raise ValueError(
-                f"{file}: another file of rater {name!r} is there; keep one per rater (the name stands in its lines)"
-            )
-        found[name] = answers
-    reports = {}
-    for name, answers in found.items():
+        if name in reports:
+            raise ValueError(f"{file}: another file of rater {name!r} is there; keep one per rater")
         try:
             reports[name] = report_answers(answers)
         except ValueError as error:
             raise ValueError(f"rater {name!r}: {error}. Ask to go on with the test, or leave the file out.") from None
-    tests = defaultdict(dict)
-    for name, answers in found.items():
-        tests[answers[0].test][name] = {(each.truth, each.image): each.answer == "synthetic" for each in answers}
-    agreement = {}
+        tests[answers[0].test][name] = {(one.truth, one.image): one.answer == "synthetic" for one in answers}
+        if len(answers) < answers[0].of:
+            unfinished[name] = f"{len(answers)} of {answers[0].of}"
     for test, raters in tests.items():
-        same = sorted(set.intersection(*(set(answers) for answers in raters.values())))
+        same = sorted(set.intersection(*map(set, raters.values())))
         if len(raters) > 1 and same:
-            agreement[test] = rater_agreement({name: [said[key] for key in same] for name, said in raters.items()})
-    unfinished = {
-        name: f"{len(answers)} of {answers[0].of}" for name, answers in found.items() if len(answers) < answers[0].of
-    }
-    return ClassAnswers(reports, agreement, unfinished)
+            agreement[test] = rater_agreement({name: [given[key] for key in same] for name, given in raters.items()})
+    return CollectedAnswers(reports, agreement, unfinished)

@@ -1,7 +1,7 @@
-"""A classifier as the rater of a visual Turing test: the two-sample test by classifier.
+"""Reader study: a machine rater of the visual Turing test, by a classifier two-sample test.
 
-Lopez-Paz, Oquab: Revisiting classifier two-sample tests. ICLR 2017, arXiv:1610.06545. If no classifier can tell fresh
-real images from fresh synthetic ones, their distributions are close, as far as that classifier can see.
+Lopez-Paz, Oquab: Revisiting classifier two-sample tests. ICLR 2017, arXiv:1610.06545. If no classifier can tell unseen
+real images from unseen synthetic ones, their distributions are close, as far as that classifier can see.
 """
 
 from collections.abc import Callable
@@ -19,15 +19,13 @@ from medlab.train.fit import fit
 INFO = Info("two samples", "any", "multi-class", ("real", "synthetic"), "that of the images", "", phantom=True)
 
 
-def machine_rater(
-    real: Tensor, synthetic: Tensor, *, epochs: int = 8, width: int = 8, seed: int = 0
-) -> Callable[[Tensor], Tensor]:
-    """Train a `SmallCNN` of `width` maps to tell real from synthetic images, for `epochs` passes over both.
+def machine_rater(real: Tensor, synthetic: Tensor, *, epochs: int = 8, seed: int = 0) -> Callable[[Tensor], Tensor]:
+    """Train a machine rater: a `SmallCNN` that classifies images as real or synthetic (classifier two-sample test).
 
     Args:
-        real, synthetic: ``(N, C, H, W)`` in [0, 1]. Images that will be rated must not be among them: a rater that has
-            seen them before remembers, and does not judge.
-        epochs, width, seed: of the training; the seed decides the starting weights too.
+        real, synthetic: training images ``(N, C, H, W)`` in [0, 1]. Images to be rated must not be among them: the
+            rater would have memorized them.
+        epochs, seed: of the training; the seed decides the initial weights too.
 
     Returns:
         A function from images ``(N, C, H, W)`` to answers ``(N,)``, True for "synthetic".
@@ -36,7 +34,7 @@ def machine_rater(
     targets = torch.tensor([0] * len(real) + [1] * len(synthetic))
     data = ImageSet(images, targets, np.arange(len(images)), INFO)
     seed_everything(seed)
-    network = nn.Sequential(Standardize(data), SmallCNN(images.shape[1], classes=2, width=width))
+    network = nn.Sequential(Standardize(data), SmallCNN(images.shape[1], classes=2, width=8))
     fit(network, data, epochs=epochs, batch_size=min(16, len(data)), seed=seed, progress=False)
 
     @torch.inference_mode()

@@ -8,7 +8,7 @@ from textwrap import fill
 import numpy as np
 from matplotlib.axes import Axes
 
-from medlab.metrics.agreement import Agreement
+from medlab.metrics.agreement import LimitsOfAgreement
 from medlab.metrics.intervals import Interval, mean_interval, to_array
 from medlab.visualize.figures import MARKERS, PALETTE, Figure, panels, short
 
@@ -180,7 +180,7 @@ def confusion_matrix(matrix: object, classes: Sequence[str], *, ax: Axes | None 
 
 
 def bland_altman(
-    agreements: Mapping[str, Agreement], quantity: str, *, ax: Axes | Sequence[Axes] | None = None
+    agreements: Mapping[str, LimitsOfAgreement], quantity: str, *, ax: Axes | Sequence[Axes] | None = None
 ) -> Figure:
     """Bland-Altman plot, a panel per method: differences against means, with bias, limits and their intervals.
 

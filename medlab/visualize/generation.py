@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from medlab.metrics.generation import modes_covered, nearest
+from medlab.metrics.coverage import modes_covered, nearest
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import blank, image_grid, pixels, row_grid
@@ -60,7 +60,7 @@ def ring_scatter(
     centers = to_array(centers)
     modes = {name: modes_covered(points, centers, radius, least) for name, points in samples.items()}
     shown = "; ".join(
-        f"{name}: {one.covered} of {len(centers)} modes, {one.good:.0%} of the points at a mode"
+        f"{name}: {one.covered} of {len(centers)} modes, {one.high_quality:.0%} of the points at a mode"
         for name, one in modes.items()
     )
     columns = min(len(samples), 4)
@@ -82,7 +82,8 @@ def ring_scatter(
         blank(ax).set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
         outside = int(((points < [left, bottom]) | (points > [right, top])).any(1).sum())
         beyond = f", {outside} outside" if outside else ""
-        ax.set_title(f"{name}\n{found.covered} of {len(centers)} modes, {found.good:.0%} good{beyond}", fontsize=9.5)
+        title = f"{name}\n{found.covered} of {len(centers)} modes, {found.high_quality:.0%} good{beyond}"
+        ax.set_title(title, fontsize=9.5)
     for ax in axes[len(samples) :]:
         blank(ax)
     handles = axes[0].get_legend_handles_labels()[0]

@@ -30,8 +30,8 @@ from medlab.data import AugmentVolumes, ImageSet
 from medlab.data.files import cache_folder, data_folder
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.volumes import load_decathlon, volume_set
-from medlab.metrics import bootstrap_ci, largest_component, segmentation_report, sensitivity, verdict
-from medlab.metrics.intervals import plain
+from medlab.metrics import bootstrap_ci, keep_largest_component, segmentation_report, sensitivity, verdict
+from medlab.metrics.intervals import nan_to_none
 from medlab.models import PatchCNN, SliceBySlice, UNet, WholeVolume, count_parameters, multiply_adds, training_bytes
 from medlab.runs.state import load_json, write_json
 from medlab.train import fit, predict, seed_everything
@@ -89,7 +89,7 @@ def score(masks: np.ndarray, test: ImageSet) -> dict:
     assert (report.patient_ids == test.patients[order]).all()
     found = sensitivity(masks, test.targets)[order]
     dice, hd95 = (np.stack(list(one.values())).mean(0) for one in (report.by_patient, report.hd95_by_patient))
-    return plain({"dice": dice, "hd95": hd95, "sensitivity": found, **report.by_patient})
+    return nan_to_none({"dice": dice, "hd95": hd95, "sensitivity": found, **report.by_patient})
 
 
 def scores_of(probs: Tensor, test: ImageSet, region: Tensor) -> dict:
@@ -98,7 +98,7 @@ def scores_of(probs: Tensor, test: ImageSet, region: Tensor) -> dict:
     accuracy = float((masks == test.targets.numpy()).mean())
     inside = masks * region.numpy()
     return {"raw": score(masks, test), "region": score(inside, test), "accuracy": accuracy} | score(
-        largest_component(inside), test
+        keep_largest_component(inside, independent=False, connectivity=1), test
     )
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from medlab.data import ImageSet, load
 from medlab.metrics import mean_interval, paired_difference, segmentation_report, verdict
-from medlab.metrics.intervals import plain
+from medlab.metrics.intervals import nan_to_none
 from medlab.models import DRINet, Standardize, UNet, count_parameters
 from medlab.train import dice_cross_entropy, fit, predict, seed_everything
 
@@ -63,7 +63,7 @@ def main() -> None:
     values = {
         "scores": {f"Dice of {name}": mean_interval(scores).to_dict() for name, scores in dice.items()},
         "differences": {CLAIM: gap.to_dict()}, "verdicts": {CLAIM: verdict(gap)},
-        "per_seed": {name: [plain(one) for one in each] for name, each in runs.items()},
+        "per_seed": {name: [nan_to_none(one) for one in each] for name, each in runs.items()},
     }  # fmt: skip
     clock.keep("03-hippocampus", __file__, {**RECIPE, "size": SIZE, "seeds": len(SEEDS)}, values)
 

@@ -43,7 +43,7 @@ def train_once(name: str, seed: int) -> dict[str, float]:
     )  # fmt: skip
     points = sample(generator, 2000)
     found, near = (modes_covered(points, CENTERS, radius) for radius in (3 * SIGMA, HALF_WAY))
-    return {"modes": found.covered, "approached": near.covered, "good points": found.good}
+    return {"modes": found.covered, "approached": near.covered, "good points": found.high_quality}
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from playwright.sync_api import Locator
 from project import LESSONS, code, imports
 from reduced import calls, makes_widgets, names, reduced
 
-from medlab.reader_study.answers import read_answers
+from medlab.reader_study import read_answers
 
 in_browser = pytest.mark.skipif(BROWSER is None, reason="needs a browser: install Chromium or Chrome")
 WIDGETS = makes_widgets()

@@ -24,7 +24,7 @@ from medlab.metrics import (
 )
 
 
-def made_up(n: int, kinds: int, seed: int = 0, signal: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+def simulated(n: int, kinds: int, seed: int = 0, signal: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, kinds, n)
     logits = rng.normal(size=(n, kinds))
@@ -34,7 +34,7 @@ def made_up(n: int, kinds: int, seed: int = 0, signal: float = 1.5) -> tuple[np.
 
 
 def softmax(n: int, kinds: int, seed: int = 0, signal: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
-    most, targets = made_up(n, kinds, seed, signal)
+    most, targets = simulated(n, kinds, seed, signal)
     return np.column_stack([most, np.maximum(1 - most.sum(1), 0)]), targets
 
 
@@ -42,14 +42,14 @@ def softmax(n: int, kinds: int, seed: int = 0, signal: float = 1.5) -> tuple[np.
 def test_values_equal_scikit_learn(kinds):
     probs, targets = softmax(400, kinds)
     report = classification_report(torch.tensor(probs), torch.tensor(targets), resamples=20)
-    called = probs.argmax(1)
+    predicted = probs.argmax(1)
     auc = sk.roc_auc_score(targets, probs[:, 1] if kinds == 2 else probs, multi_class="ovr")
     assert report.auc.value == pytest.approx(auc, abs=1e-12)
-    assert report.accuracy.value == pytest.approx(sk.accuracy_score(targets, called))
-    assert report.balanced_accuracy.value == pytest.approx(sk.balanced_accuracy_score(targets, called))
-    assert report.macro_f1.value == pytest.approx(sk.f1_score(targets, called, average="macro"))
-    assert (report.confusion == sk.confusion_matrix(targets, called)).all()
-    expected = sk.precision_recall_fscore_support(targets, called)
+    assert report.accuracy.value == pytest.approx(sk.accuracy_score(targets, predicted))
+    assert report.balanced_accuracy.value == pytest.approx(sk.balanced_accuracy_score(targets, predicted))
+    assert report.macro_f1.value == pytest.approx(sk.f1_score(targets, predicted, average="macro"))
+    assert (report.confusion == sk.confusion_matrix(targets, predicted)).all()
+    expected = sk.precision_recall_fscore_support(targets, predicted)
     for k, one in enumerate(report.per_class.values()):
         got = (one.precision.value, one.recall.value, one.f1.value, one.images)
         assert got == pytest.approx([column[k] for column in expected])
@@ -71,7 +71,7 @@ def test_resampled_scores_are_those_of_the_resampled_images():
         "ece": lambda p, y: calibration(p, y).ece,
     }
     for name, metric in slow.items():
-        expected = bootstrap_ci(metric, probs, targets, groups=patients, n=60, seed=3)
+        expected = bootstrap_ci(metric, probs, targets, groups=patients, resamples=60, seed=3)
         assert getattr(report, name) == pytest.approx(expected), name
 
 
@@ -133,7 +133,9 @@ def test_bootstrap_by_patient_is_wider_and_covers():
     for trial in range(120):
         right, patients = clustered(rng, 40, 10)
         by = {"patient": patients, "image": None}
-        found = {name: bootstrap_ci(np.mean, right, groups=groups, n=150, seed=trial) for name, groups in by.items()}
+        found = {
+            name: bootstrap_ci(np.mean, right, groups=groups, resamples=150, seed=trial) for name, groups in by.items()
+        }
         assert found["patient"].high - found["patient"].low > found["image"].high - found["image"].low
         for name, interval in found.items():
             hits[name] += interval.low <= 0.7 <= interval.high
@@ -144,8 +146,8 @@ def test_bootstrap_by_patient_is_wider_and_covers():
 def test_report_resamples_by_patient():
     right, patients = clustered(np.random.default_rng(5), 40, 10)
     targets = np.arange(400) % 2
-    called = np.where(right == 1, targets, 1 - targets)
-    probs = np.where(np.eye(2)[called] == 1, 0.8, 0.2)
+    predicted = np.where(right == 1, targets, 1 - targets)
+    probs = np.where(np.eye(2)[predicted] == 1, 0.8, 0.2)
     by_patient = classification_report(probs, targets, patients=[f"p{i:02d}" for i in patients]).accuracy
     by_image = classification_report(probs, targets).accuracy
     assert by_patient.value == by_image.value == pytest.approx(right.mean())
@@ -180,7 +182,7 @@ def test_empty_class_is_named_and_left_out():
     for name, mean in (("auc", report.auc), ("f1", report.macro_f1), ("recall", report.balanced_accuracy)):
         assert mean.value == pytest.approx(np.mean([getattr(one, name).value for one in others]))
         assert mean.low < mean.value < mean.high
-    assert "not defined" in report._repr_html_() and "nan" in str(report)
+    assert "not defined" in report._repr_html_() and "not defined" in str(report)
 
 
 def test_one_patient_has_no_interval():
@@ -196,8 +198,14 @@ def test_one_patient_has_no_interval():
 def test_report_prints_and_is_valid_json():
     probs, targets = softmax(100, 3)
     report = classification_report(probs, targets, classes=["a", "<b>", "c"], patients=np.arange(100) // 2)
-    assert "100 images of 50 patients" in str(report) and "AUC" in str(report)
+    assert "100 images of 50 patients, 95% intervals resampled by patient; sensitivity at 90% specificity" in str(
+        report
+    )
+    assert f"{report.auc:.3f}" in str(report) and f"{report.per_class['c'].recall:.3f}" in str(report)
     assert "&lt;b&gt;" in report._repr_html_() and "<b>" not in report._repr_html_()
+    frame = report.to_frame()
+    assert tuple(frame.loc["<b>", "auc"]) == report.per_class["<b>"].auc and len(frame) == 6 + 3 * 5
+    assert tuple(frame.loc["all classes", "macro_f1"]) == report.macro_f1 and list(frame) == ["value", "low", "high"]
     numbers = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert numbers["auc"]["low"] < numbers["auc"]["value"] < numbers["auc"]["high"]
     assert numbers["per_class"]["<b>"]["images"] == (targets == 1).sum()
@@ -221,7 +229,7 @@ GOOD = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
         (GOOD, [0, 0.5, 1], {}, "target 0.5 is out of range: must be a whole number"),
         (np.where(GOOD == 0.4, np.nan, GOOD), [0, 1, 1], {}, "NaN in 1 rows"),
         (GOOD[:, 1], [0, 1, 1], {}, r"stack \[1 - p, p\]"),
-        (GOOD[:0], [], {}, "empty"),
+        (GOOD[:0], [], {}, "probs are empty"),
         (GOOD, [0, 1, 1], {"patients": [1, 2]}, "one patient id per image"),
         (GOOD, [0, 1, 1], {"classes": ["a"]}, "2 different names"),
         (GOOD, [0, 1, 1], {"level": 95}, "level must lie between 0 and 1"),
@@ -251,12 +259,13 @@ def test_bootstrap_leaves_out_resamples_without_the_metric():
     targets, scores = np.array([0, 0, 0, 0, 1]), np.array([0.1, 0.2, 0.6, 0.3, 0.5])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn warns of resamples with one class
-        interval = bootstrap_ci(sk.roc_auc_score, targets, scores, n=100)
+        interval = bootstrap_ci(sk.roc_auc_score, targets, scores, resamples=100)
     assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
 def test_import_is_light():
-    code = "import sys, medlab.metrics; print([m for m in ('torch', 'sklearn', 'torchmetrics') if m in sys.modules])"
+    heavy = ("torch", "sklearn", "skimage", "monai", "pandas")
+    code = f"import sys, medlab.metrics; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 

@@ -1,4 +1,4 @@
-"""Likeness, distance of distributions, memory, diversity and modes of made images."""
+"""PSNR, SSIM, FID, KID and inception score of generated images."""
 
 import math
 
@@ -8,19 +8,8 @@ import torch
 from scipy.linalg import sqrtm
 from torch import nn
 
-from medlab.metrics import generation
-from medlab.metrics.generation import (
-    class_shares,
-    diversity,
-    features_of,
-    fid,
-    kid,
-    modes_covered,
-    nearest,
-    psnr_ssim,
-)
-from medlab.models import RingDiscriminator, RingGenerator, ShallowCNN, SmallCNN
-from medlab.phantoms import ring
+from medlab.metrics import features_of, fid, generation, inception_score, kid, psnr_ssim
+from medlab.models import RingDiscriminator, ShallowCNN, SmallCNN
 
 
 def images(n: int = 6, size: int = 16, seed: int = 0, channels: int = 1) -> torch.Tensor:
@@ -74,11 +63,11 @@ def test_pairing_rules():
 
 def test_pairs_are_drawn_by_seed_where_there_are_too_many():
     real, fake = images(20), images(20, seed=1)
-    some = psnr_ssim(fake, real, "all", most=30)
-    assert some.pairs == 30 and some == psnr_ssim(fake, real, "all", most=30)
-    assert some != psnr_ssim(fake, real, "all", most=30, seed=1)
+    some = psnr_ssim(fake, real, "all", max_pairs=30)
+    assert some.pairs == 30 and some == psnr_ssim(fake, real, "all", max_pairs=30)
+    assert some != psnr_ssim(fake, real, "all", max_pairs=30, seed=1)
     assert psnr_ssim(fake, real) == psnr_ssim(fake, real) != psnr_ssim(fake, real, seed=1)
-    assert psnr_ssim(fake, real, "all", most=10_000).pairs == 400  # more than a chunk
+    assert psnr_ssim(fake, real, "all", max_pairs=10_000).pairs == 400  # more than a chunk
 
 
 def test_black_surroundings_raise_both_measures_and_a_mask_takes_them_away():
@@ -156,58 +145,9 @@ def test_fid_is_biased_in_small_samples_and_kid_is_not(network):
     assert abs(found[20][1]) < 0.1 * spread
 
 
-def test_a_collapsed_generator_has_a_distance_and_no_diversity(network):
+def test_a_collapsed_generator_has_a_distance(network):
     real, collapsed = images(20), images(1, seed=1).expand(20, -1, -1, -1)
     assert fid(real, collapsed, network) > fid(real, images(20, seed=2), network)
-    none, some = diversity(collapsed), diversity(real)
-    assert none == (0, pytest.approx(1, abs=1e-6), 190) and some.distance > 0.3 and some.ssim < 0.5
-    assert diversity(real, pairs=50) == diversity(real, pairs=50) != diversity(real, pairs=50, seed=1)
-    by_hand = [float((real[i] - real[j]).square().mean().sqrt()) for i in range(20) for j in range(i)]
-    assert some.distance == pytest.approx(np.mean(by_hand), abs=1e-5) and some.pairs == 190
-
-
-def test_nearest_finds_a_copy_among_many():
-    training = images(300)
-    found = nearest(torch.cat([training[[7, 299]], training[[5]] * 0.98, images(1, seed=1)]), training)
-    assert found.index[:3].tolist() == [7, 299, 5] and found.distance[:2].tolist() == [0, 0]
-    assert 0 < found.distance[2] < 0.02 < 0.3 < found.distance[3]
-    assert training[found.index].shape == (4, 1, 16, 16)
-
-
-def test_modes_of_the_ring():
-    points, labels, _ = ring.make(4000, 1, 0)
-    full = modes_covered(points, ring.CENTERS, 3 * ring.SIGMA)
-    assert full.covered == 8 and full.good == pytest.approx(1 - math.exp(-4.5), abs=0.004)  # of a Gaussian in 2-D
-    assert full.shares == pytest.approx(np.full(8, 0.125), abs=0.004)
-    three = modes_covered(points[labels < 3], ring.CENTERS, 3 * ring.SIGMA)
-    assert three.covered == 3 and three.shares[3:].sum() == 0
-    middle = modes_covered(torch.full((10, 2), 0.5), ring.CENTERS, 3 * ring.SIGMA)
-    assert middle.covered == 0 and middle.good == 0
-    straggler = torch.cat([points[labels == 0], points[1:2]])
-    assert modes_covered(straggler, ring.CENTERS, 0.03).covered == 1
-    assert modes_covered(straggler, ring.CENTERS, 0.03, least=0).covered == 2
-
-
-def test_class_shares():
-    found = class_shares([0] * 5 + [1] * 5, [0, 1, 2, 3], 4)
-    assert found.shares.tolist() == [0.5, 0.5, 0, 0] and found.training.tolist() == [0.25] * 4
-    assert (found.covered, found.entropy, found.total_variation) == (2, 1, 0.5)
-    same = class_shares(torch.arange(12) % 4, torch.arange(4), 4)
-    assert (same.covered, same.entropy, same.total_variation) == (4, 2, 0)
-    assert class_shares([0] * 99 + [1], [0, 1], 2).covered == 1  # 1 % is less than a tenth of 50 %
-
-
-def test_ring_networks():
-    generator, discriminator = RingGenerator(), RingDiscriminator()
-    z = generator.sample_latent(5, torch.Generator().manual_seed(0))
-    assert z.shape == (5, 16) and torch.equal(z, generator.sample_latent(5, torch.Generator().manual_seed(0)))
-    points = generator(z)
-    assert points.shape == (5, 2, 1, 1) and (generator.size, generator.channels, generator.latent) == (1, 2, 16)
-    assert discriminator(points).shape == (5,) and discriminator.features(points).shape == (5, 128)
-    sizes = [sum(p.numel() for p in each.parameters()) for each in (generator, discriminator)]
-    assert sizes == [18_946, 17_025]
-    with pytest.raises(ValueError, match="latent must be at least 1"):
-        RingGenerator(0)
 
 
 @pytest.mark.parametrize(
@@ -218,25 +158,50 @@ def test_ring_networks():
         (lambda net: psnr_ssim(images(channels=3), images()), r"fake are \(3, 16, 16\) and real \(1, 16, 16\)"),
         (lambda net: psnr_ssim(images()[0], images()), r"\(N, C, H, W\), got \(1, 16, 16\)"),
         (lambda net: psnr_ssim(images()[:0], images()), "at least one image"),
-        (lambda net: psnr_ssim(images() * 2 - 1, images()), r"scale those of a generator with tanh by \(images"),
+        (lambda net: psnr_ssim(images() * 2 - 1, images()), r"scale the output of tanh by \(images"),
         (lambda net: psnr_ssim(images() * math.nan, images()), "fake: 6 images hold NaN"),
         (lambda net: psnr_ssim(images(size=8), images(size=8)), "at least 11 pixels"),
         (lambda net: psnr_ssim(images(), images(), mask=np.zeros((16, 16))), "holds 0 pixels"),
-        (lambda net: psnr_ssim(images(), images(), mask=np.ones((8, 8))), r"one map \(16, 16\)"),
+        (lambda net: psnr_ssim(images(), images(), mask=np.ones((8, 8))), r"one mask \(16, 16\)"),
         (lambda net: fid(images(), images(1), net), "one fake image has no spread"),
         (lambda net: kid(images(1), images(), net), "one real image has no spread"),
         (lambda net: fid(torch.zeros(4, 1, 16, 16), images(), net), "all real images are the same"),
         (lambda net: fid(images(), images(size=24), net), "the same channels"),
-        (lambda net: diversity(images(1)), "one image has no diversity"),
-        (lambda net: nearest(images(), images(size=24)), "images are .* and references"),
-        (lambda net: modes_covered(torch.zeros(4, 3), ring.CENTERS, 1), "must be"),
-        (lambda net: modes_covered(torch.full((4, 2), math.nan), ring.CENTERS, 1), "diverged"),
-        (lambda net: modes_covered(torch.zeros(4, 2), ring.CENTERS, 0), "radius must be above 0"),
-        (lambda net: class_shares([0, 3], [0, 1], 3), "called must be at least one class number from 0 to 2"),
-        (lambda net: class_shares([0.5], [0, 1], 3), "called must be"),
-        (lambda net: class_shares([0], [], 3), "targets must be"),
     ],
 )
 def test_bad_input_says_what_to_do(call, message, network):
     with pytest.raises(ValueError, match=message):
         call(network)
+
+
+def test_the_bounds_of_the_inception_score():
+    for classes in (2, 3, 10):
+        sure = np.eye(classes)[np.arange(20 * classes) % classes]
+        assert inception_score(sure, splits=1).mean == pytest.approx(classes)
+        one = inception_score(np.tile(np.eye(classes)[:1], (40, 1)))
+        unsure = inception_score(np.full((40, classes), 1 / classes))
+        assert one.mean == pytest.approx(1) == unsure.mean and one.std == pytest.approx(0, abs=1e-9)
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(5), 100)
+    score = inception_score(torch.from_numpy(probs), splits=4)
+    parts = [math.exp((part * np.log(part / part.mean(0))).sum(1).mean()) for part in np.split(probs, 4)]
+    assert 1 < score.mean < 5 and score.mean == pytest.approx(np.mean(parts))
+    assert score.std == pytest.approx(np.std(parts))
+    assert inception_score(torch.from_numpy(probs).float()).mean == pytest.approx(inception_score(probs).mean, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("probs", "splits", "hint"),
+    [
+        (np.ones(4), 1, r"must be \(N, K\)"),
+        (np.ones((4, 1)), 1, "one column per class"),
+        (np.ones((4, 2)), 1, "adds up to 2"),
+        (np.array([[2.0, -1.0]]), 1, "softmax"),
+        (np.full((4, 2), np.nan), 1, "NaN in 4 rows"),
+        (np.full((4, 2), 0.5), 5, "4 images into 5"),
+        (np.full((4, 2), 0.5), 0, "splits"),
+    ],
+)
+def test_what_is_no_distribution_is_refused(probs, splits, hint):
+    with pytest.raises(ValueError, match=hint):
+        inception_score(probs, splits)

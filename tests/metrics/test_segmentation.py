@@ -11,9 +11,10 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 from scipy import ndimage
 
-from medlab.metrics import bootstrap_ci, segmentation_report
+from medlab.metrics import bootstrap_ci, intersection_over_union, segmentation_report, sensitivity
 
 ORGANS = ("background", "liver", "spleen")
+CHEST = ("background", "right lung", "left lung", "heart")
 
 
 def blobs(*shape: int, kinds: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +121,7 @@ def test_interval_is_the_bootstrap_over_patients():
         (found.hd95_by_patient["2"], found.per_class["2"].hd95),
         (np.mean(list(found.by_patient.values()), 0), found.dice),
     ):
-        assert interval == pytest.approx(bootstrap_ci(np.mean, values, n=200, seed=5))
+        assert interval == pytest.approx(bootstrap_ci(np.mean, values, resamples=200, seed=5))
         assert interval.low < interval.value < interval.high
 
 
@@ -148,6 +149,38 @@ def test_a_class_no_target_shows_is_named():
     assert found.dice == found.per_class["liver"].dice
 
 
+def test_iou_is_that_of_the_dice_score_of_every_patient():
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 4, (6, 9, 9))
+    masks = np.where(rng.random(targets.shape) < 0.3, 0, targets)
+    found = intersection_over_union(torch.tensor(masks), targets, CHEST)
+    dice = segmentation_report(masks, targets, classes=CHEST, resamples=2).by_patient
+    for name in CHEST[1:]:
+        np.testing.assert_allclose(found[name], dice[name] / (2 - dice[name]))
+
+
+def test_iou_by_hand_and_of_classes_that_are_missing():
+    masks, targets = np.zeros((2, 3, 2, 2), int)
+    masks[0, 0], targets[0, :, 0] = 1, 1  # share 1 of 3
+    masks[1, 0, 0] = 1
+    assert intersection_over_union(masks, targets, ("b", "o"))["o"][:2] == pytest.approx([1 / 3, 0])
+    assert np.isnan(intersection_over_union(masks, targets, ("b", "o"))["o"][2])
+
+
+def test_sensitivity_is_the_share_of_true_voxels_with_the_right_class():
+    targets = np.zeros((3, 2, 3, 4), int)
+    targets[0, 0, 0, :4], targets[0, 1, 0, :2] = 1, 2
+    targets[1, 0, 0, :2] = 2
+    masks = np.zeros_like(targets)
+    masks[0, 0, 0, :3] = 1  # three of four; none of the other class
+    masks[1] = 2  # all, and false positives, which do not count
+    masks[2] = 1
+    np.testing.assert_allclose(sensitivity(masks, targets), [0.375, 1, np.nan])  # an empty target: not defined
+    np.testing.assert_allclose(sensitivity(torch.from_numpy(masks), torch.from_numpy(targets)), [0.375, 1, np.nan])
+    with pytest.raises(ValueError, match=r"masks \(2, 2, 3, 4\) do not fit targets \(3, 2, 3, 4\)"):
+        sensitivity(masks[:2], targets)
+
+
 # --- what is shown ---------------------------------------------------------------------------------------------------
 
 
@@ -156,9 +189,12 @@ def test_report_is_read_as_text_html_and_json():
     masks[masks == 2] = 0  # the spleen is missed
     found = report(masks, targets, patients=[0, 0, 1, 1, 2, 2], classes=("background", "liver", "spleen <left>"))
     text, page = str(found), found._repr_html_()
-    assert "6 images of 3 patients, 95% intervals resampled by patient" in text and "HD95 (pixels)" in text
+    assert "6 images of 3 patients, 95% intervals resampled by patient; HD95 in pixels" in text
     assert f"{found.dice:.3f}" in text and f"{found.dice:.3f}" in page and "not defined" in text
     assert "spleen &lt;left&gt;" in page and "<left>" not in page
+    frame = found.to_frame()
+    assert tuple(frame.loc["liver", "hd95"]) == found.per_class["liver"].hd95 and len(frame) == 2 + 2 * 2
+    assert tuple(frame.loc["all classes", "dice"]) == found.dice
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["per_class"]["spleen <left>"]["missed"] == 3 and plain["patient_ids"] == [0, 1, 2]
     assert plain["hd95_by_patient"]["spleen <left>"] == [None] * 3 and plain["dice"]["value"] == found.dice.value
@@ -185,20 +221,30 @@ ONES = np.ones((2, 4, 4), int)
 @pytest.mark.parametrize(
     ("masks", "targets", "arguments", "message"),
     [
-        (ONES, ONES[0], {}, r"targets must be label maps \(N, H, W\) or \(N, D, H, W\), got \(4, 4\)"),
-        (ONES[:0], ONES[:0], {}, r"got \(0, 4, 4\)"),
+        (
+            ONES,
+            ONES[0],
+            {},
+            r"targets must be label maps \(N, H, W\) or \(N, D, H, W\) of whole numbers, got int64 \(4, 4\)",
+        ),
+        (ONES[:0], ONES[:0], {}, r"got int64 \(0, 4, 4\)"),
         (ONES[:1], ONES, {}, r"masks \(1, 4, 4\) do not fit targets \(2, 4, 4\); give label maps of the same shape"),
         (np.ones((2, 3, 4, 5)), ONES, {}, r"masks \(2, 4, 5\) do not fit"),
-        (ONES * 1.0, ONES, {}, "masks must be label maps of whole numbers, got float64; round or argmax"),
-        (ONES, torch.ones(2, 4, 4), {}, "targets must be label maps of whole numbers"),
+        (
+            ONES * 1.0,
+            ONES,
+            {},
+            "masks must be label maps .* of whole numbers, got float64 .*; round them, or take argmax",
+        ),
+        (ONES, torch.ones(2, 4, 4), {}, "targets must be label maps .* of whole numbers"),
         (torch.full((2, 3, 4, 4), math.nan), ONES, {}, "masks hold NaN"),
-        (ONES * 3, ONES, {"classes": ORGANS}, "masks hold label 3, allowed are 0 to 2 for classes"),
-        (ONES, ONES * 255, {"classes": ORGANS}, "targets hold label 255, allowed are 0 to 2"),
-        (-ONES, ONES, {}, "masks hold label -1"),
+        (ONES * 3, ONES, {"classes": ORGANS}, "masks hold labels from 3 to 3, allowed are 0 to 2 for classes"),
+        (ONES, ONES * 255, {"classes": ORGANS}, "targets hold labels from 255 to 255, allowed are 0 to 2"),
+        (-ONES, ONES, {}, "masks hold labels from -1 to -1"),
         (ONES * 0, ONES * 0, {}, r"only the background, classes \['0'\]"),
         (ONES, ONES, {"classes": ["liver"]}, "only the background"),
         (ONES, ONES * 0, {}, "targets show background only"),
-        (ONES, ONES, {"classes": ["a", "a"]}, "different names, background first"),
+        (ONES, ONES, {"classes": ["a", "a"]}, "2 different names"),
         (torch.rand(2, 4, 4, 4), ONES, {"classes": ORGANS}, "classes must be 4 different names"),
         (ONES, ONES, {"patients": [1]}, "one patient id per image"),
         (ONES, ONES, {"spacing": 0}, "spacing must be one length above 0 in mm, or 2, one per axis, got 0"),

@@ -51,7 +51,7 @@ def test_a_worked_threshold():
     probs, targets = np.stack([1 - true, true], 1), np.ones(4, int)
     assert conformal_threshold(probs, targets, 0.6) == 0.6  # the third of (4 + 1) 0.6 = 3
     assert conformal_threshold(probs, targets, 0.8) == 0.3
-    with pytest.raises(ValueError, match="4 cases cannot promise a coverage of 0.9: take 9 or more, or promise less"):
+    with pytest.raises(ValueError, match="4 cases cannot guarantee a coverage of 0.9: take 9 or more, or cover less"):
         conformal_threshold(probs, targets, 0.9)
     assert prediction_sets([[0.3, 0.7], [0.5, 0.5], [0.05, 0.95]], 0.3).tolist() == [
         [True, True], [True, True], [False, True],
@@ -79,12 +79,13 @@ def test_risk_against_coverage_by_hand():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: fit_temperature([[2.0, -1.0]], [0]), "rows of probs must add up to 1 .* apply softmax"),
-        (lambda: fit_temperature(np.zeros((0, 2)), np.zeros(0, int)), "give probabilities .N, K. and one class per ca"),
-        (lambda: fit_temperature([[0.5, 0.5]], [2]), "targets must be whole numbers from 0 to 1"),
+        (lambda: fit_temperature([[2.0, -1.0]], [0]), "these look like logits; apply softmax"),
+        (lambda: fit_temperature(np.zeros((0, 2)), np.zeros(0, int)), "probs are empty"),
+        (lambda: fit_temperature([[0.5, 0.5]], [2]), "must be a whole number from 0 to 1"),
+        (lambda: fit_temperature([[0.5, 0.5]], [[0, 1]]), "one class per case"),
         (lambda: scale_temperature([[0.5, 0.5]], 0), "temperature must be positive, got 0"),
         (lambda: conformal_threshold([[0.5, 0.5]], [0], 1.0), "coverage must lie in .0, 1., got 1.0"),
-        (lambda: risk_coverage([1.0], [True, False]), "one confidence and one answer per case"),
+        (lambda: risk_coverage([1.0], [True, False]), r"confidence and correct must be \(N,\) both"),
         (lambda: risk_coverage([float("nan")], [True]), "1 confidences are NaN"),
     ],
 )

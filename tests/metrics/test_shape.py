@@ -9,13 +9,11 @@ import torch
 
 from medlab.metrics import (
     Interval,
-    agreement,
     border_irregularity,
     cardiothoracic_ratio,
-    intersection_over_union,
-    islands,
-    keep_largest,
-    segmentation_report,
+    extra_components,
+    keep_largest_component,
+    limits_of_agreement,
 )
 from medlab.visualize import Figure, bland_altman
 
@@ -34,55 +32,49 @@ def disc(radius: float, size: int = 64) -> np.ndarray:
     return (x**2 + y**2 < radius**2).astype(int)
 
 
-def test_iou_is_that_of_the_dice_score_of_every_patient():
-    rng = np.random.default_rng(0)
-    targets = rng.integers(0, 4, (6, 9, 9))
-    masks = np.where(rng.random(targets.shape) < 0.3, 0, targets)
-    found = intersection_over_union(torch.tensor(masks), targets, CLASSES)
-    dice = segmentation_report(masks, targets, classes=CLASSES, resamples=2).by_patient
-    for name in CLASSES[1:]:
-        np.testing.assert_allclose(found[name], dice[name] / (2 - dice[name]))
-
-
-def test_iou_by_hand_and_of_organs_that_are_not_there():
-    masks, targets = np.zeros((2, 3, 2, 2), int)
-    masks[0, 0], targets[0, :, 0] = 1, 1  # share 1 of 3
-    masks[1, 0, 0] = 1
-    assert intersection_over_union(masks, targets, ("b", "o"))["o"][:2].tolist() == [1 / 3, 0]
-    assert np.isnan(intersection_over_union(masks, targets, ("b", "o"))["o"][2])
-
-
-def test_islands_are_what_is_beside_the_largest_piece():
+def test_components_beside_the_largest():
     label = chest()
     label[0, 9] = 3
-    label[7, 9] = 2  # touches the lung at a corner only: the same piece
+    label[7, 9] = 2  # touches the lung at a corner only: the same component
     label[0, 4] = label[7, 0] = 1  # both touch
-    found = islands(np.stack([label, np.zeros_like(label)]), CLASSES)
+    found = extra_components(np.stack([label, np.zeros_like(label)]), CLASSES)
     assert {name: count.tolist() for name, count in found.items()} == {
         "right lung": [0, 0],
         "left lung": [0, 0],
         "heart": [1, 0],
     }
-    cleaned = keep_largest(label[None], CLASSES)[0]
+    cleaned = keep_largest_component(label[None])[0]
     assert cleaned[0, 9] == 0 and (cleaned != label).sum() == 1
 
 
 @pytest.mark.parametrize("radius", [8.0, 15.3, 27.0])
-def test_a_disc_has_a_raggedness_of_1_and_other_shapes_more(radius):
+def test_a_disc_has_a_border_irregularity_of_1_and_other_shapes_more(radius):
     assert border_irregularity(disc(radius)[None], ("b", "o"))["o"][0] == pytest.approx(1, abs=0.07)
     square = np.zeros((1, 64, 64), int)
     square[:, 10:40, 10:40] = 1
     assert border_irregularity(square, ("b", "o"))["o"][0] == pytest.approx(4 / math.pi, rel=0.12)
 
 
-def test_teeth_and_islands_make_a_shape_ragged():
+def test_teeth_and_extra_components_make_a_border_irregular():
     smooth = disc(20)[None]
-    teeth, island = smooth.copy(), smooth.copy()
+    teeth, extra = smooth.copy(), smooth.copy()
     teeth[:, :, ::2] = 0
-    island[:, 2:5, 2:5] = 1
+    extra[:, 2:5, 2:5] = 1
     of = lambda masks: border_irregularity(masks, ("b", "o"))["o"][0]  # noqa: E731
-    assert of(teeth) > 10 * of(smooth) and of(island) > 1.1 * of(smooth)
+    assert of(teeth) > 10 * of(smooth) and of(extra) > 1.1 * of(smooth)
     assert np.isnan(of(0 * smooth))
+
+
+def test_the_largest_component_of_the_foreground_has_all_its_classes():
+    masks = np.zeros((3, 5, 5, 5), np.uint8)
+    masks[0, 1, 1, 1:4], masks[0, 2, 1, 3] = 1, 2  # one component of two classes, four voxels
+    masks[0, 4, 4, 2:5] = 2  # another component, of three
+    masks[0, 2, 2, 4] = 1  # touches by an edge only: another component
+    masks[1, 0, 0, 0] = 2
+    kept = keep_largest_component(torch.from_numpy(masks), independent=False, connectivity=1)
+    assert kept[0].sum() == 5 and (kept[0] == 2).sum() == 1 and not kept[0, 4].any() and kept[0, 2, 2, 4] == 0
+    assert (kept[1] == masks[1]).all() and not kept[2].any()  # one component; an empty mask
+    assert masks[0, 4, 4, 2] == 2, "the input must stay as it was"
 
 
 def test_cardiothoracic_ratio():
@@ -92,21 +84,23 @@ def test_cardiothoracic_ratio():
     missing = np.where(label == 3, 0, label)
     found = cardiothoracic_ratio(torch.tensor(np.stack([label, stray, missing])))
     assert found[:2].tolist() == [3 / 8, 6 / 8] and np.isnan(found[2])
-    assert cardiothoracic_ratio(keep_largest(stray[None], CLASSES)).tolist() == [3 / 8]
+    assert cardiothoracic_ratio(keep_largest_component(stray[None])).tolist() == [3 / 8]
     assert cardiothoracic_ratio(label[None], lungs=(1, 3), heart=2).tolist() == [3 / 6]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: islands(np.zeros((4, 4), int), CLASSES), r"give label maps \(N, H, W\)"),
-        (lambda: border_irregularity(np.zeros((1, 4, 4)), CLASSES), "whole numbers, got .* of float64"),
-        (lambda: keep_largest(np.full((1, 4, 4), 4), CLASSES), "label maps hold 4 to 4; classes .* allow 0 to 3"),
-        (lambda: cardiothoracic_ratio(torch.rand(2, 4, 8, 8)), r"take argmax\(1\) first"),
         (
-            lambda: intersection_over_union(np.zeros((1, 4, 4), int), np.zeros((2, 4, 4), int), CLASSES),
-            "do not fit targets",
+            lambda: extra_components(np.zeros((4, 4), int), CLASSES),
+            r"masks must be label maps \(N, H, W\) or \(N, D, H, W\)",
         ),
+        (
+            lambda: border_irregularity(np.zeros((1, 4, 4)), CLASSES),
+            r"label maps \(N, H, W\) of whole numbers, got float64",
+        ),
+        (lambda: extra_components(np.full((1, 4, 4), 4), CLASSES), "masks hold labels from 4 to 4, allowed are 0 to 3"),
+        (lambda: cardiothoracic_ratio(torch.rand(2, 4, 8, 8)), r"take argmax\(1\) of probabilities"),
     ],
 )
 def test_bad_label_maps(call, message):
@@ -116,7 +110,7 @@ def test_bad_label_maps(call, message):
 
 def test_agreement_by_hand():
     reference = np.array([0.4, 0.5, 0.6, 0.5, np.nan])
-    found = agreement(reference + [0.01, 0.03, 0.02, np.nan, 0.5], reference)
+    found = limits_of_agreement(reference + [0.01, 0.03, 0.02, np.nan, 0.5], reference)
     assert found.left_out == 2 and found.bias.value == pytest.approx(0.02)
     assert found.high.value - found.low.value == pytest.approx(2 * 1.959964 * 0.01)
     half = 4.302653 * 0.01 / math.sqrt(3)
@@ -128,7 +122,7 @@ def test_the_intervals_of_an_agreement_hold_what_they_promise():
     rng = np.random.default_rng(0)
     inside = np.zeros(2)
     for _ in range(400):
-        found = agreement(rng.normal(0.1, 1, 40), np.zeros(40))
+        found = limits_of_agreement(rng.normal(0.1, 1, 40), np.zeros(40))
         truth = ((found.bias, 0.1), (found.high, 0.1 + 1.959964))
         inside += [one.low < value < one.high for one, value in truth]
     assert (inside / 400 > 0.92).all() and (inside / 400 < 0.98).all()
@@ -143,13 +137,16 @@ def test_the_intervals_of_an_agreement_hold_what_they_promise():
 )
 def test_bad_measurements(given, message):
     with pytest.raises(ValueError, match=message):
-        agreement(*given)
+        limits_of_agreement(*given)
 
 
 def test_the_plot_of_bland_and_altman_says_what_it_shows():
     rng = np.random.default_rng(0)
     true = rng.normal(0.45, 0.05, 30)
-    both = {name: agreement(true + rng.normal(0.01, s, 30), true) for name, s in (("S", 0.03), ("S and critic", 0.02))}
+    both = {
+        name: limits_of_agreement(true + rng.normal(0.01, s, 30), true)
+        for name, s in (("S", 0.03), ("S and critic", 0.02))
+    }
     fig = bland_altman(both, "ratio")
     assert isinstance(fig, Figure) and re.search(r"ratio\. S: bias 0\.0.*; S and critic: bias", fig.alt)
     assert fig.png() == bland_altman(both, "ratio").png() and len(fig.png()) < 150_000

@@ -127,8 +127,8 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
         ({"synthetic": torch.cat([SYNTHETIC[:4], REAL[2:3]])}, "synthetic image 4 is the same as real image 2"),
         ({"synthetic": torch.rand(5, 2, 8, 8)}, "1 or 3"),
         ({"real": REAL[:0], "synthetic": SYNTHETIC[:0]}, "got"),
-        ({"rater": " "}, "no name"),
-        ({"rater": "a\nb"}, "no name"),
+        ({"rater": " "}, "is no name"),
+        ({"rater": "a\nb"}, "is no name"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_a_file_is_made(tmp_path, changes, hint):
@@ -183,7 +183,7 @@ def test_the_widget_takes_keys_and_clicks_and_ends_with_the_report(tmp_path):
     assert test.trial == 1  # nothing is shown yet
     begin.click()
     assert "Image 1 of 10" in status.value and 'alt="Image 1 of 10, real or synthetic?"' in picture.value
-    for press, called in [
+    for press, given in [
         (lambda: setattr(field, "value", "r"), "real"),
         (lambda: setattr(field, "value", "S"), "synthetic"),
         (lambda: setattr(field, "value", "rs"), "synthetic"),  # a letter that came before the field was emptied
@@ -191,7 +191,7 @@ def test_the_widget_takes_keys_and_clicks_and_ends_with_the_report(tmp_path):
         (synthetic.click, "synthetic"),
     ]:
         press()
-        assert test.answers[-1].answer == called and field.value == ""
+        assert test.answers[-1].answer == given and field.value == ""
     field.value = "x"
     assert test.trial == 6 and "type R" in status.value
     for _ in range(5):
@@ -250,7 +250,7 @@ def test_a_machine_tells_what_differs_and_guesses_where_nothing_does(tmp_path):
 
 def test_the_plot_says_what_it_shows():
     fig = turing_plot({"T1, DCGAN": turing_counts(26, 24, 6, 44), "FLAIR, DCGAN": turing_counts(12, 38, 8, 42)})
-    assert "T1, DCGAN 70 % (60 to 79)" in fig.alt and "leaning to synthetic" in fig.alt
+    assert "T1, DCGAN 70% [60%, 79%]" in fig.alt and "biased towards synthetic" in fig.alt
     assert fig.png()
     with pytest.raises(ValueError, match="nothing to draw"):
         turing_plot({})

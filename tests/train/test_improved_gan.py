@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from medlab.data import load
-from medlab.metrics import inception_score
 from medlab.models import DCDiscriminator, DCGenerator, MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.train import FeatureMatching, OneSidedSmoothing, SemiSupervised, fit_gan, sample, seed_everything
 from medlab.train.gan_losses import Batch, NonSaturating, discriminator_bce, feature_matching_loss, real_or_fake
@@ -179,39 +178,3 @@ def test_fit_gan_plays_them_all():
         assert all(np.isfinite(history.train_loss)) and len(history.train_loss) == 1
         assert any(not torch.equal(a, b) for a, b in zip(before, virtual.parameters()))
         assert sample(virtual, 3).shape == (3, 1, 16, 16)
-
-
-# Inception score
-
-
-def test_the_bounds_of_the_inception_score():
-    for classes in (2, 3, 10):
-        sure = np.eye(classes)[np.arange(20 * classes) % classes]
-        assert inception_score(sure, splits=1).mean == pytest.approx(classes)
-        one = inception_score(np.tile(np.eye(classes)[:1], (40, 1)))
-        unsure = inception_score(np.full((40, classes), 1 / classes))
-        assert one.mean == pytest.approx(1) == unsure.mean and one.deviation == pytest.approx(0, abs=1e-9)
-    rng = np.random.default_rng(0)
-    probs = rng.dirichlet(np.ones(5), 100)
-    score = inception_score(torch.from_numpy(probs), splits=4)
-    parts = [math.exp((part * np.log(part / part.mean(0))).sum(1).mean()) for part in np.split(probs, 4)]
-    assert 1 < score.mean < 5 and score.mean == pytest.approx(np.mean(parts))
-    assert score.deviation == pytest.approx(np.std(parts)) and "4 splits; 1 to 5" in str(score)
-    assert inception_score(torch.from_numpy(probs).float()).mean == pytest.approx(inception_score(probs).mean, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("probs", "splits", "hint"),
-    [
-        (np.ones(4), 1, "shape"),
-        (np.ones((4, 1)), 1, "two classes"),
-        (np.ones((4, 2)), 1, "add up to 1"),
-        (np.array([[2.0, -1.0]]), 1, "softmax"),
-        (np.full((4, 2), np.nan), 1, "add up to 1"),
-        (np.full((4, 2), 0.5), 5, "4 images into 5"),
-        (np.full((4, 2), 0.5), 0, "splits"),
-    ],
-)
-def test_what_is_no_distribution_is_refused(probs, splits, hint):
-    with pytest.raises(ValueError, match=hint):
-        inception_score(probs, splits)

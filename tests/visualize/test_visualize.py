@@ -57,7 +57,7 @@ WITH_ORGANS = ImageSet(0.1 + 0.8 * MAPS[:, None].float(), MAPS, range(3), image_
 CALIBRATION = metrics.calibration(np.eye(2)[[0, 0]] * 0.8 + 0.1, [0, 1])
 MEASURED = np.linspace(0.4, 0.5, 30)
 AGREEMENTS = {
-    name: metrics.agreement(MEASURED + RNG.normal(0.01, s, 30), MEASURED)
+    name: metrics.limits_of_agreement(MEASURED + RNG.normal(0.01, s, 30), MEASURED)
     for name, s in (("S", 0.03), ("S and critic", 0.02))
 }
 DICE = {

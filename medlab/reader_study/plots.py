@@ -1,0 +1,69 @@
+"""Reader study: figures of its reports."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from medlab.reader_study.advice import AdviceReport
+from medlab.reader_study.statistics import TuringReport
+from medlab.visualize.figures import LINES, MARKERS, PALETTE, Figure, subplots
+
+
+def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
+    """Plot of raters: accuracy with its exact interval, and hit rate over false alarm rate.
+
+    On the diagonal of the right panel both kinds are answered as synthetic equally often: d' is 0. The further above
+    it, the larger d'; lower left is biased towards "real", upper right towards "synthetic".
+
+    Raises:
+        ValueError: no report.
+    """
+    if not reports:
+        raise ValueError("nothing to draw: give at least one report with its name")
+    each = [
+        f"{name} {one.accuracy:.0%}, d' {one.d_prime.value:.2f}, biased towards {one.bias}"
+        for name, one in reports.items()
+    ]
+    alt = f"Accuracy with 95 % interval, chance is 50 %; and d': {'; '.join(each)}."
+    fig, (left, right) = subplots(1, 2, alt=alt, size=(9, max(3.6, 0.32 * len(reports) + 1.2)))
+    for i, (name, one) in enumerate(reports.items()):
+        style = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]}
+        value, low, high = (100 * part for part in one.accuracy)
+        left.plot([low, high], [i, i], color=style["color"], linestyle="-", marker="|", linewidth=1.6)
+        left.plot(value, i, linestyle="", **style)
+        false_alarms = 100 * one.real_as_synth / (one.real_as_real + one.real_as_synth)
+        hits = 100 * one.synth_as_synth / (one.synth_as_real + one.synth_as_synth)
+        right.plot(false_alarms, hits, linestyle="", label=f"{name}, d' {one.d_prime.value:.2f}", **style)
+    left.axvline(50, color="0.4", linestyle=LINES[3], marker="")
+    left.set_yticks(range(len(reports)), list(reports))
+    left.set(xlabel="accuracy (%), exact 95 % interval", xlim=(-2, 102), ylim=(len(reports) - 0.4, -0.6))
+    right.plot([0, 100], [0, 100], color="0.4", linestyle=LINES[3], marker="", label="d' = 0")
+    right.set(xlabel="false alarm rate (%): real as synthetic", xlim=(-3, 103), aspect="equal")
+    right.set(ylabel="hit rate (%):\nsynthetic as synthetic", ylim=(-3, 103))
+    right.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return fig
+
+
+def advice_plot(reports: Mapping[str, AdviceReport]) -> Figure:
+    """Plot of the error rates of readers with their intervals: alone, with right and with wrong advice.
+
+    Raises:
+        ValueError: no report.
+    """
+    if not reports:
+        raise ValueError("nothing to draw: give at least one report with its name")
+    kinds = {"alone": "alone", "right advice": "right_advice", "wrong advice": "wrong_advice"}
+    each = [
+        f"{name}: " + ", ".join(f"{kind} {100 * getattr(one, field).value:.0f} %" for kind, field in kinds.items())
+        for name, one in reports.items()
+    ]
+    fig, ax = subplots(alt=f"Errors of {'; '.join(each)}.", size=(max(2.2 * len(reports) + 1.6, 4.6), 3.7))
+    for k, (kind, field) in enumerate(kinds.items()):
+        value, low, high = 100 * np.array([getattr(one, field) for one in reports.values()]).T
+        places = np.arange(len(reports)) + 0.22 * (k - 1)
+        ax.errorbar(places, value, [value - low, high - value], color=PALETTE[k], linestyle="", capsize=4, label=kind)
+    ax.set_xticks(range(len(reports)), list(reports))
+    ax.set(ylabel="error rate (%), 95 % interval", ylim=(-2, 102), xlim=(-0.5, len(reports) - 0.5))
+    ax.grid(False, axis="x")
+    fig.legend(loc="outside upper center", ncols=len(kinds), fontsize=9)  # bars may reach anywhere within the axes
+    return fig

@@ -1,0 +1,19 @@
+"""The generator and the discriminator of the ring: shapes, reproducible latent vectors, parameter counts."""
+
+import pytest
+import torch
+
+from medlab.models import RingDiscriminator, RingGenerator
+
+
+def test_ring_networks():
+    generator, discriminator = RingGenerator(), RingDiscriminator()
+    z = generator.sample_latent(5, torch.Generator().manual_seed(0))
+    assert z.shape == (5, 16) and torch.equal(z, generator.sample_latent(5, torch.Generator().manual_seed(0)))
+    points = generator(z)
+    assert points.shape == (5, 2, 1, 1) and (generator.size, generator.channels, generator.latent) == (1, 2, 16)
+    assert discriminator(points).shape == (5,) and discriminator.features(points).shape == (5, 128)
+    sizes = [sum(p.numel() for p in each.parameters()) for each in (generator, discriminator)]
+    assert sizes == [18_946, 17_025]
+    with pytest.raises(ValueError, match="latent must be at least 1"):
+        RingGenerator(0)
