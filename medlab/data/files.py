@@ -1,4 +1,4 @@
-"""Files: where images lie, downloads with a hash, and rows of .npz archives read without trusting their headers."""
+"""Where images lie, downloads checked by hash, and rows of .npz archives read without trusting their headers."""
 
 import errno
 import hashlib
@@ -35,6 +35,13 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("medlab"))
 
 
+def find_path(*in_data: str, in_cache: str | None = None) -> Path | None:
+    """The first of these paths that exists: those under `MEDLAB_DATA`, then that in the cache folder; else None."""
+    places = [] if data_folder() is None else [data_folder() / path for path in in_data]
+    places += [] if in_cache is None else [cache_folder() / in_cache]
+    return next((path for path in places if path.exists()), None)
+
+
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Make `folder`, and say in one sentence what to do when it cannot be written (same `errno`)."""
@@ -52,19 +59,6 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise OSError(code, f"{message} a folder on a larger disk") from error
         message = f"cannot write to the cache folder {folder} ({os.strerror(code)}); set MEDLAB_CACHE to a folder"
         raise OSError(code, f"{message} you may write to") from error
-
-
-def pick_rows(name: str, total: int, n: int | None, seed: int) -> np.ndarray:
-    """Positions ``(n,)`` of `n` of `total` images drawn by `seed`, in ascending order; all of them for None.
-
-    Raises:
-        ValueError: `n` is no whole number from 1 to `total`.
-    """
-    if n is None:
-        return np.arange(total)
-    if not isinstance(n, int | np.integer) or not 1 <= n <= total:
-        raise ValueError(f"{name}: n = {n!r}, but it must be a whole number from 1 to {total}, the images there are")
-    return np.sort(np.random.default_rng(seed).choice(total, n, replace=False))
 
 
 def md5_of(path: Path) -> str:
@@ -121,15 +115,15 @@ def read_archive(
     Raises:
         ValueError: the archive is truncated, holds a pickled object, or an array of another shape or type.
     """
-    images, targets, official, start = [], [], [], 0
+    images, targets, splits, start = [], [], [], 0
     for part, count in parts.items():
         own = rows[(rows >= start) & (rows < start + count)] - start
         start += count
         if len(own):
             images.append(read_rows(path, f"{part}_images", (count, *item), own))
             targets.append(read_rows(path, f"{part}_labels", (count, labels), own))
-            official += [part] * len(own)
-    return np.concatenate(images), np.concatenate(targets), np.array(official)
+            splits += [part] * len(own)
+    return np.concatenate(images), np.concatenate(targets), np.array(splits)
 
 
 def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""MedMNIST: 18 sets of small images, fetched once, checked, and read straight from their .npz archives."""
+"""MedMNIST: 18 sets of small images, downloaded once, checked, and read straight from their .npz archives."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medlab.data.files import cache_folder, data_folder, download, map_array, md5_of, pick_rows, read_archive, read_rows
+from medlab.data.draws import draw_rows
+from medlab.data.files import cache_folder, download, find_path, map_array, md5_of, read_archive, read_rows
 from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.errors import unknown_name
 
@@ -73,7 +74,6 @@ def about(name: str) -> Info:
         classes=tuple(published["label"][key] for key in sorted(published["label"], key=int)),
         license=published["license"],
         citation=f"{CITATION}; {source}",
-        phantom=False,
         unit="0 = pixel value 0, 1 = pixel value 255 of the published 8-bit image",
         note=note,
     )
@@ -81,9 +81,8 @@ def about(name: str) -> Info:
 
 def find(name: str, size: int = 28) -> Path | None:
     """Where the archive lies, unchecked: under `MEDLAB_DATA`, else in the cache, else None."""
-    file, data = f"{name}{_suffix(name, size)}.npz", data_folder()
-    places = [] if data is None else [data / "medmnist" / file, data / file]
-    return next((path for path in [*places, cache_folder() / "medmnist" / file] if path.is_file()), None)
+    file = f"{name}{_suffix(name, size)}.npz"
+    return find_path(f"medmnist/{file}", file, in_cache=f"medmnist/{file}")
 
 
 def fetch(name: str, size: int = 28) -> Path:
@@ -123,7 +122,7 @@ def load(name: str, split: str | None = None, size: int = 28, n: int | None = No
         raise unknown_name("split", split, SPLITS)
     published, info, suffix = entry(name), about(name), _suffix(name, size)
     parts = {part: published["n_samples"][part] for part in (SPLITS if split is None else (split,))}
-    rows = pick_rows(name if split is None else f"{name} ({split})", sum(parts.values()), n, seed)
+    rows = draw_rows(name if split is None else f"{name} ({split})", sum(parts.values()), n, seed)
     item = (size,) * 3 if name.endswith("3d") else (size, size, 3)[: 3 if published["n_channels"] == 3 else 2]
     labels = len(info.classes) if info.task == "multi-label" else 1
     needed = 4 * len(rows) * math.prod(item)
@@ -139,13 +138,13 @@ def load(name: str, split: str | None = None, size: int = 28, n: int | None = No
         stored = map_array(path, f"{split}_images", (len(rows), *item), target)
         images = channels_first(stored, len(item))
         targets = read_rows(path, f"{split}_labels", (len(rows), labels), rows)
-        official = np.full(len(rows), split)
+        published_split = np.full(len(rows), split)
     else:
-        stored, targets, official = read_archive(path, parts, item, labels, rows)
+        stored, targets, published_split = read_archive(path, parts, item, labels, rows)
         images = channels_first(stored, len(item)).contiguous().float().div_(255)
     before = SPLITS.index(split) if split else 0  # ids go on from split to split, so that no two share one
     patients = rows + sum(published["n_samples"][part] for part in SPLITS[:before])
-    return ImageSet(images, targets[:, 0] if labels == 1 else targets, patients, info, official)
+    return ImageSet(images, targets[:, 0] if labels == 1 else targets, patients, info, published_split)
 
 
 def channels_first(images: np.ndarray, item_dims: int) -> Tensor:

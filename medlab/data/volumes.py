@@ -1,10 +1,10 @@
-"""Labelled volumes: Medical Segmentation Decathlon folders, and sets of slices or of whole volumes from them."""
+"""Labeled volumes: Medical Segmentation Decathlon folders, and sets of slices or of whole volumes from them."""
 
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -22,22 +22,33 @@ DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Commun
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled case of a Decathlon task: an id and two files."""
+    """One labeled case of a Decathlon task: an id and two files.
+
+    `spacing` is the side of the cubic voxels (mm) that it is resampled to, along the axes of the body; None for none.
+    """
 
     patient: str
     image: Path
     mask: Path
+    spacing: float | None = None
 
     def load(self) -> tuple[Volume, NDArray[np.int64]]:
-        """The volume and its mask, see `load_nifti_pair`."""
-        return load_nifti_pair(self.image, self.mask)
+        """The volume and its mask, see `load_nifti_pair`; resampled linearly, the mask to the nearest label."""
+        volume, mask = load_nifti_pair(self.image, self.mask)
+        if self.spacing is None:
+            return volume, mask
+        resampled = [
+            nib.processing.resample_to_output(nib.Nifti1Image(voxels.T, volume.affine), self.spacing, order=order)
+            for voxels, order in ((volume.voxels, 1), (mask.astype(np.float32), 0))
+        ]
+        return canonical(resampled[0]), canonical(resampled[1]).voxels.astype(np.int64)
 
 
 def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Case], Info]:
-    """The labelled cases of a Medical Segmentation Decathlon folder (dataset.json, imagesTr, labelsTr) and its `Info`.
+    """The labeled cases of a Medical Segmentation Decathlon folder (dataset.json, imagesTr, labelsTr) and its `Info`.
 
-    Only cases whose two files are there. With `download`, a folder that is not there is fetched by MONAI; its last part
-    must then be the name of a task, e.g. ``Task04_Hippocampus``.
+    Cases of which a file is missing are left out. With `download`, a folder that does not exist is downloaded by MONAI;
+    its name must then be that of a task, e.g. ``Task04_Hippocampus``.
 
     Raises:
         FileNotFoundError: no dataset.json in the folder.
@@ -68,7 +79,6 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
         classes=classes,
         license=str(about.get("license", "unknown")),
         citation=DECATHLON,
-        phantom=False,
         unit="0 = 0.5th, 1 = 99.5th percentile of the case; padding is 0",
     )
 
@@ -96,26 +106,8 @@ def volume_set(cases: Iterable[Case], info: Info, size: tuple[int, int, int], sp
     Raises:
         ValueError: no case, a constant one, a set too large for memory; without `spacing`, cases on unlike grids.
     """
-    return _collect(_alike(cases) if spacing is None else (_Resampled(case, spacing) for case in cases), info, size)
-
-
-@dataclass(frozen=True)
-class _Resampled:
-    """A case on cubic voxels of `spacing` mm, along the axes of the body."""
-
-    case: Case
-    spacing: float
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.case, name)
-
-    def load(self) -> tuple[Volume, NDArray[np.int64]]:
-        volume, mask = self.case.load()
-        turned = [
-            nib.processing.resample_to_output(nib.Nifti1Image(voxels.T, volume.affine), self.spacing, order=order)
-            for voxels, order in ((volume.voxels, 1), (mask.astype(np.float32), 0))
-        ]
-        return canonical(turned[0]), canonical(turned[1]).voxels.astype(np.int64)
+    cases = _alike(cases) if spacing is None else (replace(case, spacing=spacing) for case in cases)
+    return _collect(cases, info, size)
 
 
 def _alike(cases: Iterable[Case]) -> Iterator[Case]:
