@@ -38,7 +38,7 @@ class Augment:
             raise ValueError(f"{kind}: scale must stay below 1, got {self.scale}")
 
     def make_params(self, n: int, generator: torch.Generator) -> Tensor:
-        """The random numbers of `n` images, ``(n, 7)`` in [-1, 1]; the same for the same state of the generator."""
+        """Draw the random parameters of `n` images, ``(n, 7)`` uniform in [-1, 1], in units of the largest changes."""
         return 2 * torch.rand(n, 7, generator=generator) - 1
 
     def __call__(
@@ -81,7 +81,7 @@ class Augment:
         return torch.addcmul(offset - gain * mean, images, 1 + gain).clamp_(0, 1)
 
     def _matrices(self, mirror: Tensor, right: Tensor, down: Tensor, turn: Tensor, size: Tensor) -> Tensor:
-        """``(N, 2, 3)``: where each output pixel is read from, in units of half a side."""
+        """Affine maps ``(N, 2, 3)`` from output to input pixels, in half sides, as `affine_grid` takes them."""
         angle = torch.deg2rad(self.rotate * turn)
         zoom = 1 / (1 + self.scale * size)
         sign = torch.where(mirror < 0, -1.0, 1.0) if self.flip else torch.ones_like(mirror)
@@ -91,7 +91,7 @@ class Augment:
 
 
 def resample(images: Tensor, labels: Tensor | None, grid: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Sample images linearly at `grid`, and label maps (if the labels are such) at their nearest pixel."""
+    """Sample images at `grid`, linearly, and the labels, if they are label maps, at the nearest pixel."""
     if labels is not None and labels.ndim == images.ndim - 1:
         maps = grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
         labels = maps[:, 0].to(labels.dtype)
@@ -99,7 +99,7 @@ def resample(images: Tensor, labels: Tensor | None, grid: Tensor) -> tuple[Tenso
 
 
 def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
-    """As `torch.nn.functional.affine_grid`, ``(N, H, W, 2)``; its product per pixel takes longer than the sampling."""
+    """The same as `torch.nn.functional.affine_grid`, ``(N, H, W, 2)``, which takes longer than the sampling."""
     across, down = ((2 * torch.arange(length, device=matrices.device) + 1) / length - 1 for length in (width, height))
     columns = matrices[:, :, 0, None] * across  # (N, 2, W)
     rows = matrices[:, :, 1, None] * down + matrices[:, :, 2, None]  # (N, 2, H)

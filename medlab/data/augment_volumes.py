@@ -1,4 +1,4 @@
-"""Augmentation of whole batches of volumes on the device; `Augment` is the same for 2-D images."""
+"""Augmentation of whole batches of volumes on the device, as `Augment` does for 2-D images."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class AugmentVolumes(Augment):
     Args:
         flip, shift, rotate, scale, intensity: as for `Augment`; flips go left and right, shifts are fractions of each
             side, rotations are drawn for each of the three axes.
-        warp: largest movement of 4 x 4 x 4 control points, as a fraction of the side.
+        warp: largest displacement of the 4 x 4 x 4 control points, as a fraction of the side.
 
     Example:
         >>> augment = AugmentVolumes(flip=True, rotate=10, warp=0.05)
@@ -28,7 +28,7 @@ class AugmentVolumes(Augment):
     warp: float = 0.0
 
     def make_params(self, n: int, generator: torch.Generator) -> Tensor:
-        """The random numbers of `n` volumes, ``(n, 202)`` in [-1, 1]: 10 and the movements of the control points."""
+        """Draw the random parameters of `n` volumes, ``(n, 202)`` uniform in [-1, 1]: 10 and 3 a control point."""
         return 2 * torch.rand(n, 10 + 3 * KNOTS**3, generator=generator) - 1
 
     def __call__(
@@ -61,7 +61,7 @@ class AugmentVolumes(Augment):
         return self._change_intensity(images, contrast, brightness), labels
 
     def _matrices(self, mirror: Tensor, size: Tensor, turns: Tensor, shifts: Tensor, images: Tensor) -> Tensor:
-        """``(N, 3, 4)``: where each voxel is read from, in units of half a side; axes in the order W, H, D."""
+        """Affine maps ``(N, 3, 4)`` from output to input voxels, in units of half a side; axes in the order W, H, D."""
         n = len(mirror)
         cos, sin = torch.deg2rad(self.rotate * turns).cos(), torch.deg2rad(self.rotate * turns).sin()
         turn = torch.eye(3, device=images.device).expand(n, 3, 3)
@@ -72,9 +72,8 @@ class AugmentVolumes(Augment):
             plane[:, a, b], plane[:, b, a] = -sin[:, axis], sin[:, axis]
             turn = turn @ plane
         sides = torch.tensor(images.shape[:1:-1], dtype=torch.float32, device=images.device)
-        turn = (
-            turn * sides / sides[:, None] / (1 + self.scale * size)[:, None, None]
-        )  # a rotation in mm, also where the volume is no cube
+        # A rotation in mm, also where the volume is no cube.
+        turn = turn * sides / sides[:, None] / (1 + self.scale * size)[:, None, None]
         if self.flip:
             turn = torch.cat([turn[:, :, :1] * torch.where(mirror < 0, -1.0, 1.0)[:, None, None], turn[:, :, 1:]], 2)
         return torch.cat([turn, 2 * self.shift * shifts[:, :, None]], 2)

@@ -19,7 +19,7 @@ _hashes: dict[tuple, str] = {}  # (path, size, time of change) -> MD5, so that a
 
 
 def data_folder() -> Path | None:
-    """The folder of images the user already has, `MEDLAB_DATA`, or None."""
+    """The folder of images that the user already has, `MEDLAB_DATA`, or None."""
     return Path(os.environ["MEDLAB_DATA"]).expanduser() if os.environ.get("MEDLAB_DATA") else None
 
 
@@ -44,7 +44,7 @@ def find_path(*in_data: str, in_cache: str | None = None) -> Path | None:
 
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Make `folder`, and say in one sentence what to do when it cannot be written (same `errno`)."""
+    """Create `folder`; raise an OSError (same `errno`) that says what to do when it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -62,7 +62,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file; a second call for the same version of it reads nothing."""
+    """The MD5 of a file, kept for as long as the file does not change."""
     state = path.stat()
     key = (str(path.resolve()), state.st_size, state.st_mtime_ns)
     if key not in _hashes:
@@ -72,7 +72,7 @@ def md5_of(path: Path) -> str:
 
 
 def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
-    """Fetch `file` from `url` into `folder` of the cache: retried, hash checked, whole or not at all.
+    """Download `file` from `url` into `folder` of the cache: retried, hash checked, complete or not at all.
 
     Raises:
         ConnectionError: no network; the message names the phantom `stand_in`.
@@ -107,7 +107,7 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
 def read_archive(
     path: Path, parts: dict[str, int], item: tuple[int, ...], labels: int, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read `rows` (ascending) of the splits `parts` (name: images in it), laid one after the other.
+    """Read `rows` (ascending) of the splits `parts` (name: number of images), counted on from split to split.
 
     Returns:
         Images uint8 ``(N, *item)``, labels int64 ``(N, labels)``, and the name of the split ``(N,)`` of each.
@@ -127,7 +127,7 @@ def read_archive(
 
 
 def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
-    """The `rows` (ascending, at least one) of the array `key`: images as uint8, labels as int64.
+    """Read the `rows` (ascending, at least one) of the array `key`: images as uint8, labels as int64.
 
     Raises:
         ValueError: see `read_archive`.
@@ -142,7 +142,7 @@ def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) ->
 
 
 def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.ndarray:
-    """An array of bytes of an archive, mapped from the file `target`, which is unpacked on first use.
+    """Map an array of bytes of an archive into memory, from the file `target` to which it is unpacked on first use.
 
     Raises:
         ValueError: see `read_rows`; or `target` holds something else.
@@ -168,7 +168,7 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
 
 
 def _blocks(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Unpack an array block by block, its header checked before any memory is taken."""
+    """Unpack an array block by block; its header is checked before memory is allocated."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
             dtype, fortran = _header(path, key, shape, stream)

@@ -92,7 +92,7 @@ class ImageSet:
                 raise ValueError(f"{name}: images must lie in [0, 1] without NaN; normalize them first")
 
     def _checked(self, targets: Tensor) -> Tensor:
-        """The targets, uint8 for label maps and int64 for the rest, where shape and values fit."""
+        """Check shape and values of the targets; returns label maps as uint8, the rest as int64."""
         images, task, name = self.images, self.info.task, self.info.name
         n, classes = len(images), len(self.info.classes)
         expected = {"multi-class": (n,), "multi-label": (n, classes), "segmentation": (n, *images.shape[2:])}[task]
@@ -117,7 +117,7 @@ class ImageSet:
         return len(self.images)
 
     def __getitem__(self, index) -> "ImageSet":
-        """The images at `index` as a new set: a slice shares the memory of this one, positions or a mask copy it.
+        """Select the images at `index` as a new set: a slice shares memory with this one, positions or a mask copy.
 
         Raises:
             ValueError: no image at `index`.
@@ -143,7 +143,7 @@ class ImageSet:
         )
 
     def counts(self) -> dict[str, int]:
-        """Images per class (multi-class), positives per label (multi-label) or pixels per class (segmentation)."""
+        """Count images per class (multi-class), positives per label (multi-label), pixels per class (segmentation)."""
         if self.info.task == "multi-label":
             numbers = self.targets.sum(0)
         else:
@@ -151,14 +151,14 @@ class ImageSet:
         return dict(zip(self.info.classes, numbers.tolist()))
 
     def to(self, device: str | torch.device) -> "ImageSet":
-        """The same set on `device` as one tensor; images mapped from disk stay there, their batches move."""
+        """Move the set to `device`; images mapped from disk stay there, and their batches are moved."""
         moved = copy(self)
         moved.images = self.images if self.images.dtype == torch.uint8 else self.images.to(device)
         moved.targets = self.targets.to(device)
         return moved
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """One batch: float32 images in [0, 1] and int64 targets at `index` ``(N,)``, on the device of the targets."""
+        """Get a batch: float32 images in [0, 1] and int64 targets at `index` ``(N,)``, on the device of the targets."""
         images, targets = self.images[index.to(self.images.device)], self.targets[index.to(self.targets.device)]
         if images.dtype == torch.uint8:
             images = images.to(targets.device).float().div_(255)
@@ -176,7 +176,7 @@ class ImageSet:
             yield self.batch(index)
 
     def order(self, seed: int | None = None) -> Tensor:
-        """Positions ``(N,)`` of all images: as stored for None, else the permutation of that seed."""
+        """Get positions ``(N,)`` of all images: as stored for None, else the permutation of that seed."""
         if seed is None:
             return torch.arange(len(self))
         return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
@@ -215,7 +215,7 @@ class ImageSet:
         return tuple(self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
 
     def draw_patients(self, count: int, *, seed: int = 0) -> "ImageSet":
-        """All images of `count` patients, in order; the patients are drawn with their classes spread as in `split`.
+        """Draw `count` patients, their classes spread as in `split`, and select all their images, in order.
 
         Raises:
             ValueError: `count` is no whole number from 1 to the number of patients.

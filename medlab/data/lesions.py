@@ -28,10 +28,10 @@ BLOCK = 1024  # copies at a time
 
 
 def augment_lesions(lesions: ImageSet, amount: int, *, diameter: float | Sequence[float], seed: int = 0) -> ImageSet:
-    """The lesions as they are, followed by `amount` augmented copies, each with the class and patient of its lesion.
+    """Append `amount` augmented copies to the lesions, each with the class and patient of its lesion.
 
-    Copies come in an order of which every beginning is spread evenly, over the classes and then over the lesions of
-    each. So ``copies[: len(lesions) + m]`` is the group with m images added: smaller groups are parts of larger ones.
+    The first m copies are spread evenly over the classes and over the lesions of each class, for every m. So the set
+    with fewer copies is a part, ``[: len(lesions) + m]``, of that with more.
 
     Args:
         lesions: regions ``(N, C, S, S)`` with the lesion in the middle, e.g. one fold.
@@ -63,7 +63,7 @@ def augment_lesions(lesions: ImageSet, amount: int, *, diameter: float | Sequenc
 
 
 def transformations(diameters: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Where each pixel of the `PER_LESION` copies of each lesion is read, ``(N, 480, 2, 3)`` in units of half a side.
+    """Draw affine maps ``(N, 480, 2, 3)`` from each copy to its lesion, in half sides, as `affine_grid` takes them.
 
     Args:
         diameters: ``(N,)`` as shares of the side.
@@ -88,7 +88,7 @@ def transformations(diameters: Tensor, size: int, generator: torch.Generator) ->
 
 
 def _order(targets: np.ndarray, classes: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Lesion and transformation of every copy, by turns over the classes and, within a class, over its lesions."""
+    """Lesion and transformation of every copy, alternating over the classes and, within a class, over its lesions."""
     turn = np.empty((len(targets), PER_LESION), dtype=np.int64)
     for c in range(classes):
         members = rng.permutation(np.flatnonzero(targets == c))
@@ -99,7 +99,7 @@ def _order(targets: np.ndarray, classes: int, rng: np.random.Generator) -> tuple
 
 
 def _warp(images: Tensor, matrices: Tensor, diameters: Tensor) -> Tensor:
-    """``(N, C, S, S)`` read at ``matrices @ (x, y, 1)``, bicubic; beyond an edge its tissue is mirrored to and fro."""
+    """Sample ``(N, C, S, S)`` at ``matrices @ (x, y, 1)``, bicubic; tissue is reflected beyond the edges."""
     grid = affine_grid(matrices.to(images.device), list(images.shape), align_corners=False)
     margin = (0.75 * (1 - diameters)).clamp(min=1e-3).reshape(-1, 1, 1, 1)  # of tissue, clear of the lesion
     past = (grid.abs() - 1).clamp(min=0) % (2 * margin)

@@ -10,7 +10,6 @@ from torch import Tensor
 from medlab.data.draws import draw_rows
 from medlab.data.files import cache_folder, download, find_path, map_array, md5_of, read_archive, read_rows
 from medlab.data.images import SPLITS, ImageSet, Info
-from medlab.errors import unknown_name
 
 BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 CITATION = "Yang et al., MedMNIST v2, Scientific Data 10:41, 2023"
@@ -39,17 +38,11 @@ SOURCES = {
     "vesselmnist3d": ("shape from MR angiography", "Yang et al., IntrA, CVPR 2020"),
     "synapsemnist3d": ("electron microscopy", "published with MedMNIST v2"),
 }
-STAND_INS = {"X-ray": "chest", "ultrasound": "ultrasound"}  # phantoms for who has no network; lung for the rest
+STAND_INS = {"X-ray": "chest", "ultrasound": "ultrasound"}  # phantoms to use without a network; lung for the rest
 
 
 def entry(name: str) -> dict:
-    """What MedMNIST itself publishes about a set: urls, MD5s, split lengths, labels.
-
-    Raises:
-        ValueError: unknown name.
-    """
-    if name not in SOURCES:
-        raise unknown_name("MedMNIST set", name, SOURCES)
+    """What MedMNIST publishes about a set: urls, MD5s, split lengths, labels."""
     from medmnist import INFO
 
     return INFO[name]
@@ -80,16 +73,16 @@ def about(name: str) -> Info:
 
 
 def find(name: str, size: int = 28) -> Path | None:
-    """Where the archive lies, unchecked: under `MEDLAB_DATA`, else in the cache, else None."""
+    """Find the archive, unchecked: under `MEDLAB_DATA`, else in the cache, else None."""
     file = f"{name}{_suffix(name, size)}.npz"
     return find_path(f"medmnist/{file}", file, in_cache=f"medmnist/{file}")
 
 
 def fetch(name: str, size: int = 28) -> Path:
-    """The archive of a set, downloaded where it is not there yet, its hash checked.
+    """Find the archive of a set, downloaded where needed, and check its hash.
 
     Raises:
-        ValueError: unknown name or size, or a file with the wrong hash.
+        ValueError: unknown size, or a file with the wrong hash.
         ConnectionError: no network.
         OSError: the cache folder cannot be written, or its disk is full.
     """
@@ -108,18 +101,16 @@ def fetch(name: str, size: int = 28) -> Path:
 
 
 def load(name: str, split: str | None = None, size: int = 28, n: int | None = None, seed: int = 0) -> ImageSet:
-    """A MedMNIST set with its official splits.
+    """Load a MedMNIST set with its official splits.
 
     Returns:
         Images float32 in [0, 1], ``(N, C, H, W)`` or ``(N, C, D, H, W)``; targets ``(N,)``, for ChestMNIST ``(N, 14)``.
         A split of more than `BUDGET` bytes stays on disk, as uint8 images mapped into memory.
 
     Raises:
-        ValueError: unknown name, split or size, bad `n`, a damaged archive, or more images than fit in memory.
+        ValueError: unknown size, bad `n`, a damaged archive, or more images than fit in memory.
         ConnectionError, OSError: see `fetch`.
     """
-    if split is not None and split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
     published, info, suffix = entry(name), about(name), _suffix(name, size)
     parts = {part: published["n_samples"][part] for part in (SPLITS if split is None else (split,))}
     rows = draw_rows(name if split is None else f"{name} ({split})", sum(parts.values()), n, seed)

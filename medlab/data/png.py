@@ -11,7 +11,7 @@ from medlab.data.nifti import check_size
 
 
 def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = None) -> ImageSet:
-    """Gray images and binary masks of the same names from two folders: ``(N, 1, H, W)`` and ``(N, H, W)`` of 0 and 1.
+    """Read images and binary masks of the same names from two folders: ``(N, 1, H, W)`` and ``(N, H, W)`` of 0 and 1.
 
     Each image counts as its own patient. Color is turned to gray; 8-bit 0 to 255 becomes 0 to 1.
 

@@ -44,7 +44,7 @@ MONTGOMERY = Info(
 
 
 def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
-    """JSRT images with SCR masks, averaged down to `size`: ``(N, 1, size, size)`` and label maps.
+    """Read JSRT images and SCR masks, averaged down to `size`: ``(N, 1, size, size)`` and label maps.
 
     Expected: files ``*.IMG`` anywhere under `folder`, 2048 x 2048 numbers of 12 bits, two bytes each, the higher first,
     where dark film (air) is large, so that they are inverted; masks ``left lung/NAME.gif``, ``right lung/NAME.gif``
@@ -61,7 +61,7 @@ def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
 
 
 def load_montgomery(folder: str | Path, size: int = 400) -> ImageSet:
-    """Montgomery County images, padded to squares with black and averaged down to `size`; lungs only.
+    """Read Montgomery County images and lung masks, padded to squares with 0 and averaged down to `size`.
 
     Expected: ``CXR_png/NAME.png`` with 8 bits of gray, and of the same size ``ManualMask/leftMask/NAME.png`` and
     ``ManualMask/rightMask/NAME.png``, in `folder` or a folder below it.

@@ -157,12 +157,12 @@ def test_bad_n(publish, n):
 
 
 def test_unknown_name_size_and_split():
-    with pytest.raises(ValueError, match="unknown MedMNIST set 'pnemoniamnist'. Did you mean 'pneumoniamnist'"):
-        medmnist.load("pnemoniamnist")
+    with pytest.raises(ValueError, match="unknown set 'pnemoniamnist'. Did you mean 'pneumoniamnist'"):
+        load("pnemoniamnist")
     with pytest.raises(ValueError, match="organmnist3d has no size 128; sizes: 28, 64"):
         medmnist.load("organmnist3d", size=128)
     with pytest.raises(ValueError, match="unknown split 'tets'. Did you mean 'test'"):
-        medmnist.load("pneumoniamnist", "tets")
+        load("pneumoniamnist", "tets")
 
 
 @pytest.mark.parametrize("folder", ["data", "data/medmnist", "cache/medmnist"])
