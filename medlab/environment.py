@@ -18,7 +18,8 @@ def describe() -> str:
         where = torch.cuda.get_device_name()
     else:
         where = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
-    real = [row.name for row in available() if row.kind == "real" and row.here == "cached"]
+    sets = available()
+    real = sets["name"][(sets["kind"] == "real") & (sets["here"] == "cached")]
     return (
         f"medlab {medlab.__version__}, Python {platform.python_version()}, PyTorch {torch.__version__}, "
         f"{device.type} ({where}, {precision}); real images here: {', '.join(real) or 'none'}; "

@@ -1,24 +1,45 @@
-"""Images: load them by name, look at them, split them by patient, batch and augment them on the device."""
+"""Image sets: load them by name or from files, split them by patient, augment them, cut patches."""
 
 from medlab.data.augment import Augment
 from medlab.data.augment_volumes import AugmentVolumes
+from medlab.data.corruptions import simulate_phone_photo
 from medlab.data.dicom import load_dicom, load_dicom_series
 from medlab.data.images import ImageSet, Info
+from medlab.data.lesions import PER_LESION, augment_lesions
 from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
-from medlab.data.registry import available, load
-from medlab.data.subsets import channels_as_images
+from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
+from medlab.data.png import load_png_folder
+from medlab.data.registry import PHANTOMS, available, load
+from medlab.data.subsets import channels_as_images, folds, join, oversample
+from medlab.data.volumes import load_decathlon, slice_set, volume_set
 
 __all__ = [
+    "PER_LESION",
+    "PHANTOMS",
+    "VIEWS",
     "Augment",
     "AugmentVolumes",
     "ImageSet",
     "Info",
     "Volume",
+    "augment_lesions",
     "available",
+    "channels_as_images",
+    "extract_patches",
+    "folds",
+    "join",
     "load",
+    "load_decathlon",
     "load_dicom",
     "load_dicom_series",
     "load_nifti",
     "load_nifti_pair",
-    "channels_as_images",
+    "load_png_folder",
+    "oversample",
+    "patch_set",
+    "region_mask",
+    "sample_centers",
+    "simulate_phone_photo",
+    "slice_set",
+    "volume_set",
 ]

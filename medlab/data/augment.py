@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device, with random numbers of its own for every image."""
+"""Augmentation of whole batches of 2-D images on the device, with other random parameters for every image."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn.functional import grid_sample
 
 @dataclass(frozen=True)
 class Augment:
-    """Random flips, shifts, rotations, scalings and intensity changes of 2-D images, one draw per image.
+    """Random flips, shifts, rotations, scalings and intensity changes of 2-D images, drawn for each image.
 
     Args:
         flip: mirror left and right with probability 1/2. Leave it off where sides matter (heart, liver).
@@ -30,14 +30,15 @@ class Augment:
     intensity: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("shift", "rotate", "scale", "intensity"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"Augment: {name} must not be negative, got {getattr(self, name)}")
+        kind = type(self).__name__
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{kind}: {name} must not be negative, got {value}")
         if self.scale >= 1:
-            raise ValueError(f"Augment: scale must stay below 1, got {self.scale}")
+            raise ValueError(f"{kind}: scale must stay below 1, got {self.scale}")
 
     def make_params(self, n: int, generator: torch.Generator) -> Tensor:
-        """The random numbers of `n` images, ``(n, 7)`` in [-1, 1]; the same for the same state of the generator."""
+        """Draw the random parameters of `n` images, ``(n, 7)`` uniform in [-1, 1], in units of the largest changes."""
         return 2 * torch.rand(n, 7, generator=generator) - 1
 
     def __call__(
@@ -50,7 +51,7 @@ class Augment:
     ) -> tuple[Tensor, Tensor | None]:
         """Augment ``(N, C, H, W)`` images in [0, 1] and, with them, label maps ``(N, H, W)``.
 
-        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` made by
+        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` of
         `make_params`. Labels of any other shape (classes) come back as they are.
 
         Raises:
@@ -63,24 +64,24 @@ class Augment:
         mirror, right, down, turn, size, contrast, brightness = params.to(images.device).unbind(1)
         if self.shift or self.rotate or self.scale:
             grid = _grid(self._matrices(mirror, right, down, turn, size), *images.shape[2:])
-            images = grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)
-            if labels is not None and labels.ndim == 3:
-                maps = labels[:, None].float()
-                maps = grid_sample(maps, grid, mode="nearest", padding_mode="border", align_corners=False)
-                labels = maps[:, 0].to(labels.dtype)
+            images, labels = resample(images, labels, grid)
         elif self.flip:  # exact, and needs no sampling
             turned = mirror < 0
             images = torch.where(turned[:, None, None, None], images.flip(3), images)
             if labels is not None and labels.ndim == 3:
                 labels = torch.where(turned[:, None, None], labels.flip(2), labels)
-        if self.intensity:
-            gain, offset = (self.intensity * value[:, None, None, None] for value in (contrast, brightness))
-            offset = offset - gain * images.mean((1, 2, 3), keepdim=True)  # contrast changes around the mean
-            images = torch.addcmul(offset, images, 1 + gain).clamp_(0, 1)
-        return images, labels
+        return self._change_intensity(images, contrast, brightness), labels
+
+    def _change_intensity(self, images: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
+        if not self.intensity:
+            return images
+        each = (-1, *[1] * (images.ndim - 1))
+        gain, offset = (self.intensity * value.view(each) for value in (contrast, brightness))
+        mean = images.mean(tuple(range(1, images.ndim)), keepdim=True)  # contrast changes around it
+        return torch.addcmul(offset - gain * mean, images, 1 + gain).clamp_(0, 1)
 
     def _matrices(self, mirror: Tensor, right: Tensor, down: Tensor, turn: Tensor, size: Tensor) -> Tensor:
-        """``(N, 2, 3)``: where each output pixel is read from, in units of half a side."""
+        """Affine maps ``(N, 2, 3)`` from output to input pixels, in half sides, as `affine_grid` takes them."""
         angle = torch.deg2rad(self.rotate * turn)
         zoom = 1 / (1 + self.scale * size)
         sign = torch.where(mirror < 0, -1.0, 1.0) if self.flip else torch.ones_like(mirror)
@@ -89,8 +90,16 @@ class Augment:
         return torch.stack(rows, 1).reshape(-1, 2, 3)
 
 
+def resample(images: Tensor, labels: Tensor | None, grid: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Sample images at `grid`, linearly, and the labels, if they are label maps, at the nearest pixel."""
+    if labels is not None and labels.ndim == images.ndim - 1:
+        maps = grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
+        labels = maps[:, 0].to(labels.dtype)
+    return grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False), labels
+
+
 def _grid(matrices: Tensor, height: int, width: int) -> Tensor:
-    """As `torch.nn.functional.affine_grid`, ``(N, H, W, 2)``; its product per pixel takes longer than the sampling."""
+    """The same as `torch.nn.functional.affine_grid`, ``(N, H, W, 2)``, which takes longer than the sampling."""
     across, down = ((2 * torch.arange(length, device=matrices.device) + 1) / length - 1 for length in (width, height))
     columns = matrices[:, :, 0, None] * across  # (N, 2, W)
     rows = matrices[:, :, 1, None] * down + matrices[:, :, 2, None]  # (N, 2, H)

@@ -1,12 +1,12 @@
-"""Augmentation of whole batches of volumes on the device; `Augment` is the same for 2-D images."""
+"""Augmentation of whole batches of volumes on the device, as `Augment` does for 2-D images."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import affine_grid, interpolate
 
-from medlab.data.augment import Augment
+from medlab.data.augment import Augment, resample
 
 KNOTS = 4  # control points of the warp along each axis
 
@@ -18,7 +18,7 @@ class AugmentVolumes(Augment):
     Args:
         flip, shift, rotate, scale, intensity: as for `Augment`; flips go left and right, shifts are fractions of each
             side, rotations are drawn for each of the three axes.
-        warp: largest movement of 4 x 4 x 4 control points, as a fraction of the side.
+        warp: largest displacement of the 4 x 4 x 4 control points, as a fraction of the side.
 
     Example:
         >>> augment = AugmentVolumes(flip=True, rotate=10, warp=0.05)
@@ -27,13 +27,8 @@ class AugmentVolumes(Augment):
 
     warp: float = 0.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.warp < 0:
-            raise ValueError(f"AugmentVolumes: warp must not be negative, got {self.warp}")
-
     def make_params(self, n: int, generator: torch.Generator) -> Tensor:
-        """The random numbers of `n` volumes, ``(n, 202)`` in [-1, 1]: 10 and the movements of the control points."""
+        """Draw the random parameters of `n` volumes, ``(n, 202)`` uniform in [-1, 1]: 10 and 3 a control point."""
         return 2 * torch.rand(n, 10 + 3 * KNOTS**3, generator=generator) - 1
 
     def __call__(
@@ -46,8 +41,8 @@ class AugmentVolumes(Augment):
     ) -> tuple[Tensor, Tensor | None]:
         """Augment ``(N, C, D, H, W)`` volumes in [0, 1] and, with them, label maps ``(N, D, H, W)``.
 
-        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` made by
-        `make_params`.
+        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` of
+        `make_params`. Labels of any other shape (classes) come back as they are.
 
         Raises:
             ValueError: images that are not volumes.
@@ -62,18 +57,11 @@ class AugmentVolumes(Augment):
         if self.warp:
             knots = 2 * self.warp * params[:, 10:].reshape(-1, 3, KNOTS, KNOTS, KNOTS)
             grid = grid + interpolate(knots, images.shape[2:], mode="trilinear", align_corners=True).movedim(1, -1)
-        images = grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False)
-        if labels is not None:
-            maps = grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
-            labels = maps[:, 0].to(labels.dtype)
-        if self.intensity:
-            gain, offset = (self.intensity * value[:, None, None, None, None] for value in (contrast, brightness))
-            offset = offset - gain * images.mean((1, 2, 3, 4), keepdim=True)  # contrast changes around the mean
-            images = torch.addcmul(offset, images, 1 + gain).clamp_(0, 1)
-        return images, labels
+        images, labels = resample(images, labels, grid)
+        return self._change_intensity(images, contrast, brightness), labels
 
     def _matrices(self, mirror: Tensor, size: Tensor, turns: Tensor, shifts: Tensor, images: Tensor) -> Tensor:
-        """``(N, 3, 4)``: where each voxel is read from, in units of half a side; axes in the order W, H, D."""
+        """Affine maps ``(N, 3, 4)`` from output to input voxels, in units of half a side; axes in the order W, H, D."""
         n = len(mirror)
         cos, sin = torch.deg2rad(self.rotate * turns).cos(), torch.deg2rad(self.rotate * turns).sin()
         turn = torch.eye(3, device=images.device).expand(n, 3, 3)
@@ -84,7 +72,8 @@ class AugmentVolumes(Augment):
             plane[:, a, b], plane[:, b, a] = -sin[:, axis], sin[:, axis]
             turn = turn @ plane
         sides = torch.tensor(images.shape[:1:-1], dtype=torch.float32, device=images.device)
-        turn = turn * sides / sides[:, None] / (1 + self.scale * size)[:, None, None]  # a turn, also if no cube
+        # A rotation in mm, also where the volume is no cube.
+        turn = turn * sides / sides[:, None] / (1 + self.scale * size)[:, None, None]
         if self.flip:
             turn = torch.cat([turn[:, :, :1] * torch.where(mirror < 0, -1.0, 1.0)[:, None, None], turn[:, :, 1:]], 2)
         return torch.cat([turn, 2 * self.shift * shifts[:, :, None]], 2)

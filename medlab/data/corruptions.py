@@ -1,17 +1,16 @@
-"""Images simulate_phone_photo from a screen with a phone, as they reach a telemedicine service."""
+"""Corruptions of images on their way to the reader: photographs of a screen, as telemedicine services receive them."""
 
 import math
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 
 def simulate_phone_photo(images: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
-    """The images as a phone sees them on a screen, each with random numbers of its own.
+    """Simulate photographs that a phone takes of the images on a screen.
 
-    Held askew (perspective), a lamp mirrored in the glass, stripes where the phone's pixels meet those of the screen
-    (moire), out of focus, noise of a small sensor, other contrast. All made up; no phone was measured.
+    Random for each image: perspective, the reflection of a lamp, moire (interference of the pixels of phone and
+    screen), blur, noise of a small sensor, lower contrast. The amounts are a guess; no phone was measured.
 
     Args:
         images: ``(N, C, H, W)`` in [0, 1].
@@ -34,6 +33,8 @@ def simulate_phone_photo(images: Tensor, strength: float = 1.0, seed: int = 0) -
 
 
 def _photograph(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    from torchvision.transforms.v2 import functional  # here, since it takes a second to import
+
     height, width = image.shape[-2:]
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""DICOM: one image, or a folder of slices as a `Volume`, in HU where the file says how."""
+"""Readers of DICOM: one image, or a folder of slices as a `Volume`, CT in HU."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,8 +13,8 @@ from medlab.data.nifti import Volume, canonical, check_size
 def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, float]]:
     """Read one DICOM image: pixels float32 ``(H, W)`` as stored, row 0 on top, and the (row, column) spacing in mm.
 
-    Rescale slope and intercept are applied: CT comes in HU; what has none (MR, X-ray) keeps its stored values. The
-    spacing is NaN where the file gives none.
+    Rescale slope and intercept are applied: CT comes in HU; images without them (MR, X-ray) keep their stored values.
+    The spacing is NaN where the file gives none.
 
     Raises:
         FileNotFoundError: no such file.
@@ -28,7 +28,7 @@ def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, floa
 def load_dicom_series(folder: str | Path) -> Volume:
     """Read a folder of DICOM slices into a volume, sorted by position, rescaled to HU (CT) as in `load_dicom`.
 
-    Files that are not DICOM are passed over. A slice missing at either end leaves no gap and is not noticed.
+    Files that are not DICOM are skipped. A slice missing at either end leaves no gap and cannot be detected.
 
     Raises:
         FileNotFoundError: no such folder.

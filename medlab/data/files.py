@@ -1,4 +1,4 @@
-"""Files: where images lie, downloads with a hash, and rows of .npz archives read without trusting their headers."""
+"""Where images lie, downloads checked by hash, and rows of .npz archives read without trusting their headers."""
 
 import errno
 import hashlib
@@ -19,7 +19,7 @@ _hashes: dict[tuple, str] = {}  # (path, size, time of change) -> MD5, so that a
 
 
 def data_folder() -> Path | None:
-    """The folder of images the user already has, `MEDLAB_DATA`, or None."""
+    """The folder of images that the user already has, `MEDLAB_DATA`, or None."""
     return Path(os.environ["MEDLAB_DATA"]).expanduser() if os.environ.get("MEDLAB_DATA") else None
 
 
@@ -35,9 +35,16 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("medlab"))
 
 
+def find_path(*in_data: str, in_cache: str | None = None) -> Path | None:
+    """The first of these paths that exists: those under `MEDLAB_DATA`, then that in the cache folder; else None."""
+    places = [] if data_folder() is None else [data_folder() / path for path in in_data]
+    places += [] if in_cache is None else [cache_folder() / in_cache]
+    return next((path for path in places if path.exists()), None)
+
+
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
-    """Make `folder`, and say in one sentence what to do when it cannot be written (same `errno`)."""
+    """Create `folder`; raise an OSError (same `errno`) that says what to do when it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -54,21 +61,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise OSError(code, f"{message} you may write to") from error
 
 
-def pick_rows(name: str, total: int, n: int | None, seed: int) -> np.ndarray:
-    """Positions ``(n,)`` of `n` of `total` images drawn by `seed`, in ascending order; all of them for None.
-
-    Raises:
-        ValueError: `n` is no whole number from 1 to `total`.
-    """
-    if n is None:
-        return np.arange(total)
-    if not isinstance(n, int | np.integer) or not 1 <= n <= total:
-        raise ValueError(f"{name}: n = {n!r}, but it must be a whole number from 1 to {total}, the images there are")
-    return np.sort(np.random.default_rng(seed).choice(total, n, replace=False))
-
-
 def md5_of(path: Path) -> str:
-    """The MD5 of a file; a second call for the same version of it reads nothing."""
+    """The MD5 of a file, kept for as long as the file does not change."""
     state = path.stat()
     key = (str(path.resolve()), state.st_size, state.st_mtime_ns)
     if key not in _hashes:
@@ -78,7 +72,7 @@ def md5_of(path: Path) -> str:
 
 
 def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
-    """Fetch `file` from `url` into `folder` of the cache: retried, hash checked, whole or not at all.
+    """Download `file` from `url` into `folder` of the cache: retried, hash checked, complete or not at all.
 
     Raises:
         ConnectionError: no network; the message names the phantom `stand_in`.
@@ -113,7 +107,7 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
 def read_archive(
     path: Path, parts: dict[str, int], item: tuple[int, ...], labels: int, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read `rows` (ascending) of the splits `parts` (name: images in it), laid one after the other.
+    """Read `rows` (ascending) of the splits `parts` (name: number of images), counted on from split to split.
 
     Returns:
         Images uint8 ``(N, *item)``, labels int64 ``(N, labels)``, and the name of the split ``(N,)`` of each.
@@ -121,19 +115,19 @@ def read_archive(
     Raises:
         ValueError: the archive is truncated, holds a pickled object, or an array of another shape or type.
     """
-    images, targets, official, start = [], [], [], 0
+    images, targets, splits, start = [], [], [], 0
     for part, count in parts.items():
         own = rows[(rows >= start) & (rows < start + count)] - start
         start += count
         if len(own):
             images.append(read_rows(path, f"{part}_images", (count, *item), own))
             targets.append(read_rows(path, f"{part}_labels", (count, labels), own))
-            official += [part] * len(own)
-    return np.concatenate(images), np.concatenate(targets), np.array(official)
+            splits += [part] * len(own)
+    return np.concatenate(images), np.concatenate(targets), np.array(splits)
 
 
 def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
-    """The `rows` (ascending, at least one) of the array `key`: images as uint8, labels as int64.
+    """Read the `rows` (ascending, at least one) of the array `key`: images as uint8, labels as int64.
 
     Raises:
         ValueError: see `read_archive`.
@@ -148,7 +142,7 @@ def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) ->
 
 
 def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.ndarray:
-    """An array of bytes of an archive, mapped from the file `target`, which is unpacked on first use.
+    """Map an array of bytes of an archive into memory, from the file `target` to which it is unpacked on first use.
 
     Raises:
         ValueError: see `read_rows`; or `target` holds something else.
@@ -174,7 +168,7 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
 
 
 def _blocks(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Unpack an array block by block, its header checked before any memory is taken."""
+    """Unpack an array block by block; its header is checked before memory is allocated."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
             dtype, fortran = _header(path, key, shape, stream)

@@ -1,4 +1,4 @@
-"""`ImageSet`: the one data structure of the course. Images, targets, patients, and what is known about them."""
+"""`ImageSet`, the data structure of the course: images, targets, patients, and what is known about them."""
 
 from collections.abc import Iterator, Sequence
 from copy import copy
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medlab.data.draws import check_count, draw_evenly
 from medlab.errors import unknown_name
 
 SPLITS = ("train", "val", "test")
@@ -18,7 +19,7 @@ TASKS = ("multi-class", "multi-label", "segmentation")
 class Info:
     """What is known about a set of images.
 
-    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for made-up images;
+    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for simulated images;
     `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...).
     """
 
@@ -28,7 +29,7 @@ class Info:
     classes: tuple[str, ...]
     license: str
     citation: str
-    phantom: bool
+    phantom: bool = False
     unit: str = "0 = darkest, 1 = brightest"
     note: str = ""
 
@@ -91,7 +92,7 @@ class ImageSet:
                 raise ValueError(f"{name}: images must lie in [0, 1] without NaN; normalize them first")
 
     def _checked(self, targets: Tensor) -> Tensor:
-        """The targets, uint8 for label maps and int64 for the rest, where shape and values fit."""
+        """Check shape and values of the targets; returns label maps as uint8, the rest as int64."""
         images, task, name = self.images, self.info.task, self.info.name
         n, classes = len(images), len(self.info.classes)
         expected = {"multi-class": (n,), "multi-label": (n, classes), "segmentation": (n, *images.shape[2:])}[task]
@@ -116,7 +117,7 @@ class ImageSet:
         return len(self.images)
 
     def __getitem__(self, index) -> "ImageSet":
-        """The images at `index` as a new set: a slice shares the memory of this one, positions or a mask copy it.
+        """Select the images at `index` as a new set: a slice shares memory with this one, positions or a mask copy.
 
         Raises:
             ValueError: no image at `index`.
@@ -142,7 +143,7 @@ class ImageSet:
         )
 
     def counts(self) -> dict[str, int]:
-        """Images per class (multi-class), positives per label (multi-label) or pixels per class (segmentation)."""
+        """Count images per class (multi-class), positives per label (multi-label), pixels per class (segmentation)."""
         if self.info.task == "multi-label":
             numbers = self.targets.sum(0)
         else:
@@ -150,14 +151,14 @@ class ImageSet:
         return dict(zip(self.info.classes, numbers.tolist()))
 
     def to(self, device: str | torch.device) -> "ImageSet":
-        """The same set on `device` as one tensor; images mapped from disk stay there, their batches move."""
+        """Move the set to `device`; images mapped from disk stay there, and their batches are moved."""
         moved = copy(self)
         moved.images = self.images if self.images.dtype == torch.uint8 else self.images.to(device)
         moved.targets = self.targets.to(device)
         return moved
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """One batch: float32 images in [0, 1] and int64 targets at `index` ``(N,)``, on the device of the targets."""
+        """Get a batch: float32 images in [0, 1] and int64 targets at `index` ``(N,)``, on the device of the targets."""
         images, targets = self.images[index.to(self.images.device)], self.targets[index.to(self.targets.device)]
         if images.dtype == torch.uint8:
             images = images.to(targets.device).float().div_(255)
@@ -175,7 +176,7 @@ class ImageSet:
             yield self.batch(index)
 
     def order(self, seed: int | None = None) -> Tensor:
-        """Positions ``(N,)`` of all images: as stored for None, else the permutation of that seed."""
+        """Get positions ``(N,)`` of all images: as stored for None, else the permutation of that seed."""
         if seed is None:
             return torch.arange(len(self))
         return torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
@@ -185,8 +186,9 @@ class ImageSet:
     ) -> tuple["ImageSet", "ImageSet", "ImageSet"]:
         """Split into train, validation and test sets that share no patient.
 
-        Where the publisher split the set (`published_split`), those splits are used and the arguments are ignored. Otherwise
-        whole patients are drawn, with the classes spread evenly over the three where there are patients enough.
+        Where the publisher split the set (`published_split`), those splits are used and the arguments are ignored.
+        Otherwise whole patients are drawn, with the classes (each patient's commonest) spread evenly over the three
+        where there are patients enough.
         ``by="image"`` ignores patients: **it leaks**, and is there to show how much.
 
         Raises:
@@ -200,16 +202,28 @@ class ImageSet:
         if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
             raise ValueError(f"fractions must be three positive numbers that add up to 1, got {fractions}")
         groups = np.arange(len(self)) if by == "image" else np.unique(self.patients, return_inverse=True)[1]
-        units = np.unique(groups)
+        units, classes = np.unique(groups), self._classes_of(groups)
         if len(units) < 3:
             raise ValueError(
                 f"{self.info.name}: cannot split by {by} into three, there is only {len(units)}; "
                 "load more patients, or use the whole set as one split"
             )
-        labels = self._label_of(groups, units)
-        train, rest = _draw(units, labels, fractions[1] + fractions[2], seed, least=2)
-        val, test = _draw(rest, labels, fractions[2] / (fractions[1] + fractions[2]), seed)
+        count = _part(fractions[1] + fractions[2], len(units), least=2)
+        train, rest = draw_evenly(units, classes, count, seed)
+        count = _part(fractions[2] / (fractions[1] + fractions[2]), len(rest))
+        val, test = draw_evenly(rest, classes[rest], count, seed)
         return tuple(self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
+
+    def draw_patients(self, count: int, *, seed: int = 0) -> "ImageSet":
+        """Draw `count` patients, their classes spread as in `split`, and select all their images, in order.
+
+        Raises:
+            ValueError: `count` is no whole number from 1 to the number of patients.
+        """
+        units, groups = np.unique(self.patients, return_inverse=True)
+        check_count(self.info.name, "patients", count, len(units))
+        drawn = draw_evenly(np.arange(len(units)), self._classes_of(groups), count, seed)[1]
+        return self[np.isin(groups, drawn)]
 
     def _named_split(self, name: str) -> "ImageSet":
         where = np.flatnonzero(self.published_split == name)
@@ -223,24 +237,14 @@ class ImageSet:
             raise ValueError(f"{self.info.name}: the {name!r} split holds no image; load more images")
         return self[where]
 
-    def _label_of(self, groups: np.ndarray, units: np.ndarray) -> dict[int, int]:
-        """The commonest class of each unit, by which the draw is stratified (0 for all where there is no one class)."""
+    def _classes_of(self, groups: np.ndarray) -> np.ndarray:
+        """The commonest class of the images of each group 0, 1, ...; 0 for all where an image has no one class."""
         if self.info.task != "multi-class":
-            return dict.fromkeys(units.tolist(), 0)
-        targets = self.targets.cpu().numpy()
-        order = np.argsort(groups, kind="stable")
-        starts = np.searchsorted(groups[order], units)
-        return {unit: np.bincount(part).argmax() for unit, part in zip(units, np.split(targets[order], starts[1:]))}
+            return np.zeros(groups.max() + 1, np.int64)
+        targets, order = self.targets.cpu().numpy(), np.argsort(groups, kind="stable")
+        starts = np.searchsorted(groups[order], np.arange(1, groups.max() + 1))
+        return np.array([np.bincount(part).argmax() for part in np.split(targets[order], starts)])
 
 
-def _draw(
-    units: np.ndarray, labels: dict[int, int], fraction: float, seed: int, least: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `fraction` of the units, at least `least`, spread over their labels where every label has units enough."""
-    from sklearn.model_selection import train_test_split  # here, since it takes a second to import
-
-    stratum = np.array([labels[unit] for unit in units])
-    size = min(max(round(fraction * len(units)), least), len(units) - 1)
-    kinds, counts = np.unique(stratum, return_counts=True)
-    even = counts.min() >= 2 and min(size, len(units) - size) >= len(kinds)
-    return train_test_split(units, test_size=size, random_state=seed, stratify=stratum if even else None)
+def _part(fraction: float, total: int, least: int = 1) -> int:
+    return min(max(round(fraction * total), least), total - 1)

@@ -1,4 +1,4 @@
-"""MedMNIST: 18 sets of small images, fetched once, checked, and read straight from their .npz archives."""
+"""MedMNIST: 18 sets of small images, downloaded once, checked, and read straight from their .npz archives."""
 
 import math
 from pathlib import Path
@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medlab.data.files import cache_folder, data_folder, download, map_array, md5_of, pick_rows, read_archive, read_rows
+from medlab.data.draws import draw_rows
+from medlab.data.files import cache_folder, download, find_path, map_array, md5_of, read_archive, read_rows
 from medlab.data.images import SPLITS, ImageSet, Info
-from medlab.errors import unknown_name
 
 BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 CITATION = "Yang et al., MedMNIST v2, Scientific Data 10:41, 2023"
@@ -38,17 +38,11 @@ SOURCES = {
     "vesselmnist3d": ("shape from MR angiography", "Yang et al., IntrA, CVPR 2020"),
     "synapsemnist3d": ("electron microscopy", "published with MedMNIST v2"),
 }
-STAND_INS = {"X-ray": "chest", "ultrasound": "ultrasound"}  # phantoms for who has no network; lung for the rest
+STAND_INS = {"X-ray": "chest", "ultrasound": "ultrasound"}  # phantoms to use without a network; lung for the rest
 
 
 def entry(name: str) -> dict:
-    """What MedMNIST itself publishes about a set: urls, MD5s, split lengths, labels.
-
-    Raises:
-        ValueError: unknown name.
-    """
-    if name not in SOURCES:
-        raise unknown_name("MedMNIST set", name, SOURCES)
+    """What MedMNIST publishes about a set: urls, MD5s, split lengths, labels."""
     from medmnist import INFO
 
     return INFO[name]
@@ -73,24 +67,22 @@ def about(name: str) -> Info:
         classes=tuple(published["label"][key] for key in sorted(published["label"], key=int)),
         license=published["license"],
         citation=f"{CITATION}; {source}",
-        phantom=False,
         unit="0 = pixel value 0, 1 = pixel value 255 of the published 8-bit image",
         note=note,
     )
 
 
 def find(name: str, size: int = 28) -> Path | None:
-    """Where the archive lies, unchecked: under `MEDLAB_DATA`, else in the cache, else None."""
-    file, data = f"{name}{_suffix(name, size)}.npz", data_folder()
-    places = [] if data is None else [data / "medmnist" / file, data / file]
-    return next((path for path in [*places, cache_folder() / "medmnist" / file] if path.is_file()), None)
+    """Find the archive, unchecked: under `MEDLAB_DATA`, else in the cache, else None."""
+    file = f"{name}{_suffix(name, size)}.npz"
+    return find_path(f"medmnist/{file}", file, in_cache=f"medmnist/{file}")
 
 
 def fetch(name: str, size: int = 28) -> Path:
-    """The archive of a set, downloaded where it is not there yet, its hash checked.
+    """Find the archive of a set, downloaded where needed, and check its hash.
 
     Raises:
-        ValueError: unknown name or size, or a file with the wrong hash.
+        ValueError: unknown size, or a file with the wrong hash.
         ConnectionError: no network.
         OSError: the cache folder cannot be written, or its disk is full.
     """
@@ -109,21 +101,19 @@ def fetch(name: str, size: int = 28) -> Path:
 
 
 def load(name: str, split: str | None = None, size: int = 28, n: int | None = None, seed: int = 0) -> ImageSet:
-    """A MedMNIST set with its official splits.
+    """Load a MedMNIST set with its official splits.
 
     Returns:
         Images float32 in [0, 1], ``(N, C, H, W)`` or ``(N, C, D, H, W)``; targets ``(N,)``, for ChestMNIST ``(N, 14)``.
         A split of more than `BUDGET` bytes stays on disk, as uint8 images mapped into memory.
 
     Raises:
-        ValueError: unknown name, split or size, bad `n`, a damaged archive, or more images than fit in memory.
+        ValueError: unknown size, bad `n`, a damaged archive, or more images than fit in memory.
         ConnectionError, OSError: see `fetch`.
     """
-    if split is not None and split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
     published, info, suffix = entry(name), about(name), _suffix(name, size)
     parts = {part: published["n_samples"][part] for part in (SPLITS if split is None else (split,))}
-    rows = pick_rows(name if split is None else f"{name} ({split})", sum(parts.values()), n, seed)
+    rows = draw_rows(name if split is None else f"{name} ({split})", sum(parts.values()), n, seed)
     item = (size,) * 3 if name.endswith("3d") else (size, size, 3)[: 3 if published["n_channels"] == 3 else 2]
     labels = len(info.classes) if info.task == "multi-label" else 1
     needed = 4 * len(rows) * math.prod(item)
@@ -139,13 +129,13 @@ def load(name: str, split: str | None = None, size: int = 28, n: int | None = No
         stored = map_array(path, f"{split}_images", (len(rows), *item), target)
         images = channels_first(stored, len(item))
         targets = read_rows(path, f"{split}_labels", (len(rows), labels), rows)
-        official = np.full(len(rows), split)
+        published_split = np.full(len(rows), split)
     else:
-        stored, targets, official = read_archive(path, parts, item, labels, rows)
+        stored, targets, published_split = read_archive(path, parts, item, labels, rows)
         images = channels_first(stored, len(item)).contiguous().float().div_(255)
     before = SPLITS.index(split) if split else 0  # ids go on from split to split, so that no two share one
     patients = rows + sum(published["n_samples"][part] for part in SPLITS[:before])
-    return ImageSet(images, targets[:, 0] if labels == 1 else targets, patients, info, official)
+    return ImageSet(images, targets[:, 0] if labels == 1 else targets, patients, info, published_split)
 
 
 def channels_first(images: np.ndarray, item_dims: int) -> Tensor:

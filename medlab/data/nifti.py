@@ -1,4 +1,4 @@
-"""Volumes, and how to read them from NIfTI files.
+"""Volumes, and readers of NIfTI files.
 
 Every `Volume` is stored the same way, whatever the file says: axis 0 (D) runs from the feet to the head, axis 1 (H)
 from the back to the front, axis 2 (W) from the patient's left to the right (RAS+, read backwards). Any plane shows
@@ -32,7 +32,7 @@ class Volume:
 
 
 def load_nifti(path: str | Path) -> Volume:
-    """Read one 3-D NIfTI file (.nii, .nii.gz), turned to the closest RAS axes, in the unit of the file.
+    """Read one 3-D NIfTI file (.nii, .nii.gz), reoriented to the closest RAS axes, in the unit of the file.
 
     Raises:
         FileNotFoundError: no such file.
@@ -85,7 +85,7 @@ def load_nifti_pair(image: str | Path, mask: str | Path) -> tuple[Volume, NDArra
 
 
 def check_size(path: str | Path, shape: tuple[int, ...]) -> None:
-    """Refuse what is empty or too large by its header alone, before memory is taken."""
+    """Raise a ValueError for what is empty or too large by its header, before memory is allocated."""
     needed = 4 * math.prod(int(length) for length in shape)
     if not 0 < needed <= LIMIT:
         raise ValueError(
@@ -94,7 +94,7 @@ def check_size(path: str | Path, shape: tuple[int, ...]) -> None:
 
 
 def canonical(image: nib.Nifti1Image) -> Volume:
-    """A NIfTI image as a `Volume`, turned to the closest RAS axes."""
+    """Reorient a NIfTI image to the closest RAS axes, as a `Volume`."""
     image = nib.as_closest_canonical(image)
     voxels = np.ascontiguousarray(image.get_fdata(dtype=np.float32, caching="unchanged").T)
     return Volume(voxels, tuple(float(mm) for mm in nib.affines.voxel_sizes(image.affine)[::-1]), image.affine)

@@ -1,4 +1,4 @@
-"""Patches around voxels of volumes: thousands at a time, as one gather on the device of the volumes.
+"""Patches around voxels of volumes, thousands at a time, gathered on the device of the volumes.
 
 | view      | patches             | what a patch shows                                                             |
 | --------- | ------------------- | ------------------------------------------------------------------------------ |
@@ -25,7 +25,7 @@ VIEWS = ("single", "stacked", "triplanar", "volume")
 
 
 def extract_patches(volumes: Tensor, centers: Tensor, view: str, width: int) -> Tensor:
-    """Cut one patch around each center; all of them are one gather.
+    """Extract one patch around each center, all in one gather.
 
     Args:
         volumes: ``(N, 1, D, H, W)``.
@@ -50,7 +50,7 @@ def extract_patches(volumes: Tensor, centers: Tensor, view: str, width: int) -> 
 
 
 def _offsets(view: str, width: int) -> Tensor:
-    """Where the voxels of a patch lie from its center: ``(channels, sides..., 3)``, the last axis D, H, W."""
+    """Offsets of the voxels of a patch from its center, ``(channels, sides..., 3)``; the last axis is D, H, W."""
     line = torch.arange(width) - width // 2
     if view == "volume":
         return torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1)[None]
@@ -89,10 +89,9 @@ def _check(volumes: Tensor, centers: Tensor, view: str, width: int) -> None:
 
 
 def region_mask(targets: Tensor, margin: int = 3) -> Tensor:
-    """Where a structure may be: every voxel that some label map ``(N, D, H, W)`` marks, and `margin` voxels around.
+    """Mask of where a structure may be: the union of the label maps ``(N, D, H, W)``, dilated by `margin` voxels.
 
-    For volumes that lie alike. Made from the training set it is knowledge that a network may use; made from the test
-    set it would be the answer.
+    For volumes in the same position. From the training set it is prior knowledge; from the test set it would leak.
 
     Returns:
         Boolean mask ``(D, H, W)`` on the device of the targets.
@@ -115,7 +114,7 @@ def _grow(mask: np.ndarray, margin: int) -> np.ndarray:
 def sample_centers(
     data: ImageSet, per_class: int, *, seed: int = 0, hard: float = 0.5, near: int = 3, region: Tensor | None = None
 ) -> Tensor:
-    """Voxels to train on: as many of each class, drawn over all volumes; where a class is rarer, some twice.
+    """Sample voxels to train on, as many of each class, over all volumes; with replacement where a class is rarer.
 
     Args:
         data: volumes with label maps.
@@ -156,7 +155,7 @@ def sample_centers(
 
 
 def patch_set(data: ImageSet, centers: Tensor, view: str, width: int) -> ImageSet:
-    """Patches around the centers as a set to classify: the target is the label of the center, the patient its volume's.
+    """Make a classification set of patches: targets are the labels of the centers, patients those of the volumes.
 
     Raises:
         ValueError: see `extract_patches`.

@@ -1,10 +1,10 @@
-"""Labelled volumes: Medical Segmentation Decathlon folders, and sets of slices or of whole volumes from them."""
+"""Medical Segmentation Decathlon folders, and sets of slices or of whole volumes from them."""
 
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -22,22 +22,36 @@ DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Commun
 
 @dataclass(frozen=True)
 class Case:
-    """One labelled case of a Decathlon task: an id and two files."""
+    """One labeled case of a Decathlon task: an id and two files.
+
+    `spacing` is the side of the cubic voxels (mm) that it is resampled to, along the axes of the body; None for none.
+    """
 
     patient: str
     image: Path
     mask: Path
+    spacing: float | None = None
 
     def load(self) -> tuple[Volume, NDArray[np.int64]]:
-        """The volume and its mask, see `load_nifti_pair`."""
-        return load_nifti_pair(self.image, self.mask)
+        """Read the volume and its mask, see `load_nifti_pair`; resampled linearly, the mask to the nearest label."""
+        volume, mask = load_nifti_pair(self.image, self.mask)
+        if self.spacing is None:
+            return volume, mask
+        resampled = [
+            nib.processing.resample_to_output(nib.Nifti1Image(voxels.T, volume.affine), self.spacing, order=order)
+            for voxels, order in ((volume.voxels, 1), (mask.astype(np.float32), 0))
+        ]
+        return canonical(resampled[0]), canonical(resampled[1]).voxels.astype(np.int64)
 
 
 def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Case], Info]:
-    """The labelled cases of a Medical Segmentation Decathlon folder (dataset.json, imagesTr, labelsTr) and its `Info`.
+    """List the labeled cases of a Medical Segmentation Decathlon folder (dataset.json, imagesTr, labelsTr).
 
-    Only cases whose two files are there. With `download`, a folder that is not there is fetched by MONAI; its last part
-    must then be the name of a task, e.g. ``Task04_Hippocampus``.
+    Cases of which a file is missing are left out. With `download`, a folder that does not exist is downloaded by MONAI;
+    its name must then be that of a task, e.g. ``Task04_Hippocampus``.
+
+    Returns:
+        The cases, and what dataset.json says about them.
 
     Raises:
         FileNotFoundError: no dataset.json in the folder.
@@ -68,58 +82,41 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
         classes=classes,
         license=str(about.get("license", "unknown")),
         citation=DECATHLON,
-        phantom=False,
         unit="0 = 0.5th, 1 = 99.5th percentile of the case; padding is 0",
     )
 
 
 def slice_set(cases: Iterable[Case], info: Info, size: int) -> ImageSet:
-    """All axial slices of the cases: images ``(N, 1, size, size)``, label maps ``(N, size, size)``, the case of each.
+    """Make a set of all axial slices: images ``(N, 1, size, size)``, label maps ``(N, size, size)``.
 
-    Each case is scaled to [0, 1] between its 0.5th and 99.5th percentile, then padded or cropped around its center.
-    Radiological view with row 0 on top, unlike `Volume`: the front of the head is up, the patient's right on the left.
-    Slices follow each other from the feet to the head.
+    Each case is a patient. Its gray values are scaled to [0, 1] between their 0.5th and 99.5th percentile, its slices
+    padded or cropped around their center; they follow each other from the feet to the head. Radiological view with row
+    0 on top, unlike `Volume`: the front of the head is up, the patient's right on the left.
     """
     return _collect(cases, info, (size, size))
 
 
 def volume_set(cases: Iterable[Case], info: Info, size: tuple[int, int, int], spacing: float | None = None) -> ImageSet:
-    """The cases as volumes: images ``(N, 1, D, H, W)``, label maps ``(N, D, H, W)``; as the slices of `slice_set`.
+    """Make a set of volumes: images ``(N, 1, D, H, W)``, label maps ``(N, D, H, W)``.
+
+    They are scaled and oriented as by `slice_set`.
 
     Args:
         cases, info: as of `load_decathlon`.
         size: D, H and W that every case is padded or cropped to, around its center.
-        spacing: None takes the voxels as they are, and refuses a case whose voxels have another size than those of the
-            first, or whose axes are turned against the body: a network would see it distorted. A length in mm resamples
-            every case to cubes of that side along the axes of the body, linearly; labels take the nearest.
+        spacing: None keeps the voxels, and refuses a case whose voxels differ in size from those of the first, or whose
+            axes are rotated against the body: a network would see it distorted. A length in mm resamples every case to
+            cubic voxels of that side along the axes of the body, labels to the nearest.
 
     Raises:
         ValueError: no case, a constant one, a set too large for memory; without `spacing`, cases on unlike grids.
     """
-    return _collect(_alike(cases) if spacing is None else (_Resampled(case, spacing) for case in cases), info, size)
-
-
-@dataclass(frozen=True)
-class _Resampled:
-    """A case on cubic voxels of `spacing` mm, along the axes of the body."""
-
-    case: Case
-    spacing: float
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.case, name)
-
-    def load(self) -> tuple[Volume, NDArray[np.int64]]:
-        volume, mask = self.case.load()
-        turned = [
-            nib.processing.resample_to_output(nib.Nifti1Image(voxels.T, volume.affine), self.spacing, order=order)
-            for voxels, order in ((volume.voxels, 1), (mask.astype(np.float32), 0))
-        ]
-        return canonical(turned[0]), canonical(turned[1]).voxels.astype(np.int64)
+    cases = _alike(cases) if spacing is None else (replace(case, spacing=spacing) for case in cases)
+    return _collect(cases, info, size)
 
 
 def _alike(cases: Iterable[Case]) -> Iterator[Case]:
-    """The cases, as long as their voxels have one size and lie along the axes of the body (to 5 % and 5 degrees)."""
+    """Yield the cases; refuse voxels of unlike size, or not along the axes of the body (to 5 % and 5 degrees)."""
     first = None
     for case in cases:
         affine = nib.as_closest_canonical(nib.load(case.image)).affine[:3, :3]

@@ -1,7 +1,7 @@
-"""Chest X-rays with lung and heart masks, in the folders that their publishers hand out: JSRT with SCR, Montgomery.
+"""Chest X-rays with lung and heart masks, in the folders that their publishers provide: JSRT with SCR, Montgomery.
 
-Both must be asked for or fetched by hand, and what we assume of their layout is stated at each reader. Which mask is
-the right lung is decided by its place, not by its name: in the usual view the patient's right is on the image's left.
+Both must be requested or downloaded by hand; each reader states the layout that it expects. Which mask is the right
+lung is decided by its position, not by its name: in the usual view the patient's right is on the image's left.
 """
 
 from collections.abc import Sequence
@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from medlab.data.images import ImageSet, Info
+from medlab.data.png import gray_pixels
 
 JSRT_SIDE, JSRT_TOP = 2048, 4095  # pixels; the largest value of 12 bits
 LARGEST_SIDE = 6000  # pixels; Montgomery has 4892
@@ -26,7 +28,6 @@ JSRT = Info(
     license="research and education only (SCR)",
     citation="Shiraishi et al., AJR 174(1):71-74, 2000 (JSRT); van Ginneken et al., Medical Image Analysis "
     "10(1):19-40, 2006 (SCR masks)",
-    phantom=False,
     unit="0 = least, 1 = most attenuation on the film",
     note="One image per patient; about half of them with a lung nodule.",
 )
@@ -37,64 +38,62 @@ MONTGOMERY = Info(
     classes=("background", *ORGANS[:2]),
     license="terms of the US NLM",
     citation="Jaeger et al., Quantitative Imaging in Medicine and Surgery 4(6):475-477, 2014",
-    phantom=False,
     unit="0 = least, 1 = most attenuation on the film",
     note="One image per patient, tuberculosis screening; no masks of the heart. Padded to squares.",
 )
 
 
 def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
-    """JSRT images with SCR masks, averaged down to `size`: ``(N, 1, size, size)`` and label maps.
+    """Read JSRT images and SCR masks, averaged down to `size`: ``(N, 1, size, size)`` and label maps.
 
-    Assumed: files ``*.IMG`` anywhere under `folder`, 2048 x 2048 numbers of 12 bits, two bytes each, the higher first,
-    where dark film (air) is large, so that they are turned over; masks ``left lung/NAME.gif``, ``right lung/NAME.gif``
+    Expected: files ``*.IMG`` anywhere under `folder`, 2048 x 2048 numbers of 12 bits, two bytes each, the higher first,
+    where dark film (air) is large, so that they are inverted; masks ``left lung/NAME.gif``, ``right lung/NAME.gif``
     and ``heart/NAME.gif`` (or .png) anywhere under it, square, above half of the full range inside.
 
     Raises:
-        ValueError: no image, a file of another length or with larger numbers, a mask that is missing or not square.
+        ValueError: no image, a file of another length or with larger numbers, a mask that is missing or of another
+            shape.
     """
-    folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".img")
+    paths = [path for path in Path(folder).rglob("*") if path.suffix.lower() == ".img"]
     if not paths:
         raise ValueError(f"{folder} holds no .IMG file; put the JSRT images there or into folders below")
-    masks = {name: _by_stem(folder, name) for name in ORGANS}
-    images, labels = [], []
-    for path in paths:
-        parts = [_resized(_picture(_of(masks[name], path, name)), size, square=True) for name in ORGANS]
-        images.append(_resized(_raw(path), size, square=True))
-        labels.append(_label_map(parts))
-    return ImageSet(torch.stack(images), torch.stack(labels), [path.stem for path in paths], JSRT)
+    return _read_all(paths, Path(folder), ORGANS, JSRT, size)
 
 
 def load_montgomery(folder: str | Path, size: int = 400) -> ImageSet:
-    """Montgomery County images, padded to squares with black and averaged down to `size`; lungs only.
+    """Read Montgomery County images and lung masks, padded to squares with 0 and averaged down to `size`.
 
-    Assumed: ``CXR_png/NAME.png`` with 8 bits of gray, and of the same size ``ManualMask/leftMask/NAME.png`` and
+    Expected: ``CXR_png/NAME.png`` with 8 bits of gray, and of the same size ``ManualMask/leftMask/NAME.png`` and
     ``ManualMask/rightMask/NAME.png``, in `folder` or a folder below it.
 
     Raises:
-        ValueError: no image, a picture too large, a mask that is missing or of another size.
+        ValueError: no image, a picture too large, a mask that is missing or of another shape.
     """
-    folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*.png") if path.parent.name == "CXR_png")
+    paths = [path for path in Path(folder).rglob("*.png") if path.parent.name == "CXR_png"]
     if not paths:
         raise ValueError(f"{folder} holds no CXR_png/*.png; put the folder MontgomerySet there")
-    masks = {name: _by_stem(folder, name) for name in ("rightMask", "leftMask")}
+    return _read_all(paths, Path(folder), ("rightMask", "leftMask"), MONTGOMERY, size)
+
+
+def _read_all(paths: list[Path], folder: Path, kinds: Sequence[str], info: Info, size: int) -> ImageSet:
+    """The films and, from folders of the names `kinds`, their masks; one image per patient."""
+    masks = {kind: _by_stem(folder, kind) for kind in kinds}
     images, labels = [], []
-    for path in paths:
-        image, sides = _picture(path), [_picture(_of(masks[name], path, name)) for name in masks]
-        for side in sides:
-            if side.shape != image.shape:
+    for path in sorted(paths):
+        image = _raw(path) if path.suffix.lower() == ".img" else _picture(path)
+        parts = [_picture(_of(masks[kind], path, kind)) for kind in kinds]
+        for part in parts:
+            if part.shape[0] * image.shape[1] != part.shape[1] * image.shape[0]:  # those of JSRT are smaller
                 raise ValueError(
-                    f"mask of {path.name} is {tuple(side.shape)}, its image {tuple(image.shape)}: use one size"
+                    f"mask of {path.name} is {tuple(part.shape)}, its image {tuple(image.shape)}: use the right mask"
                 )
         images.append(_resized(image, size))
-        labels.append(_label_map([_resized(side, size) for side in sides]))
-    return ImageSet(torch.stack(images), torch.stack(labels), [path.stem for path in paths], MONTGOMERY)
+        labels.append(_label_map([_resized(part, size) for part in parts]))
+    return ImageSet(torch.stack(images), torch.stack(labels), [path.stem for path in sorted(paths)], info)
 
 
 def _by_stem(folder: Path, kind: str) -> dict[str, Path]:
-    """The pictures in folders called `kind`, by name without its ending."""
+    """The pictures in folders named `kind`, by their names without the extension."""
     found = (path for path in folder.rglob("*") if path.parent.name.lower() == kind.lower())
     return {path.stem.lower(): path for path in sorted(found) if path.suffix.lower() in (".gif", ".png")}
 
@@ -118,24 +117,15 @@ def _raw(path: Path) -> Tensor:
 
 def _picture(path: Path) -> Tensor:
     """A picture of 8 bits or fewer as ``(H, W)`` float32 in [0, 1]; its size is read before its pixels."""
-    from PIL import Image
-
     with Image.open(path, formats=("PNG", "GIF")) as image:
         if max(image.size) > LARGEST_SIDE:
             raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} on a side")
-        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-            raise ValueError(f"{path} is not an 8-bit image (mode {image.mode}); convert it first")
-        try:
-            return torch.from_numpy(np.array(image.convert("L"), np.float32) / 255)
-        except OSError as error:
-            raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+        return torch.from_numpy(gray_pixels(image, path).astype(np.float32) / 255)
 
 
-def _resized(picture: Tensor, size: int, square: bool = False) -> Tensor:
+def _resized(picture: Tensor, size: int) -> Tensor:
     """``(H, W)`` padded to a square and averaged to ``(1, size, size)``."""
     height, width = picture.shape
-    if square and height != width:
-        raise ValueError(f"a picture of {height} x {width}, where the set has squares")
     down, right = max(width - height, 0), max(height - width, 0)
     return adaptive_avg_pool2d(pad(picture[None], (right // 2, right - right // 2, down // 2, down - down // 2)), size)
 

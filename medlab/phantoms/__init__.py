@@ -1,1 +1,1 @@
-"""Digital phantoms: made-up images with known truth. They test code and ideas, not medical claims."""
+"""Digital phantoms: simulated images with known truth. They test code and ideas, not medical claims."""

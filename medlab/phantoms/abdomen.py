@@ -1,7 +1,7 @@
 """Abdominal CT phantom: axial 5 mm slices of a trunk with organ label maps, portal-venous contrast.
 
-Made up throughout: organs are ellipsoids and bent tubes whose place, size and shape vary per patient, all deformed by
-one smooth warp; a slice is the mean of two planes, so thin parts blend with their neighbors. CT values follow the
+All of it is simulated: organs are ellipsoids and bent tubes whose place, size and shape vary per patient, all deformed
+by one smooth warp; a slice is the mean of two planes, so thin parts blend with their neighbors. CT values follow the
 portal-venous phase and vary per patient; the noise is as grainy as a soft reconstruction makes it. Slices run from the
 dome of the liver to the lower poles of the kidneys. The pancreas is small and lies among bowel loops, stomach and
 duodenum of nearly its own CT value, so it is much harder to find than the liver. Not drawn: streaks, disease,
@@ -17,33 +17,20 @@ from medlab.phantoms.anatomy import blur, in_chunks, label_map, smooth_field
 SLICES_PER_PATIENT = 10
 WINDOW = (-160.0, 240.0)  # HU shown as 0 and 1
 FIELD_OF_VIEW = 344.0  # mm
-ABOUT = {
-    "modality": "CT (abdomen, portal-venous phase)",
-    "task": "segmentation",
-    "classes": ("background", "pancreas", "kidneys", "liver", "spleen"),
-    "license": "MIT (made by this project)",
-    "citation": "medlab abdomen phantom",
-    "unit": "0 = -160 HU, 1 = 240 HU",
-    "note": "Phantom of simple solids: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 128,
-    "n": 400,
-}
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], uint8 label maps ``(n, size, size)``, patients ``(n,)``.
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view: the front of the body is up, the patient's right on the left. A patient's slices run downwards.
     """
-    images, labels = in_chunks(lambda _, generator: _patient(generator, size), n, SLICES_PER_PATIENT, seed)
-    return images, labels, np.arange(n) // SLICES_PER_PATIENT
+    return in_chunks(lambda _, generator: _patient(generator, size), n, SLICES_PER_PATIENT, seed)
 
 
 class _Canvas:
     """CT values of a patient's planes, painted from the back to the front.
 
-    Millimetres: x to the patient's left ``(size, size)``, y backwards ``(size, size)``, z upwards ``(planes, 1, 1)``.
+    Millimeters: x to the patient's left ``(size, size)``, y backwards ``(size, size)``, z upwards ``(planes, 1, 1)``.
     """
 
     def __init__(self, size: int, generator: torch.Generator) -> None:
@@ -163,7 +150,7 @@ def _gut(canvas: _Canvas) -> None:
 
 
 def _organs(canvas: _Canvas, cavity: Tensor) -> Tensor:
-    """Paint the labelled organs; returns the label maps of the slices."""
+    """Paint the labeled organs; returns the label maps of the slices."""
     vary, x, y, z = canvas.vary, canvas.x, canvas.y, canvas.z
     field = smooth_field(len(z) // 2, canvas.size, 16, canvas.generator)[:, 0].repeat_interleave(2, 0)
 

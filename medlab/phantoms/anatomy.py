@@ -36,15 +36,10 @@ def template() -> Tensor:
     """The template as ``(Z, 4, X, Y)`` float32 in [0, 1], 1 mm: T1-weighted MR, then the fractions of `TISSUES`."""
     from nilearn import datasets
 
-    t1, gray, white, mask = (
-        torch.from_numpy(loader(resolution=1).get_fdata(dtype="float32"))
-        for loader in (
-            datasets.load_mni152_template,
-            datasets.load_mni152_gm_template,
-            datasets.load_mni152_wm_template,
-            datasets.load_mni152_brain_mask,
-        )
-    )
+    loaders = [
+        getattr(datasets, f"load_mni152_{name}") for name in ("template", "gm_template", "wm_template", "brain_mask")
+    ]
+    t1, gray, white, mask = (torch.from_numpy(load(resolution=1).get_fdata(dtype="float32")) for load in loaders)
     csf = (mask - gray - white).clamp(0, 1)
     return torch.stack([t1, csf, gray, white]).permute(3, 0, 1, 2).contiguous()
 

@@ -1,40 +1,26 @@
 """Brain MR phantom: T1-weighted axial slices of deformed MNI152 anatomy, with tissue label maps.
 
-What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is made up: the patient-wise
+What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is simulated: the patient-wise
 deformation, the receive-coil bias field (up to about 20 %), the tissue contrast (varies by 5 % per patient) and the
 Rician noise of a magnitude image (sigma 2 to 5 % of white matter). Label edges are blurred by the averaging, so even a
 perfect network disagrees with the labels along them: mean Dice of a good one is 0.85 to 0.95.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from medlab.phantoms import anatomy
 
 SLICES_PER_PATIENT = 10
-ABOUT = {
-    "modality": "MRI (T1-weighted)",
-    "task": "segmentation",
-    "classes": ("background", *anatomy.TISSUES),
-    "license": anatomy.LICENSE,
-    "citation": anatomy.CITATION,
-    "unit": "0 = no signal, 1 = brightest; MR intensities have no unit",
-    "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 128,
-    "n": 400,
-}
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], uint8 label maps ``(n, size, size)``, patients ``(n,)``.
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view: the front of the head is up, the patient's right on the left.
     """
     chunk = 3 * SLICES_PER_PATIENT
-    images, labels = anatomy.in_chunks(lambda *given: _slices(*given, size), n, chunk, seed)
-    return images, labels, np.arange(n) // SLICES_PER_PATIENT
+    return anatomy.in_chunks(lambda *given: _slices(*given, size), n, chunk, seed)
 
 
 def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:

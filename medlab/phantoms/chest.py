@@ -5,7 +5,12 @@ What varies per patient: size and shape of body, lungs, heart, vessels and diaph
 (a wide blur of the primary beam) lowers the contrast, Poisson noise adds grain. Ribs, clavicles, spine, breasts and gas
 in the stomach cross or imitate the organ borders, as they do in life. In every fourth patient an **opacity** hides a
 part of one lung: fluid over the diaphragm, or a consolidation; the label map still shows the whole lung. The film is
-shown as usual: air dark, bone bright. `chest_b` is the same thorax in another hospital.
+shown as usual: air dark, bone bright.
+
+`chest` is an upright view in the radiology department. `chest_b` is the same thorax in a second hospital, taken at the
+bedside (`BEDSIDE`), so that a network trained on `chest` meets a domain shift: a mobile unit without a grid (more
+scatter, more noise, less sharp), the beam from the front (the heart is magnified), a shallow breath (the diaphragm is
+high), heavier patients, wires of a monitor, other processing of the film.
 """
 
 from collections.abc import Callable
@@ -18,19 +23,6 @@ from torch import Tensor
 
 from medlab.phantoms.anatomy import blur, in_chunks, smooth_field
 
-ABOUT = {
-    "modality": "X-ray (chest)",
-    "task": "segmentation",
-    "classes": ("background", "right lung", "left lung", "heart"),
-    "license": "MIT (made by this project)",
-    "citation": "medlab chest phantom",
-    "unit": "0 = least, 1 = most attenuation on the film",
-    "note": "Phantom of simple solids, one image per patient: tests code and ideas, not medical claims. An opacity "
-    "hides a part of a lung in patients 0, 4, 8, ...",
-    "sizes": None,
-    "size": 128,
-    "n": 200,
-}
 FIELD_OF_VIEW = 360.0  # mm on the detector, along both sides
 WATER, BONE = 0.020, 0.045  # attenuation per mm at about 70 keV
 OPACITY_EVERY = 4  # patients 0, 4, 8, ... have one
@@ -51,13 +43,18 @@ class Hospital:
     leads: bool = False  # wires of a heart monitor lie on the chest
 
 
-def make(n: int, size: int, seed: int, hospital: Hospital = Hospital()) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], uint8 label maps ``(n, size, size)``, patients ``(n,)``.
+BEDSIDE = Hospital(
+    scatter=0.6, photons=2500.0, sharpness=0.8, equalized=0.25, gamma=0.8, breath=58.0, magnified=1.12, thick=122.0,
+    leads=True,
+)  # fmt: skip
+
+
+def make(n: int, size: int, seed: int, hospital: Hospital = Hospital()) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Seen from the front: the head is up, the patient's right on the left.
     """
-    images, labels = in_chunks(lambda *given: _radiographs(*given, size, hospital), n, 16, seed)
-    return images, labels, np.arange(n)
+    return in_chunks(lambda *given: _radiographs(*given, size, hospital), n, 16, seed)
 
 
 def _radiographs(numbers: Tensor, generator: torch.Generator, size: int, hospital: Hospital) -> tuple[Tensor, Tensor]:
@@ -67,7 +64,7 @@ def _radiographs(numbers: Tensor, generator: torch.Generator, size: int, hospita
         """One number per patient, kept within two deviations."""
         return mean + deviation * torch.randn(n, 1, 1, generator=generator).clamp(-2, 2)
 
-    # Millimetres on the detector: x to the image's right (the patient's left), y downwards.
+    # Millimeters on the detector: x to the image's right (the patient's left), y downwards.
     line = ((torch.arange(size) + 0.5) / size - 0.5) * FIELD_OF_VIEW
     y, x = torch.meshgrid(line, line, indexing="ij")
     tilt = vary(0, 0.03)
@@ -84,9 +81,9 @@ def _radiographs(numbers: Tensor, generator: torch.Generator, size: int, hospita
         lungs.append(_lung(side * x, (y - top) / tall, cage, thick) * torch.sigmoid((floor - y) / 2))
     heart = _heart(x, y, dome, vary, hospital.magnified)
     middle = torch.maximum(heart, _vessels(x, y, dome, vary))  # between the lungs, it takes their room
-    outlines = [_whole((lung > 15) & (middle < 12)) for lung in lungs]
+    outlines = [_largest_component((lung > 15) & (middle < 12)) for lung in lungs]
     air = (lungs[0] + lungs[1] - 1.1 * middle).clamp(min=0)
-    air = air * (1 - _opacity(x, y, numbers, floors, cage, vary, n, size, generator))
+    air = air * (1 - _opacity(x, y, numbers, floors, cage, vary, generator))
 
     tissue = _body(x, y, cage, wide, thick, vary) - 0.78 * air
     tissue = tissue + _branches(x, y, n, generator) * (air > 0)
@@ -104,11 +101,11 @@ def _radiographs(numbers: Tensor, generator: torch.Generator, size: int, hospita
     return image, labels
 
 
-def _whole(lungs: Tensor) -> Tensor:
-    """The largest piece of each mask ``(n, size, size)``: the heart may cut a few pixels off a lung."""
-    pieces = [ndimage.label(lung)[0] for lung in lungs.numpy()]
-    largest = [1 + np.bincount(piece.ravel())[1:].argmax() if piece.any() else 1 for piece in pieces]
-    return torch.from_numpy(np.stack([piece == k for piece, k in zip(pieces, largest)]))
+def _largest_component(lungs: Tensor) -> Tensor:
+    """The largest connected component of each mask ``(n, size, size)``: the heart may cut a few pixels off a lung."""
+    components = [ndimage.label(lung)[0] for lung in lungs.numpy()]
+    largest = [1 + np.bincount(numbers.ravel())[1:].argmax() if numbers.any() else 1 for numbers in components]
+    return torch.from_numpy(np.stack([numbers == k for numbers, k in zip(components, largest)]))
 
 
 def _film(path: Tensor, hospital: Hospital, vary: Callable, size: int, generator: torch.Generator) -> Tensor:
@@ -226,10 +223,10 @@ def _branches(x: Tensor, y: Tensor, n: int, generator: torch.Generator) -> Tenso
 
 
 def _opacity(
-    x: Tensor, y: Tensor, numbers: Tensor, floors: list, cage: Tensor, vary: Callable, n: int, size: int,
-    generator: torch.Generator,
-) -> Tensor:  # fmt: skip
+    x: Tensor, y: Tensor, numbers: Tensor, floors: list, cage: Tensor, vary: Callable, generator: torch.Generator
+) -> Tensor:
     """Share of the air that is lost: 0 in most patients; in the others fluid over a diaphragm, or a consolidation."""
+    n, size = len(numbers), x.shape[-1]
     sick = (numbers % OPACITY_EVERY == 0).view(n, 1, 1)
     left, fluid = (torch.rand(n, 1, 1, generator=generator) < 0.5 for _ in range(2))
     u = torch.where(left, x, -x)

@@ -1,6 +1,6 @@
 """Head CT phantom: axial slices of deformed MNI152 anatomy with label maps of the cerebrospinal fluid (CSF).
 
-What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is made up: the patient-wise
+What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is simulated: the patient-wise
 deformation, how wide ventricles and sulci are (more CSF with age), skull and scalp (shells around the brain, coarse
 bone and air cells at the skull base), the CT values and the grainy noise. A slice is the mean of two planes 4 mm apart,
 so thin sulci are grayed by partial volume. The three CSF classes are told apart by MNI coordinates; sulci are whatever
@@ -8,7 +8,6 @@ is neither ventricle nor cistern, and the fourth ventricle counts as a cistern. 
 apart is where they lie.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,27 +15,14 @@ from medlab.phantoms import anatomy
 
 SLICES_PER_PATIENT = 10
 WINDOW = 80.0  # HU shown as 1
-ABOUT = {
-    "modality": "CT (head)",
-    "task": "segmentation",
-    "classes": ("background", "ventricles", "cortical sulci", "basal cisterns"),
-    "license": anatomy.LICENSE,
-    "citation": anatomy.CITATION,
-    "unit": "0 = 0 HU, 1 = 80 HU",
-    "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 128,
-    "n": 400,
-}
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], uint8 label maps ``(n, size, size)``, patients ``(n,)``.
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view: the front of the head is up, the patient's right on the left. A patient's slices run upwards.
     """
-    images, labels = anatomy.in_chunks(lambda *given: _slices(*given, size), n, 2 * SLICES_PER_PATIENT, seed)
-    return images, labels, np.arange(n) // SLICES_PER_PATIENT
+    return anatomy.in_chunks(lambda *given: _slices(*given, size), n, 2 * SLICES_PER_PATIENT, seed)
 
 
 def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:

@@ -1,17 +1,17 @@
-"""Brain MR phantom with a high-grade glioma: four co-registered sequences and the map of the tumour's parts.
+"""Brain MR phantom with a high-grade glioma: four co-registered sequences and the map of the tumor's parts.
 
-What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is made up: the deformation of each
-patient; the tumour, a bumpy ball with a core of dead tissue, a rim that takes up contrast agent, and oedema that
-spreads through the white matter around it; the mass effect, which pushes tissue away from the tumour; how bright each
+What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is simulated: the deformation of
+each patient; the tumor, a bumpy ball with a core of dead tissue, a rim that takes up contrast agent, and edema that
+spreads through the white matter around it; the mass effect, which pushes tissue away from the tumor; how bright each
 tissue is in each sequence (`SIGNAL`; varies by 4 % per patient), veins and choroid plexus after contrast, the coil's
 bias field and Rician noise. As in the BraTS challenge the skull is stripped (outside the brain the signal is 0), and
-the labels are core, oedema and rim. Every patient has one tumour, but not every slice shows it.
+the labels are core, edema and rim. Every patient has one tumor, but not every slice shows it.
 
-`glioma` are axial slices, `glioma_sagittal` sagittal ones. A patient gives ten, evenly spread from the feet upwards (or
-from left to right), so the number of a slice tells where it lies: `POSITIONS` of each module.
+`glioma` are axial slices; `glioma_sagittal` are sagittal ones of other patients, as Han et al. (2018) cut their images.
+A patient has ten, evenly spread from the feet upwards (or from left to right), so the number of a slice tells where it
+lies: `POSITIONS`.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
@@ -20,41 +20,31 @@ from medlab.phantoms import anatomy
 
 SLICES_PER_PATIENT = 10
 SEQUENCES = ("T1", "T1c", "T2", "FLAIR")
-ABOUT = {
-    "modality": "MRI (T1, T1c, T2, FLAIR)",
-    "task": "segmentation",
-    "classes": ("background", "tumour core", "oedema", "enhancing rim"),
-    "license": anatomy.LICENSE,
-    "citation": anatomy.CITATION,
-    "unit": "0 = no signal, 1 = brightest; MR intensities have no unit",
-    "note": "Phantom in deformed template anatomy with a drawn tumour: tests code and ideas, not medical claims. Four "
-    "channels: T1, T1 with contrast agent, T2, FLAIR.",
-    "sizes": None,
-    "size": 128,
-    "n": 400,
+POSITIONS = {  # where each slice of a patient lies, by the name of the phantom
+    "glioma": ("low",) * 5 + ("high",) * 5,
+    "glioma_sagittal": ("lateral",) * 3 + ("medial",) * 4 + ("lateral",) * 3,
 }
-POSITIONS = ("low", "low", "low", "low", "low", "high", "high", "high", "high", "high")
 HEIGHTS = (-20.0, 50.0)  # mm (MNI z), from the midbrain to above the ventricles
 SIDES = (-36.0, 36.0)  # mm (MNI x), from left to right
-SIGNAL = torch.tensor(  # of CSF, gray and white matter, core, oedema, rim
+SIGNAL = torch.tensor(  # of CSF, gray and white matter, core, edema, rim
     [
         [0.16, 0.56, 0.74, 0.29, 0.47, 0.49],  # T1: fluid is dark
         [0.16, 0.48, 0.63, 0.20, 0.40, 0.98],  # T1c: the rim takes up the contrast agent
         [0.93, 0.52, 0.34, 0.84, 0.76, 0.56],  # T2: fluid is bright
-        [0.10, 0.50, 0.40, 0.36, 0.88, 0.70],  # FLAIR: free fluid is dark, oedema stays bright
+        [0.10, 0.50, 0.40, 0.36, 0.88, 0.70],  # FLAIR: free fluid is dark, edema stays bright
     ]
 )
 TEXTURE = torch.tensor([0.6, 0.5, -0.5, 0.3])  # how much of what the tissue fractions cannot show of the T1 template
 
 
-def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 4, size, size)`` float32 in [0, 1], uint8 label maps ``(n, size, size)``, patients ``(n,)``.
+def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor]:
+    """Images ``(n, 4, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
-    Radiological view in the axial plane: the front of the head is up, the patient's right on the left.
+    Radiological view in the axial plane: the front of the head is up, the patient's right on the left. In the sagittal
+    plane the head looks to the left.
     """
     chunk = 3 * SLICES_PER_PATIENT
-    images, labels = anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
-    return images, labels, np.arange(n) // SLICES_PER_PATIENT
+    return anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
 
 
 def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str) -> tuple[Tensor, Tensor]:
@@ -65,14 +55,14 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str) 
     pool = max(round(96 / size), 1)  # small images are means over finer ones, as thick voxels are
     maps, places = anatomy.slices(patient, low + (high - low) * part, size * pool, generator, plane=plane)
 
-    depth, swell, push = _tumour(places, patient, patients, generator)
+    depth, swell, push = _tumor(places, patient, patients, generator)
     maps = _pushed_away(maps, places, depth, push, anatomy.FIELD_OF_VIEW / (size * pool))
     brain = (maps[:, 1:].sum(1) > 0.5).float()
     core = torch.sigmoid(depth) * brain
     dead = torch.sigmoid(depth - swell[0]) * brain
-    spared = 0.1 + 0.9 * maps[:, 3] + 0.25 * maps[:, 2]  # oedema follows the white matter, spares cortex and ventricles
-    oedema = torch.sigmoid((depth + swell[1]) / 2) * (1 - core) * brain * (spared.clamp(max=1) * (1 - maps[:, 1]))
-    lesion = torch.stack([dead, oedema, core - dead], 1)
+    spared = 0.1 + 0.9 * maps[:, 3] + 0.25 * maps[:, 2]  # edema follows the white matter, spares cortex and ventricles
+    edema = torch.sigmoid((depth + swell[1]) / 2) * (1 - core) * brain * (spared.clamp(max=1) * (1 - maps[:, 1]))
+    lesion = torch.stack([dead, edema, core - dead], 1)
     healthy = maps[:, 1:] * (1 - lesion.sum(1, keepdim=True)).clamp(min=0)
 
     bright = SIGNAL * (1 + 0.04 * torch.randn(patients, *SIGNAL.shape, generator=generator))
@@ -89,10 +79,10 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str) 
     return images.clamp(0, 1), anatomy.label_map(lesion)
 
 
-def _tumour(
+def _tumor(
     places: Tensor, patient: Tensor, patients: int, generator: torch.Generator
 ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-    """How many mm each place ``(3, N, H, W)`` lies inside the tumour, how thick rim and oedema are, how far it pushes.
+    """How many mm each place ``(3, N, H, W)`` lies inside the tumor, how thick rim and edema are, how far it pushes.
 
     The first of ``(N, H, W)``, the second two of ``(N, H, W)``, the last ``(N, 1, 1)``; mm throughout.
     """
@@ -114,10 +104,9 @@ def _tumour(
 
 
 def _pushed_away(maps: Tensor, places: Tensor, depth: Tensor, push: Tensor, pixel: float) -> Tensor:
-    """`maps` with the tissue around the tumour moved up to `push` mm away from it, less towards the skull."""
-    skull = (
-        (places - anatomy.CENTER[:, None, None, None]) / torch.tensor([72.0, 92, 72])[:, None, None, None]
-    ).square()
+    """`maps` with the tissue around the tumor moved up to `push` mm away from it, less towards the skull."""
+    center, radii = anatomy.CENTER[:, None, None, None], torch.tensor([72.0, 92, 72])[:, None, None, None]
+    skull = ((places - center) / radii).square()
     far = push * torch.exp(depth.clamp(max=0) / 22) * (1 - skull.square().sum(0)).clamp(min=0)
     away = torch.stack(torch.gradient(-depth, dim=(2, 1)), -1) / pixel  # in the plane, along columns and rows
     away = away / away.norm(dim=-1, keepdim=True).clamp(min=1)

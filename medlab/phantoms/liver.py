@@ -2,7 +2,7 @@
 
 Real: what tells the three apart. A cyst is dark, even and sharp. A metastasis is less dark, ill-defined, often with an
 unbroken rim and a darker middle. A hemangioma fills from its edge inwards by nodules as bright as the vessels, with
-gaps between them. Made up: all shapes and numbers. One latent degree, how far a rim is broken into nodules, runs
+gaps between them. Simulated: all shapes and numbers. One latent variable, how far a rim is broken into nodules, runs
 through metastases and hemangiomas, and the two overlap on it, as the confusion matrix of Frid-Adar et al. asks for;
 cysts stay apart. One lesion per patient, in that paper's proportions of 53, 64 and 65. A `LesionCNN` of a quarter of
 its width, trained on 122 lesions of 32 pixels and their copies, is right on 79 % of the others (74 to 83 % over five
@@ -12,7 +12,6 @@ A region is a lesion with tissue in proportion to its size: its longest diameter
 is in mm. A small lesion is therefore shown enlarged, and blurred.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,24 +21,11 @@ DIAMETER = 2 / 3  # of the lesion, as a share of the region's side: a quarter of
 PATIENTS = (53, 64, 65)  # cysts, metastases, hemangiomas
 WINDOW = (-60.0, 200.0)  # HU shown as 0 and 1
 NODULES, VESSELS = 7, 4  # at most
-ABOUT = {
-    "modality": "CT",
-    "task": "multi-class",
-    "classes": ("cyst", "metastasis", "hemangioma"),
-    "license": "MIT (made by this project)",
-    "citation": "medlab liver phantom; classes after Frid-Adar et al., Neurocomputing 321:321-331, 2018",
-    "unit": "0 = -60 HU, 1 = 200 HU",
-    "note": "Phantom of procedural lesions, one per patient: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 64,
-    "n": sum(PATIENTS),
-}
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Regions ``(n, 1, size, size)`` float32 in [0, 1], classes ``(n,)``, patients ``(n,)``."""
-    images, kinds = in_chunks(lambda *given: _regions(*given, size), n, 26, seed)
-    return images, kinds, np.arange(n)
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Regions ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
+    return in_chunks(lambda *given: _regions(*given, size), n, 26, seed)
 
 
 def _kinds() -> Tensor:
@@ -63,7 +49,7 @@ def _regions(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Te
     def by_kind(*values: Tensor) -> Tensor:
         return torch.stack(values).gather(0, kind.reshape(1, n, 1, 1, 1))[0]
 
-    millimetres = torch.exp(normal(3.4, 0.55)).clamp(10, 102)  # longest diameter
+    millimeters = torch.exp(normal(3.4, 0.55)).clamp(10, 102)  # longest diameter
     line = (2 * (torch.arange(size) + 0.5) / size - 1) / DIAMETER  # in lesion radii
     y, x = torch.meshgrid(line, line, indexing="ij")
 
@@ -72,7 +58,7 @@ def _regions(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Te
     blood = liver + uniform(35, 65)
     tissue = liver + 4 * smooth_field(n, size, 5, generator) + 3 * smooth_field(n, size, 13, generator)
     turns, away, bends = uniform(0, 6.3, VESSELS), uniform(-1.6, 1.6, VESSELS), uniform(-0.2, 0.2, VESSELS)
-    widths = uniform(1.5, 7, VESSELS) / millimetres  # half of 1.5 to 7 mm, in lesion radii
+    widths = uniform(1.5, 7, VESSELS) / millimeters  # half of 1.5 to 7 mm, in lesion radii
     across = x * turns.sin() - y * turns.cos() - away - bends * (x * turns.cos() + y * turns.sin()) ** 2
     shown = uniform(0, 1, VESSELS) < uniform(0.2, 1)
     vessel = (torch.sigmoid((widths - across.abs()) / (0.25 * widths + 0.02)) * shown).amax(1, keepdim=True)
@@ -102,7 +88,7 @@ def _regions(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Te
     lesion = mass + bright * (blood - mass)
     hounsfield = torch.lerp(tissue, lesion, inside)
 
-    pixel = 0.75 * DIAMETER * size / millimetres  # a pixel of the scanner, 0.75 mm, in pixels of the region
+    pixel = 0.75 * DIAMETER * size / millimeters  # a pixel of the scanner, 0.75 mm, in pixels of the region
     sharp = blur(hounsfield, (uniform(0.5, 0.9) * pixel).reshape(-1))
     noise = blur(torch.randn(n, 1, size, size, generator=generator), (0.6 * pixel).clamp(max=size / 16).reshape(-1))
     noise = uniform(5, 11) * noise / noise.std((2, 3), keepdim=True)

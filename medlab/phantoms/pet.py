@@ -1,12 +1,14 @@
 """FDG-PET brain phantom: uptake from MNI152 gray and white matter, at three stages of Alzheimer's disease.
 
-What is real: the anatomy. What is made up: gray to white uptake 4 : 1; an uptake loss in posterior cingulate, parietal
-and temporal cortex whose depth depends on the stage (about 0, 12 and 25 %, each patient differing by 5 points, so that
-neighboring stages overlap); scanner blur of 6 mm full width at half maximum; Poisson noise of the counts (about 250 a
-pixel, in its normal approximation).
+What is real: the anatomy. What is simulated: gray to white uptake 4 : 1; an uptake loss in posterior cingulate,
+parietal and temporal cortex whose depth depends on the stage (about 0, 12 and 25 %, each patient differing by 5 points,
+so that neighboring stages overlap); scanner blur of 6 mm full width at half maximum; Poisson noise of the counts (about
+250 a pixel, in its normal approximation).
+
+`pet` are axial slices. `pet_coronal` are coronal ones, seen from the front, from 65 to 35 mm behind the anterior
+commissure, `pet_sagittal` sagittal ones, 4 to 16 mm left of the midline, looking to the left; both of other patients.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,28 +21,15 @@ REGIONS = torch.tensor(  # MNI center (mm) and radius (mm): where uptake falls f
     [[0.0, -52, 28, 16], [-46, -62, 36, 18], [46, -62, 36, 18], [-58, -38, -8, 18], [58, -38, -8, 18]]
 )
 RANGE = {"axial": (10.0, 45.0), "coronal": (-65.0, -35.0), "sagittal": (-16.0, -4.0)}  # mm, where the regions lie
-ABOUT = {
-    "modality": "PET (FDG)",
-    "task": "multi-class",
-    "classes": STAGES,
-    "license": anatomy.LICENSE,
-    "citation": anatomy.CITATION,
-    "unit": "0 = no uptake, 1 = 1.25 x healthy gray matter",
-    "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 128,
-    "n": 600,
-}
 
 
-def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], stages ``(n,)``, patients ``(n,)``.
+def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor]:
+    """Images ``(n, 1, size, size)`` float32 in [0, 1], and stages ``(n,)``.
 
     Radiological view, see `anatomy.slices`.
     """
     chunk = 6 * SLICES_PER_PATIENT
-    images, stages = anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
-    return images, stages, np.arange(n) // SLICES_PER_PATIENT
+    return anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
 
 
 def colored(images: Tensor) -> Tensor:

@@ -1,45 +1,31 @@
 """Dermoscopy phantom: nevi, melanomas and seborrheic keratoses, as seen through a dermatoscope of 20 mm field.
 
 Real: the rule behind the classes (ABCD: asymmetry, border, color, dermoscopic structures) and the way color arises:
-melanin, hemoglobin and keratin absorb by the Beer-Lambert law, melanin deep in the skin looks blue-gray. Made up: all
-shapes, textures and numbers. Two latent degrees, atypia and keratosis, drive every trait, each trait with noise of its
-own; they overlap between the classes (dysplastic nevi, early melanomas, pigmented keratoses). A patient has two to
-four lesions, often of different classes, under one skin tone, light and hair. Look-alikes are meant: `SmallCNN` of
-width 16, trained on 720 images of 32 pixels, is right on 74 % of new patients' images (each of three seeds), and
-calling all of them nevi is right on 60 %.
+melanin, hemoglobin and keratin absorb by the Beer-Lambert law, melanin deep in the skin looks blue-gray. Simulated: all
+shapes, textures and numbers. Two latent variables, atypia and keratosis, determine every feature, each feature with
+independent noise; they overlap between the classes (dysplastic nevi, early melanomas, pigmented keratoses). A patient
+has two to four lesions, often of different classes, under one skin tone, light and hair. The classes overlap on
+purpose: `SmallCNN` of width 16, trained on 720 images of 32 pixels, is right on 74 % of new patients' images (each of
+three seeds), and predicting a nevus for all of them is right on 60 %.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from medlab.phantoms.anatomy import blur, in_chunks, smooth_field
 
-OWNER = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 2])  # three patients share nine images
+IMAGES_PER_PATIENT = (3, 2, 4)  # of patients 0, 1 and 2, and again of the next three
+OWNER = torch.repeat_interleave(torch.arange(3), torch.tensor(IMAGES_PER_PATIENT))
 KINDS = torch.tensor([0, 1, 0, 2, 0])  # 60, 20 and 20 %
-ABOUT = {
-    "modality": "dermoscopy",
-    "task": "multi-class",
-    "classes": ("benign nevus", "melanoma", "seborrheic keratosis"),
-    "license": "MIT (made by this project)",
-    "citation": "medlab skin phantom; features after the ABCD rule, Nachbar et al., J Am Acad Dermatol 30(4):551-559, "
-    "1994",
-    "unit": "red, green and blue; 0 = black, 1 = white",
-    "note": "Phantom of procedural lesions: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 64,
-    "n": 1200,
-}
 # Absorption in red, green and blue of melanin, hemoglobin, melanin deep in the skin, and keratin.
 ABSORPTION = torch.tensor([[0.68, 0.10, 1.00, 0.10], [1.00, 1.00, 0.82, 0.30], [1.28, 0.75, 0.55, 0.85]])
 TISSUE = torch.tensor([0.95, 0.86, 0.80]).reshape(3, 1, 1)  # what skin without pigment reflects
 HAIRS = 7  # at most
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 3, size, size)`` float32 in [0, 1], classes ``(n,)``, patients ``(n,)``."""
-    images, kinds = in_chunks(lambda *given: _photographs(*given, size), n, 4 * len(OWNER), seed)
-    return images, kinds, _patients(torch.arange(n)).numpy()
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 3, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
+    return in_chunks(lambda *given: _photographs(*given, size), n, 4 * len(OWNER), seed)
 
 
 def _patients(numbers: Tensor) -> Tensor:
@@ -118,14 +104,8 @@ def _lesion(kind: Tensor, x: Tensor, y: Tensor, generator: torch.Generator) -> t
     turn, varied = uniform(0, 6.3), trait(atypia)
     patches = field(5) + 0.8 * (x * turn.cos() + y * turn.sin())
     melanin = 1 + uniform(-0.2, 0.5) * depth + (0.08 + 0.42 * varied) * patches
-    net = _mesh(
-        x * radius,
-        y * radius,
-        uniform(0.11, 0.15) + 0.06 * varied,
-        uniform(0, 3),
-        smooth_field(2 * n, size, 11, generator),
-        0.03,
-    )
+    spacing, turn = uniform(0.11, 0.15) + 0.06 * varied, uniform(0, 3)
+    net = _mesh(x * radius, y * radius, spacing, turn, smooth_field(2 * n, size, 11, generator), 0.03)
     where = torch.sigmoid(2 * field(4) + 1 - 2 * varied) * (1 - 0.8 * trait(horn))
     melanin = melanin * (1 + uniform(0.1, 0.75) * where * net)
     ridges = torch.exp(-((field(13) / 0.35) ** 2))  # zero lines of a smooth field

@@ -1,16 +1,15 @@
 """Temporal lobe MR phantom: T1-weighted volumes around the left hippocampus in deformed MNI152 anatomy, with its mask.
 
-What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is made up: the deformation of each
-patient in all three axes, tissue contrast, receive-coil bias, Rician noise, and what counts as hippocampus: the gray
-matter inside a bent tube along its axis in the template, so amygdala and neighboring gyri have the same gray values.
-Every patient also has a distractor, a straight strand of gray matter about as thick as the hippocampus (such
+What is real: the anatomy (an average of 152 adults) and its tissue fractions. What is simulated: the deformation of
+each patient in all three axes, tissue contrast, receive-coil bias, Rician noise, and what counts as hippocampus: the
+gray matter inside a bent tube along its axis in the template, so amygdala and neighboring gyri have the same gray
+values. Every patient also has a distractor, a straight strand of gray matter about as thick as the hippocampus (such
 heterotopias exist, but are rare), at a random place and angle. A cut through it looks much like a cut through the
 hippocampus; the whole does not.
 """
 
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
@@ -24,28 +23,14 @@ AXIS = torch.tensor(
     [[-23.0, -10, -21], [-29, -16, -18], [-30, -22, -14], [-30, -29, -8], [-28, -36, -1], [-24, -40, 4]]
 )
 RADIUS = torch.tensor([6.0, 7.5, 7.0, 6.0, 5.0, 4.0])  # mm
-ABOUT = {
-    "modality": "MRI (T1-weighted)",
-    "task": "segmentation",
-    "classes": ("background", "hippocampus"),
-    "license": anatomy.LICENSE,
-    "citation": anatomy.CITATION,
-    "unit": "0 = no signal, 1 = brightest; MR intensities have no unit",
-    "note": "Phantom in deformed template anatomy: tests code and ideas, not medical claims. Volumes of 56 mm, one per "
-    "patient, around the left hippocampus.",
-    "sizes": None,
-    "size": 32,
-    "n": 40,
-}
 
 
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Volumes ``(n, 1, size, size, size)`` float32 in [0, 1], uint8 masks ``(n, size, size, size)``, patients ``(n,)``.
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Volumes ``(n, 1, size, size, size)`` float32 in [0, 1], and uint8 masks ``(n, size, size, size)``.
 
     Axes from the feet up, from the front backwards, from the patient's right to the left, as `volume_set` has them.
     """
-    images, labels = anatomy.in_chunks(lambda numbers, generator: _volumes(len(numbers), size, generator), n, 4, seed)
-    return images, labels, np.arange(n)
+    return anatomy.in_chunks(lambda numbers, generator: _volumes(len(numbers), size, generator), n, 4, seed)
 
 
 def _volumes(n: int, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -67,9 +52,8 @@ def _volumes(n: int, size: int, generator: torch.Generator) -> tuple[Tensor, Ten
     inside = _tube(places, AXIS, RADIUS) > 0
     labels = (inside & (maps[:, 2] > 0.5)).to(torch.uint8)
     weights = torch.cat([vary(w, 0.04 * w) for w in (0.15, 0.55, 0.85)], 1)
-    signal = 0.5 * maps[:, 0] + 0.5 * (maps[:, 1:] * weights).sum(
-        1
-    )  # the template keeps what three classes cannot show
+    # Half of the template: it keeps what three classes cannot show.
+    signal = 0.5 * maps[:, 0] + 0.5 * (maps[:, 1:] * weights).sum(1)
     gray = (signal * labels).sum((1, 2, 3)) / labels.sum((1, 2, 3)).clamp(min=1)
     strand = _strand(here, inside, generator)
     signal = torch.lerp(signal, gray[:, None, None, None].expand_as(signal), strand)

@@ -7,30 +7,15 @@ cyst has no echo and brightens what lies behind it, a solid mass has few echoes,
 Small or deep lesions drown in the speckle: expect about 90 % from a good network, not 100 %.
 """
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from medlab.phantoms.anatomy import blur, in_chunks, smooth_field
 
-ABOUT = {
-    "modality": "ultrasound (breast)",
-    "task": "multi-class",
-    "classes": ("no lesion", "cyst", "solid mass"),
-    "license": "MIT (made by this project)",
-    "citation": "medlab ultrasound phantom; speckle after Wagner et al., IEEE Trans Sonics Ultrason 30:156-163, 1983",
-    "unit": "0 = -60 dB, 1 = 0 dB",
-    "note": "Phantom, one image per patient: tests code and ideas, not medical claims.",
-    "sizes": None,
-    "size": 128,
-    "n": 300,
-}
 
-
-def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], classes ``(n,)``, patients ``(n,)``; the probe is at the top."""
-    images, kinds = in_chunks(lambda *given: _scans(*given, size), n, 24, seed)
-    return images, kinds, np.arange(n)
+def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Images ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``; the probe is at the top."""
+    return in_chunks(lambda *given: _scans(*given, size), n, 24, seed)
 
 
 def _scans(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:

@@ -8,13 +8,12 @@ phantom of one channel without noise, labels or physics would cost at the least.
 
 import time
 from collections.abc import Callable
-from importlib import import_module
 
 import numpy as np
 import torch
 from scipy.ndimage import map_coordinates
 
-from medlab.data.registry import PHANTOMS
+from medlab.phantoms.catalog import PHANTOMS
 
 SIZE, SLICES, ROUNDS = 128, 240, 5
 
@@ -41,7 +40,7 @@ def rate(work: Callable[[], int]) -> float:
 
 def main() -> None:
     print(f"{torch.get_num_threads()} threads, {SLICES} slices of {SIZE} x {SIZE}, best of {ROUNDS}")
-    makers = {name: import_module(f"medlab.phantoms.{name}").make for name in PHANTOMS if name != "ring"}
+    makers = {name: phantom.make for name, phantom in PHANTOMS.items() if name != "ring"}
     for name in ("brain", "lung"):
         makers[name](1, SIZE, 0)  # reads the template, starts the threads
     number = {name: SLICES if make(1, 16, 0)[0].ndim == 4 else 2 for name, make in makers.items()}  # 2 volumes

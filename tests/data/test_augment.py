@@ -17,8 +17,8 @@ def labels(n=1, side=16):
     return torch.randint(0, 4, (n, side, side), generator=torch.Generator().manual_seed(1))
 
 
-def moved(augment, draws, given=None, maps=None):
-    return augment(images() if given is None else given, labels() if maps is None else maps, draws=draws)
+def moved(augment, params, given=None, maps=None):
+    return augment(images() if given is None else given, labels() if maps is None else maps, params=params)
 
 
 def test_nothing_asked_for_changes_nothing():
@@ -27,9 +27,9 @@ def test_nothing_asked_for_changes_nothing():
     assert torch.equal(out, given) and torch.equal(out_maps, maps)
 
 
-def test_draws_of_zero_change_nothing():
+def test_params_of_zero_change_nothing():
     given = images(channels=3)
-    out, maps = Augment(False, 0.2, 30, 0.2, 0.3)(given, labels(), draws=STILL)
+    out, maps = Augment(False, 0.2, 30, 0.2, 0.3)(given, labels(), params=STILL)
     torch.testing.assert_close(out, given, atol=1e-5, rtol=0)
     assert torch.equal(maps, labels())
 
@@ -51,9 +51,9 @@ def test_half_of_the_images_are_flipped():
     assert 440 < flipped.sum() < 560
 
 
-@pytest.mark.parametrize("draws, step", [(RIGHT, (0, -4)), (-RIGHT, (0, 4)), (DOWN, (-4, 0)), (-DOWN, (4, 0))])
-def test_shift_by_known_pixels(draws, step):
-    out, maps = moved(Augment(shift=0.25), draws)  # a quarter of 16 pixels
+@pytest.mark.parametrize("params, step", [(RIGHT, (0, -4)), (-RIGHT, (0, 4)), (DOWN, (-4, 0)), (-DOWN, (4, 0))])
+def test_shift_by_known_pixels(params, step):
+    out, maps = moved(Augment(shift=0.25), params)  # a quarter of 16 pixels
     inside = (..., slice(4, 12), slice(4, 12))  # what comes from outside the image is the repeated edge
     torch.testing.assert_close(out[inside], images().roll(step, (2, 3))[inside], atol=1e-5, rtol=0)
     assert torch.equal(maps[inside], labels().roll(step, (1, 2))[inside])
@@ -64,9 +64,9 @@ def test_edges_are_repeated_outwards():
     torch.testing.assert_close(out[..., 12:], images()[..., -1:].expand(-1, -1, -1, 4), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("draws, quarters", [(TURN, 1), (-TURN, -1)])
-def test_rotation_by_a_right_angle(draws, quarters):
-    out, maps = moved(Augment(rotate=90), draws)
+@pytest.mark.parametrize("params, quarters", [(TURN, 1), (-TURN, -1)])
+def test_rotation_by_a_right_angle(params, quarters):
+    out, maps = moved(Augment(rotate=90), params)
     torch.testing.assert_close(out, images().rot90(quarters, (2, 3)), atol=1e-4, rtol=0)
     assert torch.equal(maps, labels().rot90(quarters, (1, 2)))
 
@@ -74,8 +74,8 @@ def test_rotation_by_a_right_angle(draws, quarters):
 def test_scale_makes_things_larger_and_smaller():
     square = torch.zeros(1, 1, 32, 32)
     square[..., 12:20, 12:20] = 1
-    for draws, side in ((SIZE, 12), (-SIZE, 4)):
-        out, maps = moved(Augment(scale=0.5), draws, square, square[0].long())
+    for params, side in ((SIZE, 12), (-SIZE, 4)):
+        out, maps = moved(Augment(scale=0.5), params, square, square[0].long())
         assert out.sum().sqrt() == pytest.approx(side, abs=0.5)
         assert maps.sum().sqrt() == pytest.approx(side, abs=0.5)
 
@@ -97,15 +97,15 @@ def test_every_image_has_a_draw_of_its_own():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_draws_repeat_by_seed_and_the_range_stays(seed):
+def test_params_repeat_by_seed_and_the_range_stays(seed):
     augment, given = Augment(True, 0.3, 45, 0.4, 0.8), images(40, seed=seed)
     first, _ = augment(given, generator=torch.Generator().manual_seed(seed))
     assert torch.equal(first, augment(given, generator=torch.Generator().manual_seed(seed))[0])
     assert not torch.equal(first, augment(given, generator=torch.Generator().manual_seed(seed + 1))[0])
     assert first.min() >= 0 and first.max() <= 1
-    draws = augment.draw(40, torch.Generator().manual_seed(seed))
-    assert torch.equal(first, augment(given, draws=draws)[0])
-    half = torch.cat([augment(given[:15], draws=draws[:15])[0], augment(given[15:], draws=draws[15:])[0]])
+    params = augment.make_params(40, torch.Generator().manual_seed(seed))
+    assert torch.equal(first, augment(given, params=params)[0])
+    half = torch.cat([augment(given[:15], params=params[:15])[0], augment(given[15:], params=params[15:])[0]])
     torch.testing.assert_close(half, first)  # a team of processes augments as one would
 
 
@@ -113,8 +113,8 @@ def test_labels_of_other_kinds_and_types():
     classes = torch.arange(3)
     assert Augment(rotate=20)(images(3), classes, generator=torch.Generator())[1] is classes
     for dtype in (torch.int64, torch.uint8):
-        assert Augment(rotate=20)(images(), labels().to(dtype), draws=TURN)[1].dtype == dtype
-    assert Augment(rotate=20)(images(), draws=TURN)[1] is None
+        assert Augment(rotate=20)(images(), labels().to(dtype), params=TURN)[1].dtype == dtype
+    assert Augment(rotate=20)(images(), params=TURN)[1] is None
 
 
 def test_images_that_are_not_square():
@@ -122,7 +122,7 @@ def test_images_that_are_not_square():
     expected = torch.nn.functional.affine_grid(matrices, [3, 1, 6, 9], align_corners=False)
     torch.testing.assert_close(_grid(matrices, 6, 9), expected)
     given = torch.rand(1, 1, 8, 16)
-    out, _ = Augment(shift=0.25)(given, draws=RIGHT + DOWN)
+    out, _ = Augment(shift=0.25)(given, params=RIGHT + DOWN)
     torch.testing.assert_close(out[..., :6, :12], given[..., 2:, 4:], atol=1e-5, rtol=0)
 
 

@@ -32,7 +32,7 @@ def test_labels_move_with_their_voxels_and_each_volume_by_numbers_of_its_own():
     moved, labels = augment(volumes, masks, generator=generator())
     assert (moved[:, 0] > 0.5).ne(labels == 1).float().mean() < 0.005 and labels.dtype == masks.dtype
     assert len(moved.flatten(1).unique(dim=0)) == 4 and 0.6 < labels.sum() / masks.sum() < 1.5
-    again = augment(volumes, masks, draws=augment.draw(4, generator()))
+    again = augment(volumes, masks, params=augment.make_params(4, generator()))
     assert torch.equal(again[0], moved) and torch.equal(again[1], labels)
 
 

@@ -13,7 +13,7 @@ import torch
 from loopback import address, serve
 from medmnist import INFO
 
-from medlab.data import files, medmnist
+from medlab.data import files, load, medmnist
 
 COUNTS = {"train": 6, "val": 3, "test": 4}
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
@@ -65,6 +65,19 @@ def closed_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return taken.getsockname()[1]
+
+
+def test_patients_of_medmnist_are_images_drawn_with_their_classes_evenly(publish):
+    counts = {"train": 60, "val": 20, "test": 20}
+    content = arrays(counts=counts) | {f"{part}_labels": np.arange(n)[:, None] % 4 // 3 for part, n in counts.items()}
+    publish(content, n_samples=counts)
+    some = load("pneumoniamnist", patients=40, seed=1)
+    assert list(some.counts().values()) == [30, 10] and (np.diff(some.patients) > 0).all()
+    whole = load("pneumoniamnist")
+    assert torch.equal(some.images, whole.images[some.patients]) and (some.published_split == "val").any()
+    assert list(load("pneumoniamnist", "val", patients=8).counts().values()) == [6, 2]
+    with pytest.raises(ValueError, match="patients = 101, but it must be a whole number from 1 to 100, the patients"):
+        load("pneumoniamnist", patients=101)
 
 
 def test_all_18_sets_are_known_with_their_sizes():
@@ -144,12 +157,12 @@ def test_bad_n(publish, n):
 
 
 def test_unknown_name_size_and_split():
-    with pytest.raises(ValueError, match="unknown MedMNIST set 'pnemoniamnist'. Did you mean 'pneumoniamnist'"):
-        medmnist.load("pnemoniamnist")
+    with pytest.raises(ValueError, match="unknown set 'pnemoniamnist'. Did you mean 'pneumoniamnist'"):
+        load("pnemoniamnist")
     with pytest.raises(ValueError, match="organmnist3d has no size 128; sizes: 28, 64"):
         medmnist.load("organmnist3d", size=128)
     with pytest.raises(ValueError, match="unknown split 'tets'. Did you mean 'test'"):
-        medmnist.load("pneumoniamnist", "tets")
+        load("pneumoniamnist", "tets")
 
 
 @pytest.mark.parametrize("folder", ["data", "data/medmnist", "cache/medmnist"])

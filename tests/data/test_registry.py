@@ -1,8 +1,7 @@
 """`load` and `available` by name, on a made phantom and made files; the real sets where they are at hand."""
 
 import os
-import sys
-from types import ModuleType
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,36 +9,37 @@ import torch
 from PIL import Image
 
 from medlab.data import medmnist, registry
+from medlab.data.images import ImageSet, Info
+from medlab.phantoms.catalog import Phantom
 
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
 
 
-def make(n, size, seed):
-    """Every image holds its position in it; ten images a patient."""
+def generate(n, size, seed):
+    """Every image holds its position in it."""
     images = (torch.arange(n) / 1000).reshape(n, 1, 1, 1).expand(n, 1, size, size).contiguous()
-    return images, (torch.arange(n) + seed) % 2, np.arange(n) // 10
+    return images, (torch.arange(n) + seed) % 2
+
+
+FAKE = Phantom(
+    generate,
+    modality="CT",
+    classes=("a", "b"),
+    unit="0 = -1000 HU, 1 = 400 HU",
+    note="made up",
+    citation="none",
+    license="<MIT>",
+    size=32,
+    n=100,
+    images_per_patient=(10,),
+)
 
 
 @pytest.fixture(autouse=True)
 def phantom(monkeypatch):
-    """A phantom "fake" in place of the real ones."""
-    module = ModuleType("medlab.phantoms.fake")
-    module.make = make
-    module.ABOUT = {
-        "modality": "CT",
-        "task": "multi-class",
-        "classes": ("a", "b"),
-        "license": "<MIT>",
-        "citation": "none",
-        "unit": "0 = -1000 HU, 1 = 400 HU",
-        "note": "made up",
-        "sizes": None,
-        "size": 32,
-        "n": 100,
-    }
-    monkeypatch.setitem(sys.modules, "medlab.phantoms.fake", module)
-    monkeypatch.setattr(registry, "PHANTOMS", ("fake",))
-    return module
+    """Phantoms "fake" (ten images a patient) and "uneven" (three, two and four) in place of the real ones."""
+    fakes = {"fake": FAKE, "uneven": replace(FAKE, images_per_patient=(3, 2, 4), sizes=(32, 64))}
+    monkeypatch.setattr(registry, "PHANTOMS", fakes)
 
 
 @pytest.fixture
@@ -84,6 +84,10 @@ def test_phantom_splits_share_no_patient_and_make_the_whole_whatever_n_is():
         ({"n": 1.5}, "fake: n = 1.5, but it must be a whole number from 1"),
         ({"n": 0, "split": "train"}, r"fake \(train\): n = 0, but it must be a whole number from 1 to 60"),
         ({"n": 61, "split": "train"}, r"fake \(train\): n = 61, but it must be a whole number from 1 to 60"),
+        ({"patients": 0}, "fake: patients = 0, but it must be a whole number from 1$"),
+        ({"patients": 2.5}, "fake: patients = 2.5, but it must be a whole number from 1$"),
+        ({"patients": 3, "n": 30}, "fake: both patients = 3 and n = 30 are given; give `patients` for all images"),
+        ({"name": "pathmnist", "patients": 3, "n": 30}, "pathmnist: both patients = 3 and n = 30 are given"),
         ({"name": "pathmnist", "size": 32}, "pathmnist has no size 32; sizes: 28, 64, 128, 224"),
         ({"name": "nuclei", "size": 128}, "nuclei has no size 128; sizes: 256"),
         ({"name": "pathmnist", "n": 107181}, "pathmnist: n = 107181, but .* from 1 to 107180"),
@@ -94,10 +98,71 @@ def test_bad_arguments(given, message):
         registry.load(**{"name": "fake", **given})
 
 
-def test_phantom_with_listed_sizes(phantom):
-    phantom.ABOUT["sizes"] = (32, 64)
-    with pytest.raises(ValueError, match="fake has no size 48; sizes: 32, 64"):
-        registry.load("fake", size=48)
+def test_phantom_with_listed_sizes():
+    with pytest.raises(ValueError, match="uneven has no size 48; sizes: 32, 64"):
+        registry.load("uneven", size=48)
+
+
+@pytest.mark.parametrize("patients, counts", [(1, [3]), (3, [3, 2, 4]), (7, [3, 2, 4, 3, 2, 4, 3])])
+def test_patients_of_a_phantom_come_with_all_their_images(patients, counts):
+    images = registry.load("uneven", patients=patients, seed=1)
+    assert np.unique(images.patients, return_counts=True)[1].tolist() == counts
+    same = registry.load("uneven", n=sum(counts), seed=1)
+    assert torch.equal(images.images, same.images) and torch.equal(images.targets, same.targets)
+    assert images.patients.tolist() == same.patients.tolist()
+    assert len(registry.load("fake", patients=patients)) == 10 * patients
+
+
+@pytest.mark.parametrize("name", ["fake", "uneven"])
+def test_patients_of_a_split_are_whole_and_in_order(name):
+    part = registry.load(name, "train", seed=3)
+    some = registry.load(name, "train", patients=4, seed=3)
+    kept = np.unique(some.patients)
+    assert len(kept) == 4 and positions(some) == np.array(positions(part))[np.isin(part.patients, kept)].tolist()
+    assert positions(some) == positions(registry.load(name, "train", patients=4, seed=3))
+
+
+def a_real_set(monkeypatch, task="multi-class"):
+    """A set "clinic" of 60 patients with 1 to 3 images; most have class 0, every fourth class 1, every twelfth 2."""
+    patients = np.repeat([f"p{k}" for k in range(60)], np.arange(60) % 3 + 1)
+    number = np.array([int(name[1:]) for name in patients])
+    targets = np.select([number % 12 == 1, number % 4 == 0], [2, 1], 0)
+    info = Info("clinic", "none", task, ("a", "b", "c"), "none", "none")
+    images = (torch.arange(len(patients)) / 1000).reshape(-1, 1, 1, 1).expand(-1, 1, 16, 16).contiguous()
+    targets = torch.tensor(targets) if task == "multi-class" else torch.zeros(len(images), 16, 16).long()
+    data = ImageSet(images, targets, patients, info)
+    real = registry.RealSet(info, 16, (16,), len(data), lambda path, size: data, "clinic", cached="clinic")
+    monkeypatch.setitem(registry.REAL, "clinic", real)
+    return data
+
+
+@pytest.mark.parametrize("task", ["multi-class", "segmentation"])
+def test_patients_of_a_real_set_are_drawn_whole(monkeypatch, folders, task):
+    data = a_real_set(monkeypatch, task)
+    drawn = [registry.load("clinic", patients=24, seed=seed) for seed in (0, 0, 1)]
+    for some in drawn:
+        kept = np.unique(some.patients)
+        assert len(kept) == 24 and positions(some) == np.flatnonzero(np.isin(data.patients, kept)).tolist()
+    assert positions(drawn[0]) == positions(drawn[1]) != positions(drawn[2])
+    assert positions(registry.load("clinic", patients=60)) == positions(data)
+    assert len(np.unique(registry.load("clinic", "test", patients=5).patients)) == 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_patients_of_a_real_set_keep_the_proportions_of_the_classes(monkeypatch, folders, seed):
+    a_real_set(monkeypatch)
+    some = registry.load("clinic", patients=24, seed=seed)
+    classes = [some.targets[np.flatnonzero(some.patients == name)[0]].item() for name in np.unique(some.patients)]
+    assert np.bincount(classes).tolist() == [16, 6, 2]  # of 40, 15 and 5
+
+
+@pytest.mark.parametrize("name, split, people", [("fake", "train", 6), ("clinic", None, 60), ("clinic", "val", 12)])
+def test_numbers_of_patients_that_are_not_there(monkeypatch, folders, name, split, people):
+    a_real_set(monkeypatch)
+    for patients in (0, -1, 2.5, people + 1):
+        message = f"patients = {patients}, but it must be a whole number from 1 to {people}, the patients there are"
+        with pytest.raises(ValueError, match=message):
+            registry.load(name, split, patients=patients)
 
 
 @pytest.mark.parametrize("name, file", [("nuclei", "nuclei_dsb2018/images"), ("bccd", "bccd_crops/bccd_crops_28.npz")])
@@ -136,36 +201,28 @@ def test_nuclei_folder_is_split_by_image(folders):
 
 def test_the_table_lists_every_set_once_and_says_where_it_is(folders):
     table = registry.available()
-    assert [row.name for row in table] == ["fake", *medmnist.SOURCES, *registry.REAL]
-    here = {row.name: row.here for row in table}
-    assert here.pop("fake") == "made here" and set(here.values()) == {"not cached"}
+    assert table.columns.tolist() == "name modality task sizes images classes license kind here".split()
+    assert table["name"].tolist() == ["fake", "uneven", *medmnist.SOURCES, *registry.REAL]
+    here = dict(zip(table["name"], table["here"]))
+    assert here.pop("fake") == here.pop("uneven") == "generated" and set(here.values()) == {"not cached"}
     (folders / "cache/medmnist").mkdir()
     (folders / "cache/medmnist/octmnist_64.npz").write_text("")
     (folders / "cache/Task04_Hippocampus").mkdir()
-    here = {row.name: row.here for row in registry.available()}
-    assert [name for name, where in here.items() if where == "cached"] == [
-        "octmnist",
-        "hippocampus",
-        "hippocampus_volumes",
-    ]
-    rows = {row.name: row for row in table}
-    assert (rows["organmnist3d"].sizes, rows["organmnist3d"].images, rows["organmnist3d"].classes) == (
-        "28, 64",
-        1742,
-        11,
-    )
-    assert (rows["fake"].kind, rows["bccd"].kind, rows["fake"].sizes) == ("phantom", "real", "multiples of 8")
+    (folders / "data/jsrt").mkdir()
+    again = registry.available()
+    cached = again["name"][again["here"] == "cached"].tolist()
+    assert cached == ["octmnist", "hippocampus", "hippocampus_volumes", "jsrt"]
+    rows = table.set_index("name")
+    assert rows.loc["organmnist3d", ["sizes", "images", "classes"]].tolist() == ["28, 64", 1742, 11]
+    assert rows.loc[["fake", "uneven", "bccd"], "kind"].tolist() == ["phantom", "phantom", "real"]
+    assert rows.loc[["fake", "uneven", "bccd"], "sizes"].tolist() == ["multiples of 8", "32, 64", "28"]
+    assert rows.loc["fake", ["modality", "task", "images", "license"]].tolist() == ["CT", "multi-class", 100, "<MIT>"]
 
 
-def test_the_table_prints_as_text_and_as_html(folders):
+def test_the_table_shows_every_row_in_a_notebook(folders):
     table = registry.available()
-    lines = str(table).splitlines()
-    assert lines[0].split() == [*"name modality task sizes images classes license kind here".split()]
-    assert len(lines) == len(table) + 1
-    column = lines[0].index("modality")
-    assert all(line[column - 1] == " " and line[column] != " " for line in lines)
     page = table._repr_html_()
-    assert page.count("<tr>") == len(table) + 1 and "&lt;MIT&gt;" in page and "<MIT>" not in page
+    assert page.count("<tr") == len(table) + 1 and "&lt;MIT&gt;" in page and "<MIT>" not in page
 
 
 @needs_data

@@ -6,6 +6,7 @@ import torch
 
 from medlab.phantoms import abdomen
 from medlab.phantoms.abdomen import SLICES_PER_PATIENT, make
+from medlab.phantoms.catalog import PHANTOMS
 
 BACKGROUND, PANCREAS, KIDNEYS, LIVER, SPLEEN = range(5)
 PATIENTS = 12
@@ -13,7 +14,7 @@ PATIENTS = 12
 
 @pytest.fixture(scope="module")
 def slices():
-    images, labels, _ = make(PATIENTS * SLICES_PER_PATIENT, 128, 0)
+    images, labels = make(PATIENTS * SLICES_PER_PATIENT, 128, 0)
     low, high = abdomen.WINDOW
     return images[:, 0] * (high - low) + low, labels
 
@@ -83,7 +84,7 @@ def test_pancreas_hides_among_tissue_of_its_brightness(slices):
 
 
 def test_seed_and_number_decide_an_image():
-    images, labels, patients = make(23, 64, 3)
+    images, labels, patients = PHANTOMS["abdomen"].make(23, 64, 3)
     again, other = make(12, 64, 3), make(12, 64, 4)
     assert torch.equal(images[:12], again[0]) and torch.equal(labels[:12], again[1])
     assert (labels[:12] != other[1]).float().mean() > 0.01

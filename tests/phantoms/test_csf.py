@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medlab.phantoms import anatomy
+from medlab.phantoms.catalog import PHANTOMS
 from medlab.phantoms.csf import SLICES_PER_PATIENT, WINDOW, _regions, make
 
 BACKGROUND, VENTRICLES, SULCI, CISTERNS = range(4)
@@ -12,7 +13,7 @@ PATIENTS = 12
 
 @pytest.fixture(scope="module")
 def slices():
-    images, labels, _ = make(PATIENTS * SLICES_PER_PATIENT, 128, 0)
+    images, labels = make(PATIENTS * SLICES_PER_PATIENT, 128, 0)
     return images[:, 0] * WINDOW, labels
 
 
@@ -83,7 +84,7 @@ def test_landmarks_fall_in_their_region():
 
 
 def test_seed_and_number_decide_an_image():
-    images, labels, patients = make(33, 64, 3)
+    images, labels, patients = PHANTOMS["csf"].make(33, 64, 3)
     again, other = make(12, 64, 3), make(12, 64, 4)
     assert torch.equal(images[:12], again[0]) and torch.equal(labels[:12], again[1])
     assert (labels[:12] != other[1]).float().mean() > 0.005

@@ -1,29 +1,14 @@
 """Phantoms: shapes, repeatability, and that their images show what their labels say."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from medlab.data.registry import PHANTOMS, load
+from medlab.data import load
 from medlab.metrics import psnr_ssim
-from medlab.phantoms import (
-    anatomy,
-    brain,
-    chest,
-    chest_b,
-    glioma,
-    glioma_sagittal,
-    lung,
-    pet,
-    pet_coronal,
-    pet_sagittal,
-    ring,
-    temporal_lobe,
-    ultrasound,
-)
+from medlab.phantoms import anatomy, brain, chest, glioma, lung, pet, ring, temporal_lobe
+from medlab.phantoms.catalog import PHANTOMS
 
 VOLUMES = ("temporal_lobe",)  # phantoms of three axes; the others are slices
 CHANNELS = {"skin": 3, "glioma": 4, "glioma_sagittal": 4}
@@ -31,7 +16,7 @@ SCANS = [name for name in PHANTOMS if name != "ring"]  # which are points
 
 
 def made(name, n=30, size=48, seed=0):
-    return import_module(f"medlab.phantoms.{name}").make(n, size, seed)
+    return PHANTOMS[name].make(n, size, seed)
 
 
 def means(images, labels, classes):
@@ -47,11 +32,22 @@ def test_shapes_types_and_range(name, n, size):
     sides = (size,) * (3 if name in VOLUMES else 2)
     assert images.shape == (n, CHANNELS.get(name, 1), *sides) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
-    about = import_module(f"medlab.phantoms.{name}").ABOUT
-    segmentation = about["task"] == "segmentation"
+    segmentation = PHANTOMS[name].task == "segmentation"
     assert targets.shape == ((n, *sides) if segmentation else (n,))
     assert targets.dtype == (torch.uint8 if segmentation else torch.int64)
-    assert targets.max() < len(about["classes"]) and patients.shape == (n,)
+    assert targets.max() < len(PHANTOMS[name].classes) and patients.shape == (n,)
+
+
+@pytest.mark.parametrize("name", PHANTOMS)
+@pytest.mark.parametrize("patients", [1, 5])
+def test_a_patient_has_as_many_images_as_the_phantom_says(name, patients):
+    phantom = PHANTOMS[name]
+    size = 16 if phantom.sizes is None else phantom.sizes[0]
+    images, targets, ids = phantom.make(phantom.images_of(patients + 1), size, 0)
+    assert len(images) == len(targets) == len(ids) and (np.diff(ids) >= 0).all()
+    assert np.unique(ids).tolist() == list(range(patients + 1)) and (ids < patients).sum() == phantom.images_of(
+        patients
+    )
 
 
 @pytest.mark.parametrize("name", SCANS)
@@ -132,7 +128,7 @@ def test_a_patient_has_one_anatomy_in_every_plane(plane):
 
 
 def test_brain_tissues_are_in_t1_order_and_match_the_labels():
-    images, labels, patients = brain.make(60, 128, 0)
+    images, labels, patients = made("brain", 60, 128, 0)
     background, csf, gray, white = means(images, labels, 4)
     assert background < 0.15 and background < csf < gray - 0.1 < white - 0.2
     assert patients.tolist() == [k // brain.SLICES_PER_PATIENT for k in range(60)]
@@ -149,7 +145,7 @@ def test_label_map_takes_the_largest():
 
 
 def test_pet_loses_more_uptake_the_later_the_stage():
-    images, stages, _ = pet.make(180, 64, 0)
+    images, stages, _ = made("pet", 180, 64, 0)
     normal, mild, dementia = means(images, stages, 3)
     assert normal > mild > dementia
     assert 0.005 < normal - dementia < 0.05  # a few regions, not the whole brain
@@ -169,7 +165,7 @@ def test_one_brain_at_a_later_stage_lost_uptake_in_every_plane(plane):
 
 
 def test_pet_in_three_planes_shows_other_patients():
-    one, two, three = (phantom.make(30, 64, 0)[0] for phantom in (pet, pet_coronal, pet_sagittal))
+    one, two, three = (made(name, 30, 64)[0] for name in ("pet", "pet_coronal", "pet_sagittal"))
     mirrored = [(images.mean(0) - images.mean(0).flip(-1)).abs().mean() for images in (one, two, three)]
     assert max(mirrored[:2]) < 0.2 * mirrored[2]  # left and right look alike, front and back do not
     rows = (three.mean((0, 1)) > 0.1).any(1).nonzero().flatten()
@@ -177,7 +173,7 @@ def test_pet_in_three_planes_shows_other_patients():
 
 
 def test_colors_of_pet_are_one_measurement():
-    images = pet.make(5, 32, 0)[0]
+    images = made("pet", 5, 32, 0)[0]
     colors = pet.colored(images)
     assert colors.shape == (5, 3, 32, 32) and (colors[:, :2] >= colors[:, 1:]).all()
     torch.testing.assert_close(colors.mean(1, keepdim=True), images)
@@ -186,7 +182,7 @@ def test_colors_of_pet_are_one_measurement():
 
 
 def test_the_mean_brain_is_closer_to_a_brain_than_another_brain_is():
-    images, stages, _ = pet.make(300, 32, 0)
+    images, stages, _ = made("pet", 300, 32, 0)
     ours, others = images[stages == 0].split(50)
     mean = ours.mean(0, keepdim=True).expand(50, -1, -1, -1)
     for pairing in ("random", "all"):  # the blur wins in PSNR, as lesson 06 shows
@@ -205,7 +201,7 @@ def test_pet_gray_matter_is_brighter_than_white():
 
 
 def test_chest_lungs_are_darker_than_the_heart_and_each_on_its_side():
-    images, labels, patients = chest.make(40, 128, 0)
+    images, labels, patients = made("chest", 40, 128, 0)
     _, right, left, heart = means(images, labels, 4)
     assert max(right, left) + 0.15 < heart
     columns = torch.arange(128.0).expand(40, 128, 128)
@@ -227,7 +223,7 @@ def test_a_chest_has_three_organs_of_one_piece_and_of_usual_proportions(name):
 
 
 def test_an_opacity_hides_a_part_of_a_lung_that_the_label_map_still_shows():
-    images, labels, _ = chest.make(80, 64, 0)
+    images, labels, _ = made("chest", 80, 64, 0)
     lungs = ndimage.binary_erosion(((labels == 1) | (labels == 2)).numpy(), iterations=2, axes=(1, 2))
     hidden = np.array([(image[lung] > 0.55).mean() for image, lung in zip(images[:, 0].numpy(), lungs)])
     sick = np.arange(80) % chest.OPACITY_EVERY == 0
@@ -237,7 +233,7 @@ def test_an_opacity_hides_a_part_of_a_lung_that_the_label_map_still_shows():
 
 
 def test_the_second_hospital_shows_other_patients_in_another_way():
-    (ours, labels, _), (theirs, others, _) = chest.make(60, 64, 0), chest_b.make(60, 64, 0)
+    (ours, labels, _), (theirs, others, _) = made("chest", 60, 64, 0), made("chest_b", 60, 64, 0)
     assert not (labels == others).flatten(1).all(1).any()
     lung, other_lung = ours[:, 0][labels == 1], theirs[:, 0][others == 1]
     assert other_lung.mean() > lung.mean() + 0.03
@@ -248,7 +244,7 @@ def test_the_second_hospital_shows_other_patients_in_another_way():
 
 
 def test_cyst_is_darker_and_solid_mass_less_so():
-    images, kinds, _ = ultrasound.make(90, 64, 0)
+    images, kinds, _ = made("ultrasound", 90, 64, 0)
     center = images[:, 0, 20:44, 18:46]  # where the lesions lie
     darkest = torch.nn.functional.avg_pool2d(center, 5, 1).flatten(1).amin(1)
     none, cyst, solid = (darkest[kinds == k].mean() for k in range(3))
@@ -258,7 +254,7 @@ def test_cyst_is_darker_and_solid_mass_less_so():
 
 
 def test_speckle_is_rayleigh_distributed():
-    images, kinds, _ = ultrasound.make(30, 128, 0)
+    images, kinds, _ = made("ultrasound", 30, 128, 0)
     patch = images[kinds == 0][:, 0, 48:80, 40:88]
     amplitude = 10 ** ((patch - 1) * 60 / 20)
     local = torch.nn.functional.avg_pool2d(amplitude[:, None], 9, 1)
@@ -268,7 +264,7 @@ def test_speckle_is_rayleigh_distributed():
 
 
 def test_lung_patterns_are_in_order_of_density():
-    images, patterns, _ = lung.make(1500, 32, 0)
+    images, patterns, _ = made("lung", 1500, 32, 0)
     normal, emphysema, glass, fibrosis, nodules = means(images, patterns, 5)
     assert emphysema < normal < glass and normal < fibrosis and normal < nodules
     low, high = lung.WINDOW
@@ -277,7 +273,7 @@ def test_lung_patterns_are_in_order_of_density():
 
 
 def test_patches_of_one_lung_look_alike():
-    images, patterns, patients = lung.make(1500, 32, 0)
+    images, patterns, patients = made("lung", 1500, 32, 0)
     assert all(len(patterns[patients == k].unique()) == 1 for k in np.unique(patients))
     down, across = images.diff(dim=2), images.diff(dim=3)  # level, contrast, and grain of the noise
     marks = torch.stack([part.flatten(1).mean(1) for part in (images, images**2, down.abs(), across**2)], 1)
@@ -289,7 +285,7 @@ def test_patches_of_one_lung_look_alike():
 
 
 def test_the_hippocampus_is_one_bent_piece_of_gray_matter_where_it_should_be():
-    images, masks, patients = temporal_lobe.make(12, 40, 0)
+    images, masks, patients = made("temporal_lobe", 12, 40, 0)
     assert len(set(patients)) == 12
     volume = masks.sum((1, 2, 3)) * (temporal_lobe.FIELD_OF_VIEW / 40) ** 3 / 1000  # ml
     assert (volume > 2.5).all() and (volume < 7.5).all()  # a tube a little wider than the organ, which has 2 to 5
@@ -361,33 +357,33 @@ def test_a_glioma_looks_in_each_sequence_as_a_radiologist_expects(name):
     images, labels, patients = made(name, 60, 96)
     t1, t1c, t2, flair = ({k: image[labels == k].mean().item() for k in range(4)} for image in images.unbind(1))
     brain = [image[(labels == 0) & (image > 0)].mean().item() for image in images.unbind(1)]
-    core, oedema, rim = 1, 2, 3
+    core, edema, rim = 1, 2, 3
     assert t1c[rim] > t1[rim] + 0.2 and t1c[rim] > 1.3 * brain[1]  # only the contrast agent lights it up
-    assert t1[core] < t1[oedema] < brain[0] and t1c[core] < t1c[oedema] < brain[1]
-    assert min(t2[core], t2[oedema]) > 1.3 * brain[2] and flair[oedema] > 1.5 * brain[3] > brain[3] > flair[core]
+    assert t1[core] < t1[edema] < brain[0] and t1c[core] < t1c[edema] < brain[1]
+    assert min(t2[core], t2[edema]) > 1.3 * brain[2] and flair[edema] > 1.5 * brain[3] > brain[3] > flair[core]
     outside = torch.nn.functional.max_pool2d((images.sum(1) > 0).float(), 3, 1, 1) == 0
     assert (images.permute(1, 0, 2, 3)[:, outside] == 0).all() and outside.float().mean() > 0.4  # the skull is stripped
 
 
-@pytest.mark.parametrize("module", [glioma, glioma_sagittal])
-def test_some_slices_of_every_patient_show_the_tumour_and_some_do_not(module):
-    _, labels, patients = module.make(200, 64, 0)
-    seen = ((labels > 0).flatten(1).float().mean(1) > 0.01).view(-1, module.SLICES_PER_PATIENT)
+@pytest.mark.parametrize("name", ["glioma", "glioma_sagittal"])
+def test_some_slices_of_every_patient_show_the_tumor_and_some_do_not(name):
+    _, labels, patients = made(name, 200, 64)
+    seen = ((labels > 0).flatten(1).float().mean(1) > 0.01).view(-1, glioma.SLICES_PER_PATIENT)
     assert 0.25 < seen.float().mean() < 0.65 and seen.any(1).float().mean() > 0.85 and not seen.all(1).any()
-    assert len(module.POSITIONS) == module.SLICES_PER_PATIENT and len(module.SEQUENCES) == 4
+    assert len(glioma.POSITIONS[name]) == glioma.SLICES_PER_PATIENT and len(glioma.SEQUENCES) == 4
     runs = (seen[:, 1:] != seen[:, :-1]).sum(1)
-    assert runs.float().mean() < 2.2  # neighboring slices show the same tumour
+    assert runs.float().mean() < 2.2  # neighboring slices show the same tumor
 
 
 def test_slices_of_a_glioma_patient_run_upwards_or_from_left_to_right():
-    images, labels, _ = glioma.make(60, 64, 0)
+    images, labels, _ = made("glioma", 60, 64, 0)
     wide = (images[:, 2] > 0).any(1).sum(1).view(6, 10).float().mean(0)
     assert wide[4:6].mean() > wide[-1] + 3  # a head is narrower at its top
-    fluid = (glioma_sagittal.make(60, 64, 0)[0][:, 2] > 0.75).flatten(1).float().mean(1).view(6, 10).mean(0)
+    fluid = (made("glioma_sagittal", 60, 64, 0)[0][:, 2] > 0.75).flatten(1).float().mean(1).view(6, 10).mean(0)
     assert fluid[4:6].mean() > 1.3 * fluid[[0, 9]].mean()  # of the ventricles and cisterns in the middle
 
 
-def test_a_tumour_pushes_tissue_away_and_leaves_the_far_side_alone():
+def test_a_tumor_pushes_tissue_away_and_leaves_the_far_side_alone():
     line = torch.linspace(-63, 63, 64)
     y, x = torch.meshgrid(-line, -line, indexing="ij")
     places = (torch.stack([x, y, 0 * x]) + anatomy.CENTER[:, None, None])[:, None]

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from medlab.phantoms.skin import make
+from medlab.phantoms.catalog import PHANTOMS
 
-NAEVUS, MELANOMA, KERATOSIS = range(3)
+make = PHANTOMS["skin"].make
+
+NEVUS, MELANOMA, KERATOSIS = range(3)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def lesion(images: torch.Tensor) -> torch.Tensor:
 
 def test_six_in_ten_lesions_are_nevi(photographs):
     assert torch.bincount(photographs[1]).tolist() == [432, 144, 144]
-    assert set(make(12, 28, 0)[1].tolist()) == {NAEVUS, MELANOMA, KERATOSIS}
+    assert set(make(12, 28, 0)[1].tolist()) == {NEVUS, MELANOMA, KERATOSIS}
 
 
 def test_melanomas_are_larger_and_of_more_colors(photographs):
@@ -41,14 +43,14 @@ def test_melanomas_are_larger_and_of_more_colors(photographs):
         [one[inside].std() if inside.sum() > 9 else torch.tensor(0.0) for one, inside in zip(brown, where)]
     )
     for trait, least in ((area, 0.02), (spread, 0.01)):
-        assert trait[classes == MELANOMA].mean() - trait[classes == NAEVUS].mean() > least
+        assert trait[classes == MELANOMA].mean() - trait[classes == NEVUS].mean() > least
 
 
 def test_classes_overlap(photographs):
     """Size alone does not tell a melanoma: some are smaller than the usual nevus."""
     images, classes, _ = photographs
     area = lesion(images).float().mean((1, 2))
-    smaller = (area[classes == MELANOMA] < area[classes == NAEVUS].median()).float().mean()
+    smaller = (area[classes == MELANOMA] < area[classes == NEVUS].median()).float().mean()
     assert 0.1 < smaller < 0.45
 
 

@@ -23,8 +23,9 @@ class WithoutAssertions(ast.NodeTransformer):
         return ast.copy_location(ast.Pass(), node)
 
 def few(arguments):
-    if arguments.get("n"):
-        arguments["n"] = max(arguments["n"] // 4, 5)
+    for number in {"n", "patients"} & arguments.keys():
+        if arguments[number]:
+            arguments[number] = max(arguments[number] // 4, 5)
 
 def briefly(arguments):
     images = arguments["train"]

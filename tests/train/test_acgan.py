@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn.functional import log_softmax, logsigmoid
 
 from medlab.data import load
-from medlab.data.augment_lesions import augment_lesions
 from medlab.data.images import ImageSet
+from medlab.data.lesions import augment_lesions
 from medlab.data.subsets import folds, join
 from medlab.models import ACDiscriminator, ACGenerator, DCDiscriminator, DCGenerator, count_parameters
 from medlab.phantoms.liver import DIAMETER

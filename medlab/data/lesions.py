@@ -1,4 +1,4 @@
-"""Classic augmentation of lesions, in the order of Frid-Adar et al.: rotate first, then flip, shift or rescale.
+"""Geometric augmentation of lesions, in the order of Frid-Adar et al.: rotate first, then flip, shift or rescale.
 
 Frid-Adar, Diamant, Klang, Amitai, Goldberger, Greenspan: GAN-based synthetic medical image augmentation for increased
 CNN performance in liver lesion classification. Neurocomputing 321:321-331, 2018.
@@ -24,23 +24,23 @@ from medlab.data.subsets import join
 
 ROTATIONS, FLIPS, SHIFTS, SCALES = 30, 3, 7, 5
 PER_LESION = ROTATIONS * (1 + FLIPS + SHIFTS + SCALES)
-BLOCK = 1024  # copies made at a time
+BLOCK = 1024  # copies at a time
 
 
 def augment_lesions(lesions: ImageSet, amount: int, *, diameter: float | Sequence[float], seed: int = 0) -> ImageSet:
-    """The lesions as they are, followed by `amount` classically augmented copies with their lesion's class and patient.
+    """Append `amount` augmented copies to the lesions, each with the class and patient of its lesion.
 
-    Copies come in an order of which every beginning is spread evenly, over the classes and then over the lesions of
-    each. So ``copies[: len(lesions) + m]`` is the group with m images added: smaller groups are parts of larger ones.
+    The first m copies are spread evenly over the classes and over the lesions of each class, for every m. So the set
+    with fewer copies is a part, ``[: len(lesions) + m]``, of that with more.
 
     Args:
         lesions: regions ``(N, C, S, S)`` with the lesion in the middle, e.g. one fold.
         amount: how many copies; at most `PER_LESION` for each lesion of the rarest class, times the classes.
         diameter: the lesion's longest diameter as a share of the side, one for all or one each.
-        seed: of the angles, shifts and margins, and of the order.
+        seed: draws the angles, shifts and margins, and the order.
 
     Raises:
-        ValueError: a class without a lesion, too many copies, a diameter outside (0, 1].
+        ValueError: a class without a lesion, more copies than there are, a diameter outside (0, 1].
     """
     counts = lesions.counts()
     if empty := [name for name, count in counts.items() if count == 0]:
@@ -56,14 +56,14 @@ def augment_lesions(lesions: ImageSet, amount: int, *, diameter: float | Sequenc
     owner, which = _order(lesions.targets.cpu().numpy(), len(counts), np.random.default_rng(seed))
     owner, which = owner[:amount], which[:amount]
     matrices = transformations(diameters, lesions.images.shape[-1], torch.Generator().manual_seed(seed))[owner, which]
-    made = lesions[owner]
-    blocks = zip(*(part.split(BLOCK) for part in (made.images, matrices, diameters[owner])))
-    made.images = torch.cat([_warp(*block) for block in blocks])
-    return join([lesions, made])
+    copies = lesions[owner]
+    blocks = zip(*(part.split(BLOCK) for part in (copies.images, matrices, diameters[owner])))
+    copies.images = torch.cat([_warp(*block) for block in blocks])
+    return join([lesions, copies])
 
 
 def transformations(diameters: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Where each pixel of the `PER_LESION` copies of each lesion is read, ``(N, 480, 2, 3)`` in units of half a side.
+    """Draw affine maps ``(N, 480, 2, 3)`` from each copy to its lesion, in half sides, as `affine_grid` takes them.
 
     Args:
         diameters: ``(N,)`` as shares of the side.
@@ -88,7 +88,7 @@ def transformations(diameters: Tensor, size: int, generator: torch.Generator) ->
 
 
 def _order(targets: np.ndarray, classes: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Lesion and transformation of every copy, by turns over the classes and, within a class, over its lesions."""
+    """Lesion and transformation of every copy, alternating over the classes and, within a class, over its lesions."""
     turn = np.empty((len(targets), PER_LESION), dtype=np.int64)
     for c in range(classes):
         members = rng.permutation(np.flatnonzero(targets == c))
@@ -99,7 +99,7 @@ def _order(targets: np.ndarray, classes: int, rng: np.random.Generator) -> tuple
 
 
 def _warp(images: Tensor, matrices: Tensor, diameters: Tensor) -> Tensor:
-    """``(N, C, S, S)`` read at ``matrices @ (x, y, 1)``, bicubic; past an edge the tissue before it, to and fro."""
+    """Sample ``(N, C, S, S)`` at ``matrices @ (x, y, 1)``, bicubic; tissue is reflected beyond the edges."""
     grid = affine_grid(matrices.to(images.device), list(images.shape), align_corners=False)
     margin = (0.75 * (1 - diameters)).clamp(min=1e-3).reshape(-1, 1, 1, 1)  # of tissue, clear of the lesion
     past = (grid.abs() - 1).clamp(min=0) % (2 * margin)
