@@ -9,9 +9,9 @@ import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.runs import parameters as notebooks
-from medlab.runs.recording import commit, hardware, versions
-from medlab.runs.recording import FOLDER_VARIABLE
+from medlab.runs.parameters import check_parameters, code_hash, command_name, complete_parameters, find_notebook
+from medlab.runs.parameters import lessons_folder
+from medlab.runs.recording import FOLDER_VARIABLE, commit, hardware, versions
 from medlab.runs.state import (
     EXECUTED,
     HTML,
@@ -36,16 +36,16 @@ def run(
     timeout: int | None = None,
     progress: bool = True,
 ) -> RunResult:
-    """Execute a notebook with other parameters and keep what it made in a folder of its own.
+    """Execute a notebook with the given parameters and keep its outputs and results in a folder of its own.
 
-    A run that fails does not raise: the result says so, and the folder keeps what there was. The notebook runs in its
-    own folder, in a kernel of the running Python.
+    A run that fails does not raise: the result says so, and the folder keeps the outputs so far. The kernel is the
+    running Python, and its working folder that of the notebook.
 
     Args:
         notebook: a lesson number ("01"), a lesson name ("01_shallow_cnn") or the path of a notebook.
         parameters: values for names of the notebook's parameters cell; the others keep their defaults.
         out: the folder of this run; by default a new one, `runs/<notebook>/<time>-<random>`. A folder that holds a
-            failed or killed run is used again.
+            failed or killed run is reused.
         timeout: seconds that a single cell may take; no limit by default.
         progress: show a progress bar.
 
@@ -54,17 +54,17 @@ def run(
         ValueError: unknown lesson, unknown parameter, value of the wrong type.
         FileExistsError: `out` holds a finished or running run, or other files.
     """
-    path = notebooks.find_notebook(notebook)
-    chosen = notebooks.check_parameters(path, parameters or {})
+    path = find_notebook(notebook)
+    chosen = check_parameters(path, parameters or {})
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = Path(out).resolve() if out is not None else runs_folder(path) / stamp
     prepare_folder(folder)
     words = [word for name, value in chosen.items() for word in ("-p", name, str(value))]
     facts = {
         "notebook": path.stem,
-        "code": notebooks.code_hash(path),
-        "command": shlex.join(["medlab", "run", notebooks.command_name(path), *words]),
-        "parameters": {p.name: p.default for p in notebooks.read_parameters(path).values()} | chosen,
+        "code": code_hash(path),
+        "command": shlex.join(["medlab", "run", command_name(path), *words]),
+        "parameters": complete_parameters(path, chosen),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(folder / STATUS, facts | {"state": "running"} | this_process())
@@ -87,13 +87,17 @@ def run(
 
 
 def runs_folder(path: Path) -> Path:
-    """Return where the runs of a notebook go: `runs/` beside the lessons' folder, else in the current folder."""
-    beside = path.parent.parent if path.parent == notebooks.lessons_folder() else Path.cwd()
+    """Return the folder of a notebook's runs: in `runs/` beside the lessons' folder, else in the current folder."""
+    beside = path.parent.parent if path.parent == lessons_folder() else Path.cwd()
     return beside / "runs" / path.stem
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make `folder` ready for a run: create it, or take away what a failed or killed run left."""
+    """Create the folder of a run, or remove the files that a failed or killed run left in it.
+
+    Raises:
+        FileExistsError: it holds a finished or running run, or other files.
+    """
     if (folder / STATUS).exists() or (folder / RESULTS).exists():
         if (before := read_run(folder)).state in ("done", "running"):
             raise FileExistsError(f"{folder} holds a run that is {before.state}; choose another folder.")

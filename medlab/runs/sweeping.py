@@ -1,4 +1,4 @@
-"""Many runs of one notebook, several at a time, on Dask."""
+"""Sweeps: one notebook run for every combination of parameters, several runs at a time, on Dask."""
 
 import hashlib
 import itertools
@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from medlab.errors import unknown_name
-from medlab.runs import parameters as notebooks
 from medlab.runs.executing import mark_failed, prepare_folder, run, runs_folder
+from medlab.runs.parameters import check_parameters, code_hash, complete_parameters, find_notebook
 from medlab.runs.state import STATUS, RunResult, read_run
 
 KEYS = ("notebook", "parameters", "grid", "seeds")
-MEMORY_PER_RUN = 2 * 2**30
+MEMORY_PER_RUN = 2 * 2**30  # bytes
 
 
 def sweep(
@@ -107,14 +107,14 @@ def _read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
             raise ValueError(f"{what}: the values of {key!r} must be a list with at least one value; got {values!r}.")
         if key in fixed:
             raise ValueError(f"{what} gives {key!r} twice: as a fixed parameter and in the grid.")
-    path = notebooks.find_notebook(plan["notebook"])
+    path = find_notebook(plan["notebook"])
     product = itertools.product(*grid.values())
-    return path, [notebooks.check_parameters(path, fixed | dict(zip(grid, values))) for values in product], name
+    return path, [check_parameters(path, fixed | dict(zip(grid, values))) for values in product], name
 
 
 def _fingerprint(path: Path, chosen: dict) -> str:
-    complete = {p.name: p.default for p in notebooks.read_parameters(path).values()} | chosen
-    return hashlib.sha256(json.dumps([notebooks.code_hash(path), complete], sort_keys=True).encode()).hexdigest()[:12]
+    content = json.dumps([code_hash(path), complete_parameters(path, chosen)], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 def _run_all(path: Path, todo: dict[Path, dict], scheduler: str | None, workers: int | None) -> None:
