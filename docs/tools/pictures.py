@@ -12,7 +12,7 @@ from medlab.data import load
 from medlab.data.dicom import load_dicom
 from medlab.visualize import Figure
 
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).parents[1] / "pictures"
 WIDTH = 900  # pixels
 
 

@@ -60,7 +60,7 @@ class TuringReport:
 
     @property
     def bias(self) -> str:
-        """What the rater prefers to say: "synthetic", "real" or "neither" (|c| below 0.1)."""
+        """What the rater prefers to say: "synthetic", "real" or "neither" (absolute value of c below 0.1)."""
         return "neither" if abs(self.criterion) < 0.1 else "synthetic" if self.criterion < 0 else "real"
 
     def row(self) -> tuple[str, ...]:

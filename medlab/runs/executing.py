@@ -9,8 +9,14 @@ import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.runs.parameters import check_parameters, code_hash, command_name, complete_parameters, find_notebook
-from medlab.runs.parameters import lessons_folder
+from medlab.runs.parameters import (
+    check_parameters,
+    code_hash,
+    command_name,
+    complete_parameters,
+    find_notebook,
+    lessons_folder,
+)
 from medlab.runs.recording import FOLDER_VARIABLE, commit, hardware, versions
 from medlab.runs.state import (
     EXECUTED,
@@ -19,11 +25,11 @@ from medlab.runs.state import (
     RESULTS,
     STATUS,
     RunResult,
+    failed_cell,
     failed_cells,
     load_json,
     read_run,
     this_process,
-    failed_cell,
     write_json,
 )
 

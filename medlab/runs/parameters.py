@@ -101,7 +101,7 @@ def find_notebook(notebook: str | int | Path) -> Path:
 
 
 def command_name(path: Path) -> str:
-    """Return the notebook's name on the command line: a lesson's name, else the path from the root of the repository."""
+    """Return the notebook's name on the command line: a lesson's name, else its path within the repository."""
     lessons = lessons_folder()
     if path.parent != lessons and path.is_relative_to(lessons.parent):
         return path.relative_to(lessons.parent).as_posix()

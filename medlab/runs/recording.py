@@ -54,7 +54,7 @@ def to_strict_json(label: str, value: object) -> object:
         value = value.item()  # a NumPy or PyTorch scalar, without importing either
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{label} is {value}, and only finite numbers can be stored; use None for a missing value.")
+            raise ValueError(f"{label} is {value}, and only finite numbers are stored; use None for a missing value.")
         return value
     if value is None or isinstance(value, bool | int | str):
         return value

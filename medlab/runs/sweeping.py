@@ -41,7 +41,7 @@ def sweep(
 
     Args:
         plan: what to run.
-        scheduler: address of a running Dask scheduler ("tcp://host:8786") whose workers have medlab and see the same
+        scheduler: address of a running Dask scheduler (`tcp://host:8786`) whose workers have medlab and see the same
             folders; by default worker processes on this computer, reachable from it alone.
         out: folder for the runs' folders; by default `runs/<notebook>/<name of the YAML file, or "sweep">`.
         workers: worker processes on this computer; by default one per core, at most one per 2 GB of memory.
