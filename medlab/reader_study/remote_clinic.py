@@ -43,8 +43,7 @@ class RemoteClinic:
 
     Example:
         >>> clinic = RemoteClinic(images, enlarged, wrong=0.3, names=("normal heart", "enlarged heart"))
-        >>> clinic_widget(clinic)
-        >>> print(clinic.report())
+        >>> clinic_widget(clinic)  # decide by click; `clinic.report()` gives the errors so far
     """
 
     def __init__(

@@ -53,8 +53,7 @@ class TuringTest:
 
     Example:
         >>> test = TuringTest(real, synthetic, "answers/ann.csv", seed=1)
-        >>> turing_widget(test)  # answer by R and S, or by click
-        >>> print(test.report())
+        >>> turing_widget(test)  # answer by R and S, or by click; `test.report()` gives the statistics
     """
 
     def __init__(
