@@ -17,13 +17,23 @@ ALL_NOTEBOOKS = [*NOTEBOOKS, *sorted((ROOT / "data").rglob("*.ipynb"))]
 # Public although nothing in the course outside their package uses them: a user would look for them.
 EXPECTED = {
     "data.AugmentVolumes": "what Augment does, for volumes",
-    "data.load_dicom_series": "reading a CT or MR series is the first thing to do with one's own scans",
-    "runs.claims_table": "`medlab table` in a notebook",
-    "runs.read_parameters": "tells what `run` and `sweep` may set",
+    "data.Volume": "what the readers of NIfTI files return",
+    "data.load_dicom_series": "reads one's own CT or MR series",
+    "data.load_nifti": "reads one's own volume",
+    "data.load_nifti_pair": "reads one's own volume with its label map",
+    "reader_study.advice_report": "the errors of a reader whose answers were collected elsewhere",
+    "reader_study.rater_agreement": "the agreement of raters whose answers were collected elsewhere",
+    "reader_study.turing_table": "the results of several raters side by side",
+    "reader_study.turing_test": "the statistics of answers that were collected elsewhere",
+    "runs.RunResult": "what `run` and `sweep` return",
+    "runs.read_parameters": "tells what `run` and `sweep` can set",
     "runs.read_run": "reads the folder of a run that was started on the command line",
-    "runs.sweep": "`medlab sweep` in a notebook",
-    "runs.table": "`medlab table` in a notebook",
-    "visualize.roc": "the figure that goes with an AUC",
+    "train.CheckpointError": "what to catch when a checkpoint may be damaged",
+    "train.History": "what every training returns",
+    "train.load_checkpoint": "one's own training loop resumes",
+    "train.save_checkpoint": "one's own training loop is kept",
+    "visualize.latent_walk": "looks for abrupt changes between samples of one's own generator",
+    "visualize.roc_curves": "the figure that goes with an AUC",
 }
 
 
