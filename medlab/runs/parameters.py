@@ -7,7 +7,8 @@ holds an equals sign, does not know `int | None`, and gives defaults as text onl
 import ast
 import hashlib
 import json
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medlab.errors import unknown_name
@@ -90,22 +91,19 @@ def find_notebook(notebook: str | int | Path) -> Path:
     lessons = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
     if not lessons:
         raise FileNotFoundError(f"no lessons in {folder}; go to the repository, or give the path of a notebook.")
-    names = [text]
-    if text.isdecimal():
-        names = [name for name in lessons if name.startswith(f"{int(text):02d}_")]
+    number = f"{int(text):02d}_" if text.isdecimal() else None
+    names = [name for name in lessons if name == text or (number and name.startswith(number))]
     if len(names) > 1:
         raise ValueError(f"{len(names)} notebooks are numbered {text}; give one name: {', '.join(names)}.")
-    if not names or names[0] not in lessons:
+    if not names:
         raise unknown_name("lesson", text, lessons)
     return lessons[names[0]]
 
 
-def command_name(path: Path) -> str:
-    """Return the notebook's name on the command line: a lesson's name, else its path within the repository."""
-    lessons = lessons_folder()
-    if path.parent != lessons and path.is_relative_to(lessons.parent):
-        return path.relative_to(lessons.parent).as_posix()
-    return path.stem
+def runs_folder(path: Path) -> Path:
+    """Return the folder of a notebook's runs: in `runs/` beside the lessons' folder, else in the current folder."""
+    beside = path.parent.parent if path.parent == lessons_folder() else Path.cwd()
+    return beside / "runs" / path.stem
 
 
 def _code_cells(path: Path) -> list[dict]:
@@ -114,11 +112,6 @@ def _code_cells(path: Path) -> list[dict]:
         return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a Jupyter notebook of format 4 ({error!r}).") from None
-
-
-def code_hash(path: Path) -> str:
-    """Return the SHA-256 of the code cells: a finished run stays valid when text is edited, but not when code is."""
-    return hashlib.sha256(json.dumps([cell["source"] for cell in _code_cells(path)]).encode()).hexdigest()
 
 
 def read_parameters(path: Path) -> dict[str, Parameter]:
@@ -138,9 +131,9 @@ def read_parameters(path: Path) -> dict[str, Parameter]:
         target = statement.target if typed else getattr(statement, "targets", [None])[0]
         try:
             default = to_strict_json("the default", ast.literal_eval(statement.value))
-            name, (kind, optional) = target.id, _type(statement.annotation if typed else None, default)
-            found[name] = Parameter(name, kind, optional, default)
-            found[name] = Parameter(name, kind, optional, found[name].check(default))
+            kind, optional = _type(statement.annotation if typed else None, default)
+            parameter = Parameter(target.id, kind, optional, default)
+            found[target.id] = replace(parameter, default=parameter.check(default))
         except (ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{path.name}: `{ast.unparse(statement)}` in the parameters cell: write `name: type = literal` with "
@@ -157,11 +150,6 @@ def _type(annotation: ast.expr | None, default: object) -> tuple[type | None, bo
     if len(kinds) != 1 or len(names) != 1 + ("None" in names):
         raise ValueError(f"type {ast.unparse(annotation)!r} is not known")
     return kinds[0], "None" in names
-
-
-def complete_parameters(path: Path, given: dict[str, object]) -> dict[str, object]:
-    """Return the parameters of a notebook: the given ones, and the defaults of the others."""
-    return {name: parameter.default for name, parameter in read_parameters(path).items()} | given
 
 
 def check_parameters(path: Path, given: dict[str, object], text: bool = False) -> dict[str, object]:
@@ -182,3 +170,22 @@ def check_parameters(path: Path, given: dict[str, object], text: bool = False) -
         if name not in known:
             raise unknown_name(f"parameter of {path.stem}", name, known)
     return {name: known[name].from_text(v) if text else known[name].check(v) for name, v in given.items()}
+
+
+def run_facts(path: Path, chosen: dict[str, object]) -> dict:
+    """Return what identifies a run of the notebook at `path` with the `chosen` parameters.
+
+    "notebook" is its name, "code" the SHA-256 of its code cells (a finished run stays valid when text is edited, but
+    not when code is), "command" repeats the run, and "parameters" has the defaults too.
+    """
+    code = json.dumps([cell["source"] for cell in _code_cells(path)])
+    lessons = lessons_folder()
+    outside = path.parent != lessons and path.is_relative_to(lessons.parent)  # elsewhere in the repository
+    name = path.relative_to(lessons.parent).as_posix() if outside else path.stem
+    words = [word for key, value in chosen.items() for word in ("-p", key, str(value))]
+    return {
+        "notebook": path.stem,
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "command": shlex.join(["medlab", "run", name, *words]),
+        "parameters": {p.name: p.default for p in read_parameters(path).values()} | chosen,
+    }

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medlab.runs.state import RECORDED, STATUS, load_json, write_json
+from medlab.runs.state import RECORDED, STATUS, load_json, recorded_values, write_json
 
 if TYPE_CHECKING:  # importing this room is light
     from torch import nn
@@ -39,8 +39,7 @@ def record(**values: object) -> None:
     if folder is None:
         print(f"record: {summary} (shown only; `medlab run` stores it)")
         return
-    file = Path(folder) / RECORDED
-    write_json(file, (load_json(file) if file.exists() else {}) | checked)
+    write_json(Path(folder) / RECORDED, recorded_values(Path(folder)) | checked)
     print(f"recorded: {summary}")
 
 
@@ -98,19 +97,25 @@ def publish(name: str, generator: nn.Module, arguments: dict[str, object], **fac
         print(f"publish: {name} (`medlab run` writes it)")
         return None
     run = load_json(Path(folder) / STATUS)
-    origin = {"command": run["command"], "started": run["started"], "commit": commit(Path.cwd())}
-    origin |= {"hardware": hardware(), "versions": versions()}
+    origin = {"command": run["command"], "started": run["started"]} | provenance(Path.cwd())
     card = save_pretrained(folder, name, generator, arguments, checked | origin)
     print(f"published: {name}.safetensors and its model card in the folder of this run")
     return card
 
 
-def commit(folder: Path) -> str | None:
-    """Return the commit checked out in `folder`, ending in "-dirty" if tracked files were changed."""
-    return _output("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+def provenance(folder: Path) -> dict:
+    """Return what a result depends on beside its notebook: the commit checked out in `folder`, hardware, versions.
+
+    The commit ends in "-dirty" if tracked files were changed, and is None outside a repository.
+    """
+    return {
+        "commit": _output("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
+        "hardware": _hardware(),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("medlab", "torch")},
+    }
 
 
-def hardware() -> dict:
+def _hardware() -> dict:
     """Return the processor, the number of cores this process may use, and the NVIDIA GPUs (None without)."""
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
@@ -119,11 +124,6 @@ def hardware() -> dict:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpu = name or platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": cores, "gpu": gpu and gpu.replace("\n", ", ")}
-
-
-def versions() -> dict:
-    """Return the versions of Python, medlab and PyTorch."""
-    return {"python": platform.python_version()} | {package: version(package) for package in ("medlab", "torch")}
 
 
 def _output(*command: str) -> str | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medlab.errors import unknown_name
 from medlab.runs.state import RESULTS, STATUS, read_run
 
 if TYPE_CHECKING:  # importing this room is light
@@ -22,8 +21,8 @@ class Table:
 
     Each row is a dict: "settings" (name and value), "runs" (how many), "values" (the `Interval` of each recorded
     number, and of the difference of each claim in the recorded "differences"; its ends are NaN for a single run) and
-    "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts those that were done but
-    only repeat another one.
+    "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
+    that only repeat another one.
     """
 
     rows: list[dict]
@@ -32,7 +31,7 @@ class Table:
 
     def __str__(self) -> str:
         bad = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()) if state != "done")
-        notes = f"{self.states.get('done', 0)} good runs; not in the table: {bad or 'none'}."
+        notes = f"{self.states.get('done', 0)} successful runs; not in the table: {bad or 'none'}."
         if self.repeats:
             notes += f" {self.repeats} repeats of the same code, parameters and seed left out."
         if not self.rows:
@@ -48,17 +47,17 @@ class Table:
     _repr_markdown_ = __str__
 
 
-def table(folder: str | Path, by: list[str] | None = None) -> Table:
-    """Summarize the good runs below a folder: mean and 95 % t interval of every recorded number, by setting.
+def table(folder: str | Path) -> Table:
+    """Summarize the successful runs below a folder: mean and 95 % t interval of every recorded number, by setting.
+
+    A setting is a combination of the parameters that differ between the runs, except `seed`. Runs of different
+    notebooks, or of different versions of a notebook's code, never share a row.
 
     Args:
         folder: where the runs are, at any depth.
-        by: parameters that make a row; by default those that differ between the runs, except `seed`. Runs of different
-            notebooks, or of different versions of a notebook's code, never share a row.
 
     Raises:
         FileNotFoundError: there is no run in the folder.
-        ValueError: `by` names a parameter that no run has.
     """
     folders = sorted({file.parent for name in (STATUS, RESULTS) for file in Path(folder).rglob(name)})
     if not folders:
@@ -68,15 +67,11 @@ def table(folder: str | Path, by: list[str] | None = None) -> Table:
     # The same seed twice is one observation, not two: the later run counts.
     runs = list({repr([run["notebook"], run["code"], sorted(run["parameters"].items())]): run for run in good}.values())
     names = list(dict.fromkeys(name for run in runs for name in run["parameters"]))
-    if by is None:
-        by = [name for name in names if name != "seed" and _varies([run["parameters"].get(name) for run in runs])]
-    for name in by:
-        if runs and name not in names:
-            raise unknown_name("parameter", name, names)
+    names = [name for name in names if name != "seed" and _varies([run["parameters"].get(name) for run in runs])]
     origin = [name for name in ("notebook", "code") if _varies([run[name] for run in runs])]
     groups = {}
     for run in runs:
-        settings = {name: run[name] for name in origin} | {name: run["parameters"].get(name) for name in by}
+        settings = {name: run[name] for name in origin} | {name: run["parameters"].get(name) for name in names}
         groups.setdefault(repr(settings), (settings, []))[1].append(_numbers(run["values"]))
     rows = [_row(settings, group) for settings, group in groups.values()]
     return Table(rows, dict(Counter(result.state for result in found)), len(good) - len(runs))
@@ -95,11 +90,11 @@ def _numbers(values: dict) -> dict[str, float]:
 
 
 def _row(settings: dict, group: list[dict[str, float]]) -> dict:
-    names = dict.fromkeys(name for numbers in group for name in numbers)
-    lists = {name: [numbers[name] for numbers in group if name in numbers] for name in names}
-    values = {name: to_interval(numbers) for name, numbers in lists.items()}
-    counts = {name: len(numbers) for name, numbers in lists.items()}
-    return {"settings": settings, "runs": len(group), "values": values, "n": counts}
+    import pandas as pd
+
+    frame = pd.DataFrame(group)
+    values = {name: to_interval(column.dropna().tolist()) for name, column in frame.items()}
+    return {"settings": settings, "runs": len(group), "values": values, "n": frame.count().to_dict()}
 
 
 def _cell(row: dict, name: str) -> str:

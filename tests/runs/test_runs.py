@@ -16,7 +16,7 @@ import torch
 from nbformat.v4 import new_notebook
 from notebook_files import write
 
-from medlab.runs import check_parameters, executing, find_notebook, parameters, read_parameters, read_run, record, run
+from medlab.runs import check_parameters, find_notebook, parameters, read_parameters, read_run, record, run
 from medlab.runs.state import failed_cell
 
 MEDLAB = [sys.executable, "-c", "from medlab.cli import app; app()"]
@@ -90,8 +90,7 @@ def test_a_notebook_without_parameters_says_so(tmp_path):
 
 
 def test_find_by_number_name_and_path(tmp_path, monkeypatch):
-    for module in (parameters, executing):
-        monkeypatch.setattr(module, "lessons_folder", lambda: tmp_path)
+    monkeypatch.setattr(parameters, "lessons_folder", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="no lessons in"):
         find_notebook("01")
     lesson = write(tmp_path / "01_shallow_cnn.ipynb")
@@ -106,11 +105,11 @@ def test_find_by_number_name_and_path(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 notebooks are numbered 01"):
         find_notebook("01")
     capstone = write(tmp_path / "capstone.ipynb")
-    assert find_notebook("capstone") == capstone and parameters.command_name(capstone) == "capstone"
+    assert find_notebook("capstone") == capstone and parameters.run_facts(capstone, {"seed": 1})["command"] == "medlab run capstone -p seed 1"
     (tmp_path / "02_broken.ipynb").write_text("{")
     with pytest.raises(ValueError, match="not a Jupyter notebook"):
         run("02")
-    assert executing.runs_folder(lesson) == tmp_path.parent / "runs" / "01_shallow_cnn"
+    assert parameters.runs_folder(lesson) == tmp_path.parent / "runs" / "01_shallow_cnn"
 
 
 # record
