@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 
 def doctor() -> str:
-    """One line on what this course finds here: versions, device, images; the first thing to quote in a question."""
+    """Describe this installation in one line: versions, device, cached data sets. Quote it when you ask for help."""
     from medlab.environment import describe
 
     return describe()

@@ -1,6 +1,6 @@
 """The command `medlab`. Each command imports what it needs, so that `medlab --help` answers at once.
 
-Exit codes: 0 good, 1 a run failed, 2 bad arguments.
+Exit codes: 0 success, 1 a run failed, 2 wrong arguments.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ app = typer.Typer(
 
 
 class _PairsCommand(TyperCommand):
-    """A command whose option -p takes two words, NAME VALUE: typer has no repeated option of two values."""
+    """A command whose option -p takes two values, NAME VALUE, and may be repeated: typer has no such option."""
 
     def parse_args(self, ctx, args: list[str]) -> list[str]:
         words, joined = iter(args), []
@@ -36,7 +36,7 @@ class _PairsCommand(TyperCommand):
 
 
 @contextmanager
-def _bad_arguments() -> Iterator[None]:
+def _wrong_arguments() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:  # OSError: no such file, no network, a full disk
@@ -48,14 +48,14 @@ def _bad_arguments() -> Iterator[None]:
 def run(
     notebook: Annotated[str, typer.Argument(help="Lesson number (01), lesson name or path of a notebook.")],
     parameter: Annotated[
-        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be given several times.")
+        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of this run; by default a new one under runs/.")] = None,
 ) -> None:
-    """Execute a notebook with other parameters and keep notebook, HTML copy and results."""
+    """Execute a notebook with the given parameters; keep the executed copy, an HTML page and the results."""
     from medlab import runs
 
-    with _bad_arguments():
+    with _wrong_arguments():
         path = runs.find_notebook(notebook)
         result = runs.run(
             path, runs.check_parameters(path, dict(p.split("=", 1) for p in parameter or []), text=True), out=out
@@ -66,29 +66,29 @@ def run(
 
 @app.command()
 def sweep(
-    plan: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Notebook, parameters, grid and seeds.")],
+    plan: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Which notebook, parameters, grid and seeds.")],
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler; by default this computer.")
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler; by default a local one.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Runs at a time here; by default one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Parallel runs here; by default one per core.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs; by default one under runs/.")] = None,
 ) -> None:
-    """Execute a notebook for a grid of parameters and seeds; a second call goes on where the first stopped."""
+    """Execute a notebook for every combination of parameters and seeds; a second call continues an unfinished one."""
     from medlab import runs
 
-    with _bad_arguments():
+    with _wrong_arguments():
         results = runs.sweep(plan, scheduler, out, workers)
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 
 @app.command()
 def table(
-    folder: Annotated[Path | None, typer.Argument(help="Folder that holds runs, at any depth.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder of runs, searched recursively.")] = None,
 ) -> None:
-    """Print the good runs of a folder as a table of means and intervals; without a folder, every recorded claim."""
+    """Print means and intervals over the successful runs of a folder; without a folder, all recorded claims."""
     from medlab import runs
 
-    with _bad_arguments():
+    with _wrong_arguments():
         typer.echo(runs.claims_table() if folder is None else str(runs.table(folder)))
 
 
@@ -99,20 +99,20 @@ def lab(
         int | None, typer.Option(min=1, max=65535, help="Port on this computer; by default 8888 or the next free one.")
     ] = None,
 ) -> None:
-    """Open the course in JupyterLab and print its address; Ctrl-C ends it."""
+    """Open the course in JupyterLab and print its address; Ctrl-C stops it."""
     from medlab.lab import open_lab
 
-    with _bad_arguments():
+    with _wrong_arguments():
         open_lab(browser, port)
 
 
 @app.command()
 def student(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder for the lessons.")]) -> None:
-    """Write the student edition: all lessons without their solutions."""
+    """Write the students' edition: all lessons without their solutions."""
     from medlab.classroom import student_edition
     from medlab.runs.parameters import lessons_folder
 
-    with _bad_arguments():
+    with _wrong_arguments():
         for path in student_edition(lessons_folder(), out):
             typer.echo(str(path))
 
@@ -123,7 +123,7 @@ def nbgrader(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folde
     from medlab.classroom import nbgrader_course
     from medlab.runs.parameters import lessons_folder
 
-    with _bad_arguments():
+    with _wrong_arguments():
         for path in nbgrader_course(lessons_folder(), out):
             typer.echo(str(path))
 
@@ -131,41 +131,39 @@ def nbgrader(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folde
 @app.command()
 def train(
     model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN or small_resnet18.")],
-    data: Annotated[str, typer.Argument(metavar="SET", help="Name of a set, such as lung or pneumoniamnist.")],
-    size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels; by default the set's usual one.")
-    ] = None,
-    n: Annotated[int | None, typer.Option(help="Images to take; by default all.")] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Images per step, over all processes together.")] = 64,
-    lr: Annotated[float, typer.Option(help="Highest learning rate.")] = 1e-3,
+    data: Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set, such as lung or pneumoniamnist.")],
+    size: Annotated[int | None, typer.Option(help="Image size in pixels; by default the usual one.")] = None,
+    n: Annotated[int | None, typer.Option(help="Number of images; by default all.")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Images per step, over all processes.")] = 64,
+    lr: Annotated[float, typer.Option(help="Maximum learning rate.")] = 1e-3,
     optimizer: Annotated[str, typer.Option(help="adamw, sgd or nesterov.")] = "adamw",
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better validation.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides the split, the first weights, order, augmentation, dropout.")] = 0,
-    augment: Annotated[bool, typer.Option(help="Small random shifts, turns and changes of intensity.")] = False,
-    checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Rewritten after every epoch.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint if it is there.")] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest here.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; by default the faster here.")] = None,
+    patience: Annotated[int | None, typer.Option(help="Epochs without improvement before training stops.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of split, weights, order, augmentation and dropout.")] = 0,
+    augment: Annotated[bool, typer.Option(help="Small random shifts, rotations and intensity changes.")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Written after every epoch.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint if it exists.")] = False,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest available.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; by default the faster one here.")] = None,
 ) -> None:
-    """Train a classifier and print its report on the test split; several processes: torchrun -m medlab train ..."""
+    """Train a classifier and print its report on the test set; on several devices: torchrun -m medlab train ..."""
     from medlab.train import command
 
-    with _bad_arguments():
+    with _wrong_arguments():
         try:
             command.train(
                 model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
                 patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
                 precision=precision,
             )  # fmt: skip
-        except FloatingPointError as error:  # the arguments were allowed, the run went wrong
+        except FloatingPointError as error:  # the arguments were valid, but training diverged
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
 
 
 @app.command()
 def doctor() -> None:
-    """Tell versions, device and data in one line."""
+    """Describe this installation in one line: versions, device, cached data sets."""
     import medlab
 
     typer.echo(medlab.doctor())

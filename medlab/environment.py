@@ -1,4 +1,4 @@
-"""What `medlab.doctor()` says: versions, device and images found on this machine."""
+"""The installation that `medlab.doctor()` describes: versions, device and data sets of this machine."""
 
 import os
 import platform
@@ -11,17 +11,17 @@ from medlab.train import pick_device, pick_precision
 
 
 def describe() -> str:
-    """One line on versions, device and images."""
+    """Return one line on versions, device and data sets."""
     device = pick_device()
     precision = str(pick_precision(None, device)).removeprefix("torch.")
     if device.type == "cuda":
-        where = torch.cuda.get_device_name()
+        model = torch.cuda.get_device_name()
     else:
-        where = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
+        model = f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
     sets = available()
-    real = sets["name"][(sets["kind"] == "real") & (sets["here"] == "cached")]
+    cached = sets["name"][(sets["kind"] == "real") & (sets["here"] == "cached")]
     return (
         f"medlab {medlab.__version__}, Python {platform.python_version()}, PyTorch {torch.__version__}, "
-        f"{device.type} ({where}, {precision}); real images here: {', '.join(real) or 'none'}; "
+        f"{device.type} ({model}, {precision}); real images here: {', '.join(cached) or 'none'}; "
         f"MEDLAB_DATA {'set' if os.environ.get('MEDLAB_DATA') else 'not set'}"
     )

@@ -1,4 +1,4 @@
-"""Error messages that say what was given, what is allowed, and the nearest right name."""
+"""Errors of wrong arguments: what was given, what is allowed, and the most similar name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,7 +6,13 @@ from numbers import Integral
 
 
 def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> ValueError:
-    """Build the error for a name that is not in `allowed`, e.g. ``raise unknown_name("set", name, available)``."""
+    """Return the error for a name that is not in `allowed`, e.g. ``raise unknown_name("model", name, MODELS)``.
+
+    Args:
+        kind: what the name names, for the message.
+        given: the wrong name.
+        allowed: the right names.
+    """
     names = sorted(allowed)
     nearest = get_close_matches(str(given).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
     hint = ""
@@ -16,10 +22,10 @@ def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> ValueError
 
 
 def whole_number(name: str, value: object, least: int) -> int:
-    """Return `value` as a plain int (a checkpoint may hold no NumPy number).
+    """Return `value` as a Python int (a checkpoint may hold no NumPy number).
 
     Raises:
-        ValueError: it is no whole number, or below `least`.
+        ValueError: it is not a whole number, or below `least`; the message calls it `name`.
     """
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")

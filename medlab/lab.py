@@ -1,4 +1,4 @@
-"""The course in JupyterLab: a server on this computer alone, opened on the first lesson."""
+"""JupyterLab on the course: a server that only this computer can reach, opened on the first lesson."""
 
 import os
 import secrets
@@ -9,21 +9,21 @@ from medlab import runs
 
 
 def open_lab(browser: bool = True, port: int | None = None) -> None:
-    """Run JupyterLab on the course until it is ended (Ctrl-C, or a signal); its address is printed in one line.
+    """Run JupyterLab on the course until it is stopped (Ctrl-C, or a signal), and print its address in one line.
 
-    The server runs in this very process, so whatever ends the process ends the server and its kernels.
+    The server runs in this process, so whatever stops the process stops the server and its kernels.
 
     Args:
         browser: open the first lesson in a browser.
-        port: the port to use; by default 8888, or the next free one.
+        port: TCP port; by default 8888, or the next free one.
 
     Raises:
-        FileNotFoundError: the first lesson is not there: this is not the course's folder.
+        FileNotFoundError: the first lesson is not there, so this is not the folder of the course.
     """
     first = runs.find_notebook("00")
     folder, token = first.parents[1], secrets.token_hex(16)
     page = f"lab/tree/{first.relative_to(folder).as_posix()}"
-    # Terminals and `!medlab` in a cell find the course's own commands, also where .venv is not activated.
+    # Terminals and `!medlab` in a cell find the commands of the course, also where .venv is not activated.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
     from jupyterlab.labapp import LabApp
@@ -41,5 +41,5 @@ def open_lab(browser: bool = True, port: int | None = None) -> None:
         ]
     )
     address = f"http://127.0.0.1:{server.port}{server.base_url}{page}?token={token}"
-    print(f"JupyterLab: {address} (Ctrl-C ends it)", flush=True)
+    print(f"JupyterLab: {address} (Ctrl-C stops it)", flush=True)
     server.start()

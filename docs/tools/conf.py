@@ -16,9 +16,9 @@ author = "The medlab authors"
 copyright = "the medlab authors. Text and pictures CC BY 4.0, code MIT. Not for clinical use"
 language = "en"
 
-extensions = ["myst_nb", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "data/README.md", "data/checkpoints/README.md", "notebooks/*.ipynb"]
+include_patterns = ["docs/*.md", "docs/api/*.md", "data/README.md", "data/checkpoints/README.md", "notebooks/*.ipynb"]
 exclude_patterns = [".*", "build", "runs", "data/cache", "medlab", "tests"]
 
 html_theme = "sphinx_book_theme"
@@ -37,6 +37,9 @@ html_css_files, html_js_files = ["site.css"], ["site.js"]
 html_favicon = "static/icon.svg"
 html_extra_path = ["entry"]  # index.html, which leads to docs/index.html
 html_copy_source = False
+
+autodoc_member_order = "bysource"  # of a package: in the order of its __all__
+default_role = "code"  # docstrings write names as in Markdown, in single backticks
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -89,8 +92,16 @@ def from_docs(app, path: Path, parent: str, content: list[str]) -> None:
     content[0] = re.sub(r"\]\((?!\w+:|#)", "](../", content[0])
 
 
+def skip(app, what: str, name: str, member: object, skipped: bool, options: object) -> bool | None:
+    """Leave out the members of a class that others wrote: fields of named tuples, matplotlib's `set`."""
+    foreign = not getattr(member, "__module__", "medlab").startswith("medlab")
+    if what == "class" and (foreign or (member.__doc__ or "").startswith("Alias for field")):
+        return True
+
+
 def setup(app) -> None:
     """Tell Sphinx of the functions above."""
     app.connect("source-read", complete)
     app.connect("include-read", from_docs)
+    app.connect("autodoc-skip-member", skip)
     app.connect("env-get-outdated", lambda *_: ["docs/results"])

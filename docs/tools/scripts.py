@@ -1,4 +1,4 @@
-"""Fetch the scripts of the site from npm packages, so that its pages ask no other host: `python docs/scripts.py`."""
+"""Fetch the site's scripts from npm packages, so that its pages ask no other host: `python docs/tools/scripts.py`."""
 
 import hashlib
 import shutil

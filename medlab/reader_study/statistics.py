@@ -71,7 +71,7 @@ class TuringReport:
 
     @property
     def bias(self) -> str:
-        """Response bias in words: towards "synthetic", "real" or "neither" (|c| below 0.1)."""
+        """Response bias in words: towards "synthetic", "real" or "neither" (absolute value of c below 0.1)."""
         return "neither" if abs(self.criterion) < 0.1 else "synthetic" if self.criterion < 0 else "real"
 
     def to_dict(self) -> dict[str, object]:

@@ -2,30 +2,15 @@
 
 import logging
 import secrets
-import shlex
 import sys
 import time
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.runs import parameters as notebooks
-from medlab.runs.recording import commit, hardware, versions
-from medlab.runs.recording import FOLDER_VARIABLE
-from medlab.runs.state import (
-    EXECUTED,
-    HTML,
-    RECORDED,
-    RESULTS,
-    STATUS,
-    RunResult,
-    failed_cells,
-    load_json,
-    read_run,
-    this_process,
-    failed_cell,
-    write_json,
-)
+from medlab.runs.parameters import check_parameters, find_notebook, run_facts, runs_folder
+from medlab.runs.recording import FOLDER_VARIABLE, provenance
+from medlab.runs.state import EXECUTED, HTML, RunResult, fail_run, failed_cells, finish_run, read_run, start_run
 
 
 def run(
@@ -36,16 +21,16 @@ def run(
     timeout: int | None = None,
     progress: bool = True,
 ) -> RunResult:
-    """Execute a notebook with other parameters and keep what it made in a folder of its own.
+    """Execute a notebook with the given parameters and keep its outputs and results in a folder of its own.
 
-    A run that fails does not raise: the result says so, and the folder keeps what there was. The notebook runs in its
-    own folder, in a kernel of the running Python.
+    A run that fails does not raise: the result says so, and the folder keeps the outputs so far. The kernel is the
+    running Python, and its working folder that of the notebook.
 
     Args:
         notebook: a lesson number ("01"), a lesson name ("01_shallow_cnn") or the path of a notebook.
         parameters: values for names of the notebook's parameters cell; the others keep their defaults.
         out: the folder of this run; by default a new one, `runs/<notebook>/<time>-<random>`. A folder that holds a
-            failed or killed run is used again.
+            failed or killed run is reused.
         timeout: seconds that a single cell may take; no limit by default.
         progress: show a progress bar.
 
@@ -54,63 +39,24 @@ def run(
         ValueError: unknown lesson, unknown parameter, value of the wrong type.
         FileExistsError: `out` holds a finished or running run, or other files.
     """
-    path = notebooks.find_notebook(notebook)
-    chosen = notebooks.check_parameters(path, parameters or {})
+    path = find_notebook(notebook)
+    chosen = check_parameters(path, parameters or {})
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = Path(out).resolve() if out is not None else runs_folder(path) / stamp
-    prepare_folder(folder)
-    words = [word for name, value in chosen.items() for word in ("-p", name, str(value))]
-    facts = {
-        "notebook": path.stem,
-        "code": notebooks.code_hash(path),
-        "command": shlex.join(["medlab", "run", notebooks.command_name(path), *words]),
-        "parameters": {p.name: p.default for p in notebooks.read_parameters(path).values()} | chosen,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_json(folder / STATUS, facts | {"state": "running"} | this_process())
+    facts = run_facts(path, chosen) | {"started": datetime.now(UTC).isoformat(timespec="seconds")}
+    start_run(folder, facts)
     clock = time.perf_counter()
     try:
         _execute(path, folder, chosen, timeout, progress)
-        values = load_json(folder / RECORDED) if (folder / RECORDED).exists() else {}
-        surroundings = {"commit": commit(path.parent), "hardware": hardware(), "versions": versions()}
-        seconds = {"seconds": round(time.perf_counter() - clock, 1)}
+        results = provenance(path.parent) | {"seconds": round(time.perf_counter() - clock, 1)}
         _write_html(folder)
-        write_json(folder / RESULTS, facts | {"values": values} | surroundings | seconds)
-        write_json(folder / STATUS, facts | {"state": "done"} | seconds)
-        (folder / RECORDED).unlink(missing_ok=True)
+        finish_run(folder, facts, results)
     except BaseException as error:  # Ctrl-C too: the process may live on, so the record must not go on saying "running"
-        mark_failed(folder, facts, error)
+        fail_run(folder, facts, error)
         if not isinstance(error, Exception):
             raise
         _write_html(folder)
     return read_run(folder)
-
-
-def runs_folder(path: Path) -> Path:
-    """Return where the runs of a notebook go: `runs/` beside the lessons' folder, else in the current folder."""
-    beside = path.parent.parent if path.parent == notebooks.lessons_folder() else Path.cwd()
-    return beside / "runs" / path.stem
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make `folder` ready for a run: create it, or take away what a failed or killed run left."""
-    if (folder / STATUS).exists() or (folder / RESULTS).exists():
-        if (before := read_run(folder)).state in ("done", "running"):
-            raise FileExistsError(f"{folder} holds a run that is {before.state}; choose another folder.")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} holds something else than a run; choose an empty or new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (EXECUTED, HTML, STATUS, RECORDED, RESULTS):
-        (folder / name).unlink(missing_ok=True)
-
-
-def mark_failed(folder: Path, facts: dict, error: BaseException) -> None:
-    """Record that a run failed, why, and in which cell."""
-    if hasattr(error, "ename"):
-        reason = f"{error.ename}: {error.evalue}"
-    else:
-        reason = f"{type(error).__name__}: {error}"
-    write_json(folder / STATUS, facts | {"state": "failed", "error": reason.strip(": \n")} | failed_cell(folder))
 
 
 def _execute(path: Path, folder: Path, chosen: dict, timeout: int | None, progress: bool) -> None:
@@ -128,14 +74,13 @@ def _execute(path: Path, folder: Path, chosen: dict, timeout: int | None, progre
             env={FOLDER_VARIABLE: str(folder).replace("$", "$$")},
         )
 
-    def literal(file: Path) -> str:
-        return str(file).replace("{", "{{").replace("}", "}}")  # papermill formats its paths
-
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters that `check` has found in order
+    # papermill takes braces in a path for a format
+    source, target = (str(file).replace("{", "{{").replace("}", "}}") for file in (path, folder / EXECUTED))
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters that are in order
     try:
         papermill.execute_notebook(
-            literal(path),
-            literal(folder / EXECUTED),
+            source,
+            target,
             chosen,
             kernel_name="python3",
             language="python",

@@ -1,4 +1,4 @@
-"""A notebook as a function: where it is, which parameters it takes, and whether given ones fit.
+"""Finding a notebook, reading its parameters cell, and checking given values against it.
 
 The parameters cell is read with `ast`, not with `papermill.inspect_notebook`: that one drops a parameter whose comment
 holds an equals sign, does not know `int | None`, and gives defaults as text only.
@@ -7,18 +7,19 @@ holds an equals sign, does not know `int | None`, and gives defaults as text onl
 import ast
 import hashlib
 import json
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medlab.errors import unknown_name
-from medlab.runs.recording import plain
+from medlab.runs.recording import to_strict_json
 
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of the parameters cell. `type` is None if neither annotation nor default tells it."""
+    """One assignment of the parameters cell. `type` is None if neither annotation nor default determines it."""
 
     name: str
     type: type | None
@@ -26,12 +27,12 @@ class Parameter:
     default: object
 
     def check(self, value: object) -> object:
-        """Return `value` as the notebook will get it.
+        """Return `value` as the notebook will get it; an int is accepted for a float, a bool is not an int.
 
         Raises:
-            ValueError: it is not of the parameter's type; an int is accepted for a float, a bool is not an int.
+            ValueError: it is not of the parameter's type.
         """
-        value = plain(f"parameter {self.name!r}", value)
+        value = to_strict_json(f"parameter {self.name!r}", value)
         if self.type is None or (value is None and self.optional):
             return value
         if self.type is float and type(value) is int:
@@ -41,7 +42,11 @@ class Parameter:
         return value
 
     def from_text(self, text: str) -> object:
-        """Return the value that `text`, typed on a command line, stands for."""
+        """Parse `text`, typed on a command line, as a value of the parameter's type.
+
+        Raises:
+            ValueError: it is not of the parameter's type.
+        """
         import yaml
 
         if self.optional and text.lower() in ("none", "null"):
@@ -75,7 +80,7 @@ def find_notebook(notebook: str | int | Path) -> Path:
 
     Raises:
         FileNotFoundError: the path is not there, or there are no lessons.
-        ValueError: no lesson, or more than one, is called that.
+        ValueError: no lesson, or more than one, has this number or name.
     """
     text = f"{notebook:02d}" if isinstance(notebook, int) else str(notebook)
     if text.endswith(".ipynb"):
@@ -86,25 +91,22 @@ def find_notebook(notebook: str | int | Path) -> Path:
     lessons = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
     if not lessons:
         raise FileNotFoundError(f"no lessons in {folder}; go to the repository, or give the path of a notebook.")
-    names = [text]
-    if text.isdecimal():
-        names = [name for name in lessons if name.startswith(f"{int(text):02d}_")]
+    number = f"{int(text):02d}_" if text.isdecimal() else None
+    names = [name for name in lessons if name == text or (number and name.startswith(number))]
     if len(names) > 1:
         raise ValueError(f"{len(names)} notebooks are numbered {text}; give one name: {', '.join(names)}.")
-    if not names or names[0] not in lessons:
+    if not names:
         raise unknown_name("lesson", text, lessons)
     return lessons[names[0]]
 
 
-def command_name(path: Path) -> str:
-    """Return how a command names the notebook: a lesson by its name, another of the repository by its path from there."""
-    lessons = lessons_folder()
-    if path.parent != lessons and path.is_relative_to(lessons.parent):
-        return path.relative_to(lessons.parent).as_posix()
-    return path.stem
+def runs_folder(path: Path) -> Path:
+    """Return the folder of a notebook's runs: in `runs/` beside the lessons' folder, else in the current folder."""
+    beside = path.parent.parent if path.parent == lessons_folder() else Path.cwd()
+    return beside / "runs" / path.stem
 
 
-def code_cells(path: Path) -> list[dict]:
+def _code_cells(path: Path) -> list[dict]:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
@@ -112,19 +114,14 @@ def code_cells(path: Path) -> list[dict]:
         raise ValueError(f"{path} is not a Jupyter notebook of format 4 ({error!r}).") from None
 
 
-def code_hash(path: Path) -> str:
-    """Return a fingerprint of the code cells: text may be edited, code may not, for a finished run to stay valid."""
-    return hashlib.sha256(json.dumps([cell["source"] for cell in code_cells(path)]).encode()).hexdigest()
-
-
 def read_parameters(path: Path) -> dict[str, Parameter]:
-    """Return the parameters of the notebook at `path` by name: the assignments in its cell tagged `parameters`.
+    """Read the parameters of a notebook, by name: the assignments in its cell tagged `parameters`.
 
     Raises:
-        ValueError: the cell holds something else than literals, or a type that a run cannot check.
+        ValueError: the cell holds anything but literals, or a type that a run cannot check.
     """
     found = {}
-    tagged = [cell for cell in code_cells(path) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [cell for cell in _code_cells(path) if "parameters" in cell["metadata"].get("tags", [])]
     try:
         statements = ast.parse(tagged[0]["source"]).body if tagged else []
     except SyntaxError as error:
@@ -133,10 +130,10 @@ def read_parameters(path: Path) -> dict[str, Parameter]:
         typed = isinstance(statement, ast.AnnAssign)
         target = statement.target if typed else getattr(statement, "targets", [None])[0]
         try:
-            default = plain("the default", ast.literal_eval(statement.value))
-            name, (kind, optional) = target.id, _type(statement.annotation if typed else None, default)
-            found[name] = Parameter(name, kind, optional, default)
-            found[name] = Parameter(name, kind, optional, found[name].check(default))
+            default = to_strict_json("the default", ast.literal_eval(statement.value))
+            kind, optional = _type(statement.annotation if typed else None, default)
+            parameter = Parameter(target.id, kind, optional, default)
+            found[target.id] = replace(parameter, default=parameter.check(default))
         except (ValueError, AttributeError, TypeError) as error:
             raise ValueError(
                 f"{path.name}: `{ast.unparse(statement)}` in the parameters cell: write `name: type = literal` with "
@@ -156,15 +153,15 @@ def _type(annotation: ast.expr | None, default: object) -> tuple[type | None, bo
 
 
 def check_parameters(path: Path, given: dict[str, object], text: bool = False) -> dict[str, object]:
-    """Return the given parameters as the notebook at `path` will get them.
+    """Check parameters against a notebook and return them converted to their types.
 
     Args:
         path: the notebook.
-        given: names and values.
-        text: the values were typed on a command line and are converted to the parameter's type.
+        given: values by name.
+        text: the values are strings from a command line, to be parsed.
 
     Raises:
-        ValueError: a name the notebook does not have, or a value of another type.
+        ValueError: the notebook has no such parameter, or a value is of another type.
     """
     known = read_parameters(path)
     for name in given:
@@ -173,3 +170,22 @@ def check_parameters(path: Path, given: dict[str, object], text: bool = False) -
         if name not in known:
             raise unknown_name(f"parameter of {path.stem}", name, known)
     return {name: known[name].from_text(v) if text else known[name].check(v) for name, v in given.items()}
+
+
+def run_facts(path: Path, chosen: dict[str, object]) -> dict:
+    """Return what identifies a run of the notebook at `path` with the `chosen` parameters.
+
+    "notebook" is its name, "code" the SHA-256 of its code cells (a finished run stays valid when text is edited, but
+    not when code is), "command" repeats the run, and "parameters" has the defaults too.
+    """
+    code = json.dumps([cell["source"] for cell in _code_cells(path)])
+    lessons = lessons_folder()
+    outside = path.parent != lessons and path.is_relative_to(lessons.parent)  # elsewhere in the repository
+    name = path.relative_to(lessons.parent).as_posix() if outside else path.stem
+    words = [word for key, value in chosen.items() for word in ("-p", key, str(value))]
+    return {
+        "notebook": path.stem,
+        "code": hashlib.sha256(code.encode()).hexdigest(),
+        "command": shlex.join(["medlab", "run", name, *words]),
+        "parameters": {p.name: p.default for p in read_parameters(path).values()} | chosen,
+    }

@@ -1,19 +1,18 @@
-"""What a notebook hands to its run: plain values checked one by one, trained generators, and where they come from."""
+"""What a notebook stores in its run: values, trained generators, and their provenance."""
 
 from __future__ import annotations
 
 import math
 import os
 import platform
-import shutil
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medlab.runs.state import RECORDED, STATUS, load_json, write_json
+from medlab.runs.state import RECORDED, STATUS, load_json, recorded_values, write_json
 
-if TYPE_CHECKING:  # this room is light
+if TYPE_CHECKING:  # importing this room is light
     from torch import nn
 
     from medlab.models.pretrained import ModelCard
@@ -22,17 +21,17 @@ FOLDER_VARIABLE = "MEDLAB_RUN_DIR"  # set for the kernel of a run, absent in an 
 
 
 def record(**values: object) -> None:
-    """Keep named values of a notebook: they end up under "values" in the run's `results.json`.
+    """Store named values of a notebook under "values" in the `results.json` of its run.
 
     May be called several times; a name given again replaces the earlier value. Outside a run nothing is stored.
 
     Args:
-        values: numbers, strings, None, lists and dicts of these; NumPy and torch scalars are converted.
+        values: numbers, strings, None, lists and dicts of these; NumPy and PyTorch scalars are converted.
 
     Raises:
-        ValueError: a value is of another kind, or NaN or infinite; nothing of this call is stored then.
+        ValueError: a value is of another type, or NaN or infinite; nothing of this call is stored then.
     """
-    checked = {name: plain(f"value {name!r}", value) for name, value in values.items()}
+    checked = {name: to_strict_json(f"value {name!r}", value) for name, value in values.items()}
     summary = ", ".join(
         name if isinstance(value, list | dict) else f"{name}={value!r}" for name, value in checked.items()
     )
@@ -40,27 +39,30 @@ def record(**values: object) -> None:
     if folder is None:
         print(f"record: {summary} (shown only; `medlab run` stores it)")
         return
-    file = Path(folder) / RECORDED
-    write_json(file, (load_json(file) if file.exists() else {}) | checked)
+    write_json(Path(folder) / RECORDED, recorded_values(Path(folder)) | checked)
     print(f"recorded: {summary}")
 
 
-def plain(label: str, value: object) -> object:
-    """Return `value` as JSON holds it; `label` is what an error calls it."""
+def to_strict_json(label: str, value: object) -> object:
+    """Convert `value` to what strict JSON can hold: no NaN, no infinity, string keys. Errors name it by `label`.
+
+    Raises:
+        ValueError: JSON cannot hold it.
+    """
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-        value = value.item()  # a NumPy or torch scalar, without importing either
+        value = value.item()  # a NumPy or PyTorch scalar, without importing either
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{label} is {value}, and only finite numbers can be kept; use None for a missing value.")
+            raise ValueError(f"{label} is {value}, and only finite numbers are stored; use None for a missing value.")
         return value
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, list | tuple):
-        return [plain(f"{label}[{index}]", item) for index, item in enumerate(value)]
+        return [to_strict_json(f"{label}[{index}]", item) for index, item in enumerate(value)]
     if isinstance(value, dict):
         if wrong := [key for key in value if not isinstance(key, str)]:
             raise ValueError(f"{label} has the key {wrong[0]!r}; keys must be strings.")
-        return {key: plain(f"{label}[{key!r}]", item) for key, item in value.items()}
+        return {key: to_strict_json(f"{label}[{key!r}]", item) for key, item in value.items()}
     raise ValueError(
         f"{label} is a {type(value).__name__}; allowed are numbers, strings, None, lists and dicts of these. "
         "Give an array or tensor as .tolist()."
@@ -68,74 +70,65 @@ def plain(label: str, value: object) -> object:
 
 
 def publish(name: str, generator: nn.Module, arguments: dict[str, object], **facts: object) -> ModelCard | None:
-    """Write `NAME.safetensors` and its card `NAME.json` into the folder of this run; outside a run nothing is written.
+    """Save a trained generator and its model card in the folder of this run; outside a run nothing is written.
 
-    Where it comes from is added to the facts: command, commit, hardware, versions, time of the start.
+    The files are `NAME.safetensors` and `NAME.json`. The provenance (command, commit, hardware, versions, start time)
+    is added to the card.
 
     Args:
-        name: of both files; `medlab.models.pretrained` loads them under it.
-        generator: of a class that can be published, built from `arguments`.
-        arguments: of its class, as JSON holds them.
-        facts: what the card says beside, as `record` takes them.
+        name: of both files; `medlab.models.load_pretrained` loads them by it.
+        generator: an instance of one of the course's generator classes.
+        arguments: of its constructor, as JSON holds them.
+        facts: further entries of the card, such as figures of merit; the same types as for `record`.
 
     Returns:
-        The card; None outside a run.
+        The model card; None outside a run.
 
     Raises:
-        ValueError: a generator of another class, a fact that cannot be kept.
+        ValueError: a generator of another class, or an entry that JSON cannot hold.
         OSError: the folder cannot be written.
     """
     from medlab.models.pretrained import save_pretrained
 
-    checked = {key: plain(f"fact {key!r}", value) for key, value in facts.items()}
-    arguments = {key: plain(f"argument {key!r}", value) for key, value in arguments.items()}
+    checked = {key: to_strict_json(f"fact {key!r}", value) for key, value in facts.items()}
+    arguments = {key: to_strict_json(f"argument {key!r}", value) for key, value in arguments.items()}
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:
         print(f"publish: {name} (`medlab run` writes it)")
         return None
     run = load_json(Path(folder) / STATUS)
-    origin = {"command": run["command"], "started": run["started"], "commit": commit(Path.cwd())}
-    origin |= {"hardware": hardware(), "versions": versions()}
+    origin = {"command": run["command"], "started": run["started"]} | provenance(Path.cwd())
     card = save_pretrained(folder, name, generator, arguments, checked | origin)
-    print(f"published: {name}.safetensors and its card in the folder of this run")
+    print(f"published: {name}.safetensors and its model card in the folder of this run")
     return card
 
 
-def commit(folder: Path) -> str | None:
-    """Return the commit the notebook's folder is at, ending in "-dirty" if tracked files were changed."""
-    return _output("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+def provenance(folder: Path) -> dict:
+    """Return what a result depends on beside its notebook: the commit checked out in `folder`, hardware, versions.
+
+    The commit ends in "-dirty" if tracked files were changed, and is None outside a repository.
+    """
+    return {
+        "commit": _output("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
+        "hardware": _hardware(),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("medlab", "torch")},
+    }
 
 
-def hardware() -> dict:
-    """Return processor, cores this process may use, and NVIDIA GPUs (None without)."""
+def _hardware() -> dict:
+    """Return the processor, the number of cores this process may use, and the NVIDIA GPUs (None without)."""
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     name = names[0].partition(":")[2].strip() if names else _output("sysctl", "-n", "machdep.cpu.brand_string")
     gpu = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")  # asking torch would take GPU memory
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cpu": name or platform.processor() or platform.machine(),
-        "cores": cores,
-        "gpu": gpu and gpu.replace("\n", ", "),
-    }
-
-
-def versions() -> dict:
-    """Return the versions of Python, medlab and torch."""
-    found = {"python": platform.python_version()}
-    for package in ("medlab", "torch"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = None
-    return found
+    cpu = name or platform.processor() or platform.machine()
+    return {"cpu": cpu, "cores": cores, "gpu": gpu and gpu.replace("\n", ", ")}
 
 
 def _output(*command: str) -> str | None:
-    if not shutil.which(command[0]):
-        return None
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError):  # OSError: there is no such command
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

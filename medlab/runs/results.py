@@ -1,12 +1,13 @@
 """Recorded results that come with the course, `data/results/NAME.json`: one of them, and all as tables in Markdown."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from medlab.runs.parameters import lessons_folder
 from medlab.runs.state import load_json
-from medlab.runs.tables import interval
+from medlab.runs.tables import markdown_table, to_interval
 
 CLAIM = "## Did the claim hold?"  # the section of a lesson
 VERDICTS = ["claim", "difference [95 % interval]", "verdict"]  # columns
@@ -14,10 +15,10 @@ VERDICTS = ["claim", "difference [95 % interval]", "verdict"]  # columns
 
 @dataclass(frozen=True)
 class Recorded:
-    """One recorded result; `details` is None while nobody has recorded it.
+    """One recorded result. Printing it gives its verdicts, scores and provenance.
 
     `details` holds "values" (what the run recorded, figures per seed among them), "command", "commit", "hardware",
-    "versions", "seconds" and "started".
+    "versions", "seconds" and "started"; it is None while there is no record of this name.
     """
 
     name: str
@@ -31,54 +32,42 @@ class Recorded:
     def __str__(self) -> str:
         if self.details is None:
             return f"recorded result {self.name}: none yet"
-        d = self.details
-        where = d["hardware"]["gpu"] or f"{d['hardware']['cpu']}, {d['hardware']['cores']} cores"
-        lines = [
-            f"recorded result {self.name} (`{d['command']}`, {d['seconds']:.0f} s on {where}, {d['started'][:10]}):"
-        ]
+        lines = [f"recorded result {self.name} ({_provenance(self.details)}):"]
         verdicts, scores = self.values.get("verdicts", {}), self.values.get("scores", {})
         wide = max(map(len, [*verdicts, *scores]), default=0)
         for claim, outcome in verdicts.items():
-            gap = self.values["differences"][claim]
-            lines.append(
-                f"  {claim:{wide}} difference {gap['value']:.3f} [{gap['low']:.3f}, {gap['high']:.3f}]   {outcome}"
-            )
-        for name, score in scores.items():
-            lines.append(f"  {name:{wide}} {score['value']:.3f} [{score['low']:.3f}, {score['high']:.3f}]")
+            difference = to_interval(self.values["differences"][claim])
+            lines.append(f"  {claim:{wide}} difference {difference:.3f}   {outcome}")
+        lines += [f"  {name:{wide}} {to_interval(score):.3f}" for name, score in scores.items()]
         return "\n".join(lines)
 
 
 def results_folder() -> Path:
-    """Return `data/results/` beside the lessons."""
+    """Return the folder of the recorded results, `data/results/` beside the lessons."""
     return lessons_folder().parent / "data" / "results"
 
 
 def recorded(name: str) -> Recorded:
-    """Return the recorded result `name`, e.g. "01-claim"; printing it gives its scores, verdicts and origin."""
+    """Load a recorded result by name, e.g. "01-claim"; printing it gives its verdicts, scores and provenance."""
     file = results_folder() / f"{name}.json"
     return Recorded(name, load_json(file) if file.is_file() else None)
 
 
 def claims_table() -> str:
-    """Return one line per recorded claim: what was claimed, the difference with its interval, the verdict, the record."""
-    rows = []
-    for name in _names():
-        result = recorded(name)
-        for claim, outcome in result.values.get("verdicts", {}).items():
-            rows.append([claim, _figure(result.values["differences"][claim]), outcome, name])
-    return _table([*VERDICTS, "record"], rows)
+    """Tabulate all recorded claims in Markdown: the difference with its interval, the verdict, the record's name."""
+    rows = [[*row, name] for name in _names() for row in _verdicts(recorded(name).values)]
+    return markdown_table([*VERDICTS, "record"], rows)
 
 
 def results_page() -> str:
-    """Return what is recorded, lesson by lesson; links start from a folder beside `notebooks/` and `data/`.
+    """Write the page of results in Markdown, lesson by lesson; links are relative to a folder beside `notebooks/`.
 
     Of each lesson: its claim and the paper's figures in the lesson's own words, then each record with verdicts, our
-    figures and origin. Nothing is written by hand, so nothing can differ from the lesson or the record.
+    figures and provenance. Nothing is written by hand, so nothing can differ from the lesson or the record.
     """
     parts = ["## All claims", claims_table()]
     for path in sorted(lessons_folder().glob("*.ipynb")):
-        text = path.read_text(encoding="utf-8")
-        asked = set(re.findall(r'recorded\(\\"([\w-]+)\\"\)', text))
+        asked = set(re.findall(r'recorded\(\\"([\w-]+)\\"\)', path.read_text(encoding="utf-8")))
         names = sorted(asked | {name for name in _names() if name.startswith(f"{path.stem[:2]}-")})
         title, claim = _claim(path)
         if claim:
@@ -90,6 +79,17 @@ def results_page() -> str:
 
 def _names() -> list[str]:
     return sorted(path.stem for path in results_folder().glob("*.json"))
+
+
+def _verdicts(values: dict) -> list[list[str]]:
+    differences = values.get("differences", {})
+    return [[claim, _figure(differences[claim]), outcome] for claim, outcome in values.get("verdicts", {}).items()]
+
+
+def _provenance(details: dict) -> str:
+    hardware = details["hardware"]
+    device = hardware["gpu"] or f"{hardware['cpu']}, {hardware['cores']} core{'s' * (hardware['cores'] > 1)}"
+    return f"`{details['command']}`, {details['seconds']:,.0f} s on {device}, {details['started'][:10]}"
 
 
 def _claim(path: Path) -> tuple[str, str]:
@@ -106,27 +106,22 @@ def _section(result: Recorded) -> str:
     parts = [f"### {result.name}"]
     if result.details is None:
         return f"{parts[0]}\n\nNot recorded yet."
-    d, values = result.details, result.values
-    verdicts, gaps = values.get("verdicts", {}), values.get("differences", {})
-    if verdicts:
-        rows = [[claim, _figure(gaps[claim]), outcome] for claim, outcome in verdicts.items()]
-        parts.append(_table(VERDICTS, rows))
-    known = {"verdicts", "differences", "per_seed", *gaps}
-    parts += _figures({name: value for name, value in values.items() if name not in known})
-    cores = d["hardware"]["cores"]
-    where = d["hardware"]["gpu"] or f"{d['hardware']['cpu']}, {cores} core{'s' * (cores > 1)}"
-    versions = ", ".join(f"{name} {version}" for name, version in d["versions"].items())
+    if rows := _verdicts(result.values):
+        parts.append(markdown_table(VERDICTS, rows))
+    known = {"verdicts", "differences", "per_seed", *result.values.get("differences", {})}
+    parts += _figures({name: value for name, value in result.values.items() if name not in known})
+    versions = ", ".join(f"{name} {version}" for name, version in result.details["versions"].items())
     plan = f"{result.name}.yaml"
     parts.append(
-        f"`{d['command']}`, {d['seconds']:,.0f} s on {where}, {d['started'][:10]}; commit `{d['commit'][:12]}`, "
-        f"{versions}. Seed by seed: [{result.name}.json](../data/results/{result.name}.json)"
+        f"{_provenance(result.details)}; commit `{result.details['commit'][:12]}`, {versions}. "
+        f"Seed by seed: [{result.name}.json](../data/results/{result.name}.json)"
         + (f"; plan: [{plan}](../data/results/{plan})." if (results_folder() / plan).is_file() else ".")
     )
     return "\n\n".join(parts)
 
 
 def _figures(values: dict) -> list[str]:
-    """Return tables of whatever numbers a record holds: by variant, by variant and measure, or single ones."""
+    """Return tables of all numbers in a record: by variant, by variant and measure, or single ones."""
     groups, tables = [], []  # a group: measures of the same variants share a table, one column each
     for name, value in values.items():
         cells = {key: _figure(item) for key, item in (value if isinstance(value, dict) else {}).items()}
@@ -138,46 +133,28 @@ def _figures(values: dict) -> list[str]:
             group[name] = cells
         elif cells and all(isinstance(item, dict) for item in value.values()):
             nested = {key: {inner: _figure(leaf) for inner, leaf in item.items()} for key, item in value.items()}
-            tables.append(_grid(nested, title=name))
-    return [_grid(group) for group in groups] + [table for table in tables if table]
+            if all(cell is not None for column in nested.values() for cell in column.values()):
+                tables.append(_grid(nested, title=name))
+    return [_grid(group) for group in groups] + tables
 
 
-def _grid(columns: dict[str, dict[str, str | None]], title: str = "") -> str:
-    """Return columns of cells as a table; the longer side runs down the page. Empty if a cell is no number."""
-    names = list(dict.fromkeys(name for column in columns.values() for name in column))
-    if any(cell is None for column in columns.values() for cell in column.values()):
-        return ""
-    corner = title or ("measure" if len(columns) > len(names) else "variant")
-    if len(columns) > len(names):
-        columns, names = {name: {key: columns[key].get(name, "") for key in columns} for name in names}, list(columns)
-    rows = [[name, *(column.get(name, "") for column in columns.values())] for name in names]
-    return _table([corner, *columns], rows)
+def _grid(columns: dict[str, dict[str, str]], title: str = "") -> str:
+    """Return columns of cells as a table in Markdown; the longer side runs down the page."""
+    import pandas as pd
+
+    frame = pd.DataFrame(columns, dtype=object).fillna("")
+    wide = len(frame.columns) > len(frame)
+    frame = (frame.T if wide else frame).rename_axis(title or ("measure" if wide else "variant")).reset_index()
+    return markdown_table([name.replace("_", " ") for name in frame.columns], frame.to_numpy().tolist())
 
 
 def _figure(value: object) -> str | None:
-    """Return a number, an interval, or the mean over seeds with its t interval as text; None if it is none of these."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _numbers(value)
-    if isinstance(value, dict) and value.keys() == {"value", "low", "high"}:
-        value = value | {"mean": value["value"]}
-    elif isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):
-        value = interval(value)
-    else:
+    """Return a number, an interval, or the mean over seeds with its t interval as text; None for any other value."""
+    if (interval := to_interval(value)) is not None:
+        value = interval
+    elif not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    if value["mean"] is None:
-        return "not defined"
-    if value["low"] is None:
-        return f"{_numbers(value['mean'])} [one run]"
-    return "{} [{}, {}]".format(*_numbers(value["mean"], value["low"], value["high"]).split())
-
-
-def _numbers(*numbers: float) -> str:
-    """Return numbers with as many digits as the largest of them needs, a space between."""
-    size = max(map(abs, numbers))
+    numbers = interval or (value,)
+    size = max((abs(number) for number in numbers if not math.isnan(number)), default=0)
     digits = 0 if size >= 1000 or isinstance(numbers[0], int) else 2 if size >= 2 else 3 if size >= 0.01 else 4
-    return " ".join(f"{number:,.{digits}f}" for number in numbers)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [[name.replace("_", " ") for name in head], ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(re.sub(r"([|*$<`])", r"\\\1", cell) for cell in line) + " |" for line in lines)
+    return f"{value:,.{digits}f}"

@@ -1,12 +1,12 @@
-"""The folder of a run: its files, and what they say about how the run went.
+"""The folder of a run: its files, and the state of the run that they tell.
 
     executed.ipynb   the notebook with the parameters injected and the outputs so far
     executed.html    the same to read in a browser (once the run has ended)
     status.json      running (with process id and start), failed (with cell, line, error) or done
-    recorded.json    what `record` has kept so far (until the run is done)
-    results.json     written last, and only by a run that went through: without it a run does not count
+    recorded.json    what `record` has stored so far (until the run is done)
+    results.json     written last, and only by a run that went through
 
-The notebook's own metadata is not asked: papermill marks every cell as completed when a kernel dies.
+The notebook's own metadata does not count: papermill marks every cell as completed when a kernel dies.
 """
 
 import json
@@ -21,7 +21,7 @@ STATUS, RECORDED, RESULTS = "status.json", "recorded.json", "results.json"
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run as its folder tells it.
+    """The state and the results of one run, read from its folder.
 
     `state` is "done", "failed", "killed" or "running"; `values` is what the notebook recorded (so far);
     `details` is all of `results.json`, or of `status.json` while there are no results.
@@ -36,6 +36,7 @@ class RunResult:
 
     @property
     def ok(self) -> bool:
+        """Whether the run went through."""
         return self.state == "done"
 
     def __str__(self) -> str:
@@ -45,29 +46,78 @@ class RunResult:
         return f"{self.state}{place}{': ' if self.error else ''}{self.error}\nkept: {self.folder}"
 
 
+def prepare_folder(folder: Path) -> None:
+    """Create the folder of a run, or remove the files that a failed or killed run left in it.
+
+    Raises:
+        FileExistsError: it holds a finished or running run, or other files.
+    """
+    if (folder / STATUS).exists() or (folder / RESULTS).exists():
+        if (before := read_run(folder)).state in ("done", "running"):
+            raise FileExistsError(f"{folder} holds a run that is {before.state}; choose another folder.")
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} holds something else than a run; choose an empty or new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (EXECUTED, HTML, STATUS, RECORDED, RESULTS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def start_run(folder: Path, facts: dict) -> None:
+    """Prepare the folder, and record that this process executes the run.
+
+    The start time of the process tells it from a later one with the same number.
+
+    Raises:
+        FileExistsError: the folder holds a finished or running run, or other files.
+    """
+    import psutil
+
+    prepare_folder(folder)
+    process = {"pid": os.getpid(), "process_started": psutil.Process().create_time(), "host": socket.gethostname()}
+    write_json(folder / STATUS, facts | {"state": "running"} | process)
+
+
+def finish_run(folder: Path, facts: dict, results: dict) -> None:
+    """Record the results of a run that went through, and the values that the notebook recorded."""
+    write_json(folder / RESULTS, facts | {"values": recorded_values(folder)} | results)
+    write_json(folder / STATUS, facts | {"state": "done", "seconds": results["seconds"]})
+    (folder / RECORDED).unlink(missing_ok=True)
+
+
+def fail_run(folder: Path, facts: dict, error: BaseException) -> None:
+    """Record that a run failed, for which reason and in which cell."""
+    # papermill's error carries the name and the text of the one in the kernel
+    name, text = getattr(error, "ename", type(error).__name__), getattr(error, "evalue", error)
+    reason = f"{name}: {text}".strip(": \n")
+    write_json(folder / STATUS, facts | {"state": "failed", "error": reason} | failed_cell(folder))
+
+
 def read_run(folder: str | Path) -> RunResult:
-    """Read how a run went from its folder.
+    """Read the state and the results of a run from its folder.
 
     Raises:
         FileNotFoundError: the folder holds no run.
     """
     folder = Path(folder)
-    for name in (RESULTS, STATUS):
-        if not (folder / name).is_file():
-            continue
-        try:
-            details = load_json(folder / name)
-            if name == RESULTS:
-                return RunResult(folder, "done", details["values"], details["parameters"], details=details)
-            values = load_json(folder / RECORDED) if (folder / RECORDED).exists() else {}
-            state, error = details["state"], details.get("error", "")
-            if state == "running" and not _alive(details):
-                state, error = "killed", f"process {details['pid']} is gone"
-                details |= failed_cell(folder)
-            return RunResult(folder, state, values, details["parameters"], error, details)
-        except (ValueError, KeyError, TypeError) as damage:
-            return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r})")
-    raise FileNotFoundError(f"{folder} holds no run: neither {RESULTS} nor {STATUS} is there.")
+    name = RESULTS if (folder / RESULTS).is_file() else STATUS
+    if not (folder / name).is_file():
+        raise FileNotFoundError(f"{folder} holds no run: neither {RESULTS} nor {STATUS} is there.")
+    try:
+        details = load_json(folder / name)
+        if name == RESULTS:
+            return RunResult(folder, "done", details["values"], details["parameters"], details=details)
+        state, error = details["state"], details.get("error", "")
+        if state == "running" and not _alive(details):
+            state, error = "killed", f"process {details['pid']} is gone"
+            details |= failed_cell(folder)
+        return RunResult(folder, state, recorded_values(folder), details["parameters"], error, details)
+    except (ValueError, KeyError, TypeError) as damage:
+        return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r})")
+
+
+def recorded_values(folder: Path) -> dict:
+    """Return what `record` has stored so far in the folder of an unfinished run."""
+    return load_json(folder / RECORDED) if (folder / RECORDED).exists() else {}
 
 
 def failed_cell(folder: Path) -> dict:
@@ -82,7 +132,7 @@ def failed_cell(folder: Path) -> dict:
 
 
 def failed_cells(folder: Path) -> list[dict]:
-    """Return the cells with an error, in the code or in showing its result, except those that are meant to have one."""
+    """Return the cells with an error, in code or in displaying its result, except those tagged `raises-exception`."""
     return [
         cell
         for cell in _started_cells(folder)
@@ -99,13 +149,6 @@ def _started_cells(folder: Path) -> list[dict]:
     return [cell for cell in cells if cell["metadata"].get("papermill", {}).get("start_time")]
 
 
-def this_process() -> dict:
-    """Return what tells the running process from a later one with the same number."""
-    import psutil
-
-    return {"pid": os.getpid(), "process_started": psutil.Process().create_time(), "host": socket.gethostname()}
-
-
 def _alive(status: dict) -> bool:
     import psutil
 
@@ -120,11 +163,12 @@ def _alive(status: dict) -> bool:
 
 
 def load_json(path: Path) -> dict:
+    """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write all of the file or nothing: to a temporary name first, then `os.replace`."""
+    """Write a JSON file atomically: to a temporary name first, then `os.replace`."""
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=2, allow_nan=False)

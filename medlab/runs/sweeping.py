@@ -1,4 +1,4 @@
-"""Many runs of one notebook, several at a time, on Dask."""
+"""Sweeps: one notebook run for every combination of parameters, several runs at a time, on Dask."""
 
 import hashlib
 import itertools
@@ -9,12 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from medlab.errors import unknown_name
-from medlab.runs import parameters as notebooks
-from medlab.runs.executing import mark_failed, prepare_folder, run, runs_folder
-from medlab.runs.state import STATUS, RunResult, read_run
+from medlab.runs.executing import run
+from medlab.runs.parameters import check_parameters, find_notebook, run_facts, runs_folder
+from medlab.runs.state import STATUS, RunResult, fail_run, prepare_folder, read_run
 
 KEYS = ("notebook", "parameters", "grid", "seeds")
-MEMORY_PER_RUN = 2 * 2**30
+MEMORY_PER_RUN = 2 * 2**30  # bytes
 
 
 def sweep(
@@ -23,7 +23,7 @@ def sweep(
     out: str | Path | None = None,
     workers: int | None = None,
 ) -> list[RunResult]:
-    """Run a notebook for every combination of a grid of parameters.
+    """Execute a notebook for every combination of a grid of parameters and seeds.
 
     The plan is a dict or the path of a YAML file::
 
@@ -32,16 +32,16 @@ def sweep(
         grid: {patients: [10, 20]}   # every combination of these
         seeds: [0, 1, 2]             # short for a grid over the parameter `seed`
 
-    A run's folder is named after its code and parameters, so a second call skips what is done and repeats what failed
-    or was killed; a change in the notebook's code (not in its text, nor in the library) makes new runs. A failed
-    run, or a worker that dies, leaves the other runs alone.
+    A run's folder is named after its code and parameters, so a second call skips runs that are done and repeats those
+    that failed or were killed; a change in the notebook's code (not in its text, nor in the library) makes new runs. A
+    failed run, or a worker that dies, leaves the other runs alone.
 
     Kernels started by Dask's workers compute with one thread (`OMP_NUM_THREADS=1`). In a script, call this under
     `if __name__ == "__main__":`, since the worker processes import the script.
 
     Args:
         plan: what to run.
-        scheduler: address of a running Dask scheduler ("tcp://host:8786") whose workers have medlab and see the same
+        scheduler: address of a running Dask scheduler (`tcp://host:8786`) whose workers have medlab and see the same
             folders; by default worker processes on this computer, reachable from it alone.
         out: folder for the runs' folders; by default `runs/<notebook>/<name of the YAML file, or "sweep">`.
         workers: worker processes on this computer; by default one per core, at most one per 2 GB of memory.
@@ -60,11 +60,9 @@ def sweep(
     chosen = {root / _fingerprint(path, combination): combination for combination in combinations}
     if len(chosen) < len(combinations):
         raise ValueError("the grid holds the same combination of parameters twice.")
-    todo = []
-    for folder in chosen:
-        if not (folder / STATUS).exists() or read_run(folder).state in ("failed", "killed"):
-            prepare_folder(folder)
-            todo.append(folder)
+    todo = [each for each in chosen if not (each / STATUS).exists() or read_run(each).state in ("failed", "killed")]
+    for folder in todo:
+        prepare_folder(folder)
     if todo:
         _run_all(path, {folder: chosen[folder] for folder in todo}, scheduler, workers)
     results = [read_run(folder) for folder in chosen]
@@ -107,14 +105,14 @@ def _read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
             raise ValueError(f"{what}: the values of {key!r} must be a list with at least one value; got {values!r}.")
         if key in fixed:
             raise ValueError(f"{what} gives {key!r} twice: as a fixed parameter and in the grid.")
-    path = notebooks.find_notebook(plan["notebook"])
+    path = find_notebook(plan["notebook"])
     product = itertools.product(*grid.values())
-    return path, [notebooks.check_parameters(path, fixed | dict(zip(grid, values))) for values in product], name
+    return path, [check_parameters(path, fixed | dict(zip(grid, values))) for values in product], name
 
 
 def _fingerprint(path: Path, chosen: dict) -> str:
-    complete = {p.name: p.default for p in notebooks.read_parameters(path).values()} | chosen
-    return hashlib.sha256(json.dumps([notebooks.code_hash(path), complete], sort_keys=True).encode()).hexdigest()[:12]
+    facts = run_facts(path, chosen)
+    return hashlib.sha256(json.dumps([facts["code"], facts["parameters"]], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _run_all(path: Path, todo: dict[Path, dict], scheduler: str | None, workers: int | None) -> None:
@@ -150,7 +148,7 @@ def _run_all(path: Path, todo: dict[Path, dict], scheduler: str | None, workers:
             folder = futures[future]
             if error := future.exception():  # the worker died, or could not even start the run
                 facts = read_run(folder).details if (folder / STATUS).exists() else {"parameters": todo[folder]}
-                mark_failed(folder, facts, error)
+                fail_run(folder, facts, error)
             states[read_run(folder).state] += 1
             progress.set_postfix(states, refresh=False)
             progress.update()

@@ -1,22 +1,28 @@
-"""Runs as a table: one line per setting, mean and interval over its seeds."""
+"""Runs as a table: one row per setting, with means and intervals over its runs."""
+
+from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from typing import TYPE_CHECKING
 
-from medlab.errors import unknown_name
 from medlab.runs.state import RESULTS, STATUS, read_run
+
+if TYPE_CHECKING:  # importing this room is light
+    from medlab.metrics.intervals import Interval
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows that `table` made. Printing it, or showing it in a notebook, gives Markdown.
+    """The rows that `table` returns. Printing it, or showing it in a notebook, gives Markdown.
 
-    Each row is a dict: "settings" (name and value), "runs" (how many), and "values": for each recorded number, and for
-    the difference of each claim in the recorded "differences", a dict with "mean", "low", "high" (both None for a
-    single run) and "n". `states` counts all runs found; `repeats` counts the good ones that only repeat another one.
+    Each row is a dict: "settings" (name and value), "runs" (how many), "values" (the `Interval` of each recorded
+    number, and of the difference of each claim in the recorded "differences"; its ends are NaN for a single run) and
+    "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
+    that only repeat another one.
     """
 
     rows: list[dict]
@@ -24,37 +30,34 @@ class Table:
     repeats: int
 
     def __str__(self) -> str:
-        lines = []
-        if self.rows:
-            settings = list(self.rows[0]["settings"])
-            values = list(dict.fromkeys(name for row in self.rows for name in row["values"]))
-            lines = [[*settings, "runs", *values], ["---"] * (len(settings) + 1 + len(values))]
-            for row in self.rows:
-                cells = [str(row["settings"][name]) for name in settings] + [str(row["runs"])]
-                lines.append(cells + [_text(row["values"].get(name), row["runs"]) for name in values])
         bad = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()) if state != "done")
-        notes = f"{self.states.get('done', 0)} good runs; not in the table: {bad or 'none'}."
+        notes = f"{self.states.get('done', 0)} successful runs; not in the table: {bad or 'none'}."
         if self.repeats:
             notes += f" {self.repeats} repeats of the same code, parameters and seed left out."
-        if self.rows:
-            notes += " In brackets: 95 % t interval of the mean over the runs."
-        rows = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-        return "\n".join([*rows, ""] * bool(rows) + [notes])
+        if not self.rows:
+            return notes
+        names = list(dict.fromkeys(name for row in self.rows for name in row["values"]))
+        lines = [
+            [*map(str, row["settings"].values()), str(row["runs"]), *(_cell(row, name) for name in names)]
+            for row in self.rows
+        ]
+        table = markdown_table([*self.rows[0]["settings"], "runs", *names], lines)
+        return f"{table}\n\n{notes} In brackets: 95 % t interval of the mean over the runs."
 
     _repr_markdown_ = __str__
 
 
-def table(folder: str | Path, by: list[str] | None = None) -> Table:
-    """Turn the good runs below a folder into rows of mean and 95 % interval.
+def table(folder: str | Path) -> Table:
+    """Summarize the successful runs below a folder: mean and 95 % t interval of every recorded number, by setting.
+
+    A setting is a combination of the parameters that differ between the runs, except `seed`. Runs of different
+    notebooks, or of different versions of a notebook's code, never share a row.
 
     Args:
         folder: where the runs are, at any depth.
-        by: parameters that make a row; by default those that differ between the runs, except `seed`. Runs of different
-            notebooks, or of different versions of a notebook's code, never share a row.
 
     Raises:
         FileNotFoundError: there is no run in the folder.
-        ValueError: `by` names a parameter that no run has.
     """
     folders = sorted({file.parent for name in (STATUS, RESULTS) for file in Path(folder).rglob(name)})
     if not folders:
@@ -64,17 +67,13 @@ def table(folder: str | Path, by: list[str] | None = None) -> Table:
     # The same seed twice is one observation, not two: the later run counts.
     runs = list({repr([run["notebook"], run["code"], sorted(run["parameters"].items())]): run for run in good}.values())
     names = list(dict.fromkeys(name for run in runs for name in run["parameters"]))
-    if by is None:
-        by = [name for name in names if name != "seed" and _varies([run["parameters"].get(name) for run in runs])]
-    for name in by:
-        if runs and name not in names:
-            raise unknown_name("parameter", name, names)
+    names = [name for name in names if name != "seed" and _varies([run["parameters"].get(name) for run in runs])]
     origin = [name for name in ("notebook", "code") if _varies([run[name] for run in runs])]
     groups = {}
     for run in runs:
-        settings = {name: run[name] for name in origin} | {name: run["parameters"].get(name) for name in by}
-        groups.setdefault(repr(settings), (settings, []))[1].append(run["values"])
-    rows = [{"settings": settings, "runs": len(group), "values": _values(group)} for settings, group in groups.values()]
+        settings = {name: run[name] for name in origin} | {name: run["parameters"].get(name) for name in names}
+        groups.setdefault(repr(settings), (settings, []))[1].append(_numbers(run["values"]))
+    rows = [_row(settings, group) for settings, group in groups.values()]
     return Table(rows, dict(Counter(result.state for result in found)), len(good) - len(runs))
 
 
@@ -82,37 +81,43 @@ def _varies(values: list) -> bool:
     return len({repr(value) for value in values}) > 1
 
 
-def _values(group: list[dict]) -> dict[str, dict]:
-    """Return mean and interval of every number recorded in a group of runs."""
-    numbers = {}
-    for values in group:
-        for name, value in (values | _claims(values)).items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                numbers.setdefault(name, []).append(value)
-    return {name: interval(each) for name, each in numbers.items()}
-
-
-def _claims(values: dict) -> dict:
-    """Return the difference that a run found for each of its claims, as lessons record them."""
+def _numbers(values: dict) -> dict[str, float]:
+    """Return the numbers that a run recorded, and the difference of each of its claims, as lessons record them."""
     gaps = values.get("differences")
-    if not isinstance(gaps, dict):
-        return {}
-    return {claim: gap.get("value") for claim, gap in gaps.items() if isinstance(gap, dict)}
+    gaps = {claim: gap.get("value") for claim, gap in gaps.items()} if isinstance(gaps, dict) else {}
+    numbers = {name: value for name, value in (values | gaps).items() if isinstance(value, int | float)}
+    return {name: value for name, value in numbers.items() if not isinstance(value, bool)}
 
 
-def interval(numbers: list[float]) -> dict:
-    """Return mean, ends of the 95 % t interval (None for a single number), and how many numbers there were."""
-    from scipy.stats import t
+def _row(settings: dict, group: list[dict[str, float]]) -> dict:
+    import pandas as pd
 
-    n, mean = len(numbers), fmean(numbers)
-    if n == 1:
-        return {"mean": mean, "low": None, "high": None, "n": 1}
-    half = float(t.ppf(0.975, n - 1)) * stdev(numbers) / math.sqrt(n)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
+    frame = pd.DataFrame(group)
+    values = {name: to_interval(column.dropna().tolist()) for name, column in frame.items()}
+    return {"settings": settings, "runs": len(group), "values": values, "n": frame.count().to_dict()}
 
 
-def _text(value: dict | None, runs: int) -> str:
-    if value is None:
+def _cell(row: dict, name: str) -> str:
+    if name not in row["values"]:
         return ""
-    spread = f"[{value['low']:.4g}, {value['high']:.4g}]" if value["n"] > 1 else "(one run, no interval)"
-    return f"{value['mean']:.4g} {spread}" + (f" n={value['n']}" if value["n"] != runs else "")
+    return f"{row['values'][name]:.4g}" + (f" n={row['n'][name]}" if row["n"][name] != row["runs"] else "")
+
+
+def to_interval(value: object) -> Interval | None:
+    """Return a recorded interval (a dict of value, low, high), or the mean of one number per run with its t interval.
+
+    None for any other value. The ends are NaN where there is no interval.
+    """
+    from medlab.metrics.intervals import Interval, mean_interval
+
+    if isinstance(value, dict) and value.keys() == {"value", "low", "high"}:
+        return Interval(**{name: math.nan if number is None else number for name, number in value.items()})
+    if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):
+        return mean_interval(value) if len(value) > 1 else Interval(float(value[0]), math.nan, math.nan)
+    return None
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table in Markdown; characters of the cells that would mean something in Markdown are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(re.sub(r"([|*$<`])", r"\\\1", cell) for cell in line) + " |" for line in lines)

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.runs.recording import commit, hardware, versions
+from medlab.runs.recording import provenance
 from medlab.runs.results import results_folder
 from medlab.runs.state import write_json
 
@@ -17,7 +17,7 @@ class Clock:
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--record", action="store_true", help="write the result to data/results/")
         self.recording = parser.parse_args().record
-        self.commit = commit(results_folder())  # of what runs, whatever is edited meanwhile
+        self.provenance = provenance(results_folder())  # of what runs, whatever is edited meanwhile
         self.started, self.start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
 
     def keep(self, name: str, script: str, parameters: dict, values: dict, seconds: float | None = None) -> None:
@@ -28,9 +28,8 @@ class Clock:
         if not self.recording:
             return
         file = results_folder() / f"{name}.json"
-        write_json(file, {
-            "command": f"python tests/benchmarks/{Path(script).name} --record", "parameters": parameters,
-            "started": self.started, "values": values, "commit": self.commit, "hardware": hardware(),
-            "versions": versions(), "seconds": round(seconds or time.perf_counter() - self.start, 1),
-        })  # fmt: skip
+        command = f"python tests/benchmarks/{Path(script).name} --record"
+        seconds = round(seconds or time.perf_counter() - self.start, 1)
+        facts = {"command": command, "parameters": parameters, "started": self.started, "values": values}
+        write_json(file, facts | self.provenance | {"seconds": seconds})
         print(f"recorded in {file.name}")

@@ -2,17 +2,17 @@
 
 import time
 
+import answers_02
+import answers_03
+import answers_04
+import answers_05
+import answers_06
+import answers_07
+import answers_08
+import answers_09
+import answers_10
 import numpy as np
 import pytest
-import test_classroom_02
-import test_classroom_03
-import test_classroom_04
-import test_classroom_05
-import test_classroom_06
-import test_classroom_07
-import test_classroom_08
-import test_classroom_09
-import test_classroom_10
 import torch
 from sklearn.metrics import f1_score
 from torch import nn
@@ -79,15 +79,15 @@ def listed(function):
 
 # lessons whose answers have a file of their own
 LATER = (
-    test_classroom_02,
-    test_classroom_03,
-    test_classroom_04,
-    test_classroom_05,
-    test_classroom_06,
-    test_classroom_07,
-    test_classroom_08,
-    test_classroom_09,
-    test_classroom_10,
+    answers_02,
+    answers_03,
+    answers_04,
+    answers_05,
+    answers_06,
+    answers_07,
+    answers_08,
+    answers_09,
+    answers_10,
 )
 RIGHT |= {name: listed(function) for lesson in LATER for name, function in lesson.RIGHT.items()}
 

@@ -8,38 +8,21 @@ import json
 import re
 import symtable
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from lesson_cells import SOLVED, UNSOLVED, basis, cells_of, code, execute, lessons, tags
+from nbformat.v4 import new_markdown_cell
+from project import NOTEBOOKS
 from typer.testing import CliRunner
 
 from medlab.classroom import student_edition
 from medlab.classroom.editions import local_links
 from medlab.cli import app
-from medlab.runs import parameters as notebooks
+from medlab.runs import parameters
 
-LESSONS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 CHECK = re.compile(r"\bcheck\.\w+\(")
-UNSOLVED = "def window(hu, level, width):\n    raise NotImplementedError"
-SOLVED = """\
-def window(hu, level, width):
-    return ((hu - (level - width / 2)) / width).clip(0, 1)
-
-
-assert check.window(window)
-"""
-
-
-def tags(cell) -> set[str]:
-    return set(cell["metadata"].get("tags", [])) if cell["cell_type"] == "code" else set()
-
-
-def cells_of(path: Path) -> list[dict]:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return [cell | {"source": "".join(cell["source"])} for cell in cells]
 
 
 def exercises(path: Path, solved: bool) -> list[list[dict]]:
@@ -61,23 +44,6 @@ def exercises(path: Path, solved: bool) -> list[list[dict]]:
 
 def is_check(cell) -> bool:
     return cell["cell_type"] == "code" and "solution" not in tags(cell) and bool(CHECK.search(cell["source"]))
-
-
-def execute(code: str, namespace: dict) -> None:
-    exec(compile(TransformerManager().transform_cell(code), "<cell>", "exec"), namespace)
-
-
-def basis(path: Path) -> dict:
-    """The namespace after the code of the sections Setup and Parameters; magics do nothing."""
-    namespace = {"__name__": "__main__", "get_ipython": lambda: SimpleNamespace(run_line_magic=lambda *_: None)}
-    section = ""
-    for cell in cells_of(path):
-        if cell["cell_type"] == "markdown":
-            headings = [line for line in cell["source"].splitlines() if line.startswith("## ")]
-            section = headings[-1] if headings else section
-        elif section in ("## Setup", "## Parameters"):
-            execute(cell["source"], namespace)
-    return namespace
 
 
 def used_and_set(code: str) -> tuple[set[str], set[str]]:
@@ -110,10 +76,8 @@ def leaning_on_exercises(path: Path) -> list[str]:
     return found
 
 
-@pytest.fixture(params=LESSONS or [None], ids=lambda path: path.stem if path else "none")
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def lesson(request, monkeypatch):
-    if request.param is None:
-        pytest.skip("no lessons yet")
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(request.param.parent)  # as nbval and Jupyter do
     return request.param
@@ -162,27 +126,6 @@ def test_a_lesson_links_to_what_is_there(lesson):
 
 
 # The same tools on small notebooks
-
-
-def small(*cells, title: str = "# A test") -> dict:
-    start = [new_markdown_cell(title), new_markdown_cell("## Setup\n\nRun it.")]
-    start += [new_code_cell("%matplotlib inline\nfrom medlab.classroom import check")]
-    start += [new_markdown_cell("## Parameters"), new_code_cell("seed: int = 0", metadata={"tags": ["parameters"]})]
-    end = [new_markdown_cell("## Long training"), new_code_cell("raise RuntimeError('not to be run in these tests')")]
-    return new_notebook(cells=[*start, *end, *cells])
-
-
-def code(source: str, *names: str) -> dict:
-    return new_code_cell(source, metadata={"tags": list(names)} if names else {})
-
-
-def lessons(folder: Path, *cells, **kwargs) -> Path:
-    """Write a folder with one lesson of these cells, by default one exercise, and a second lesson."""
-    folder.mkdir(parents=True)
-    exercise = (code(UNSOLVED, "exercise"), code("check.window(window)"), code(SOLVED, "solution"))
-    nbformat.write(small(*(cells or exercise), **kwargs), folder / "00_one.ipynb")
-    nbformat.write(small(), folder / "01_two.ipynb")
-    return folder
 
 
 def test_the_edition_is_the_lesson_without_its_solutions(tmp_path):
@@ -288,7 +231,7 @@ def test_a_folder_in_use_and_a_folder_without_lessons_are_refused(tmp_path):
 
 def test_the_command_writes_the_edition_and_tells_bad_arguments(tmp_path, monkeypatch):
     source = lessons(tmp_path / "source")
-    monkeypatch.setattr(notebooks, "lessons_folder", lambda: source)
+    monkeypatch.setattr(parameters, "lessons_folder", lambda: source)
     result = CliRunner().invoke(app, ["student", str(tmp_path / "out")])
     assert result.exit_code == 0
     assert result.output.splitlines() == [str(tmp_path / "out" / name) for name in ("00_one.ipynb", "01_two.ipynb")]

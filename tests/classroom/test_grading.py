@@ -6,14 +6,15 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from lesson_cells import basis, cells_of, code, execute, lessons, tags
 from nbformat.v4 import new_code_cell, new_markdown_cell
-from test_editions import LESSONS, basis, cells_of, code, execute, lessons, tags
+from project import NOTEBOOKS
 from typer.testing import CliRunner
 
 from medlab.classroom import nbgrader_course, student_edition
 from medlab.classroom.grading import PROJECT
 from medlab.cli import app
-from medlab.runs import parameters as notebooks
+from medlab.runs import parameters
 
 # nbgrader's own: how it fills its database, and the cells it puts back
 pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted", "ignore:Cell is missing an id field")
@@ -53,15 +54,13 @@ def as_before(monkeypatch):
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Path:
     """A course of all lessons."""
-    if not LESSONS:
-        pytest.skip("no lessons yet")
     out = tmp_path_factory.mktemp("course") / "out"
-    paths = nbgrader_course(LESSONS[0].parent, out)
-    assert paths == [out / "source" / path.stem / path.name for path in LESSONS]
+    paths = nbgrader_course(NOTEBOOKS[0].parent, out)
+    assert paths == [out / "source" / path.stem / path.name for path in NOTEBOOKS]
     return out
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_source_of_a_lesson_is_solved(lesson, course, capsys, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(lesson.parent)
@@ -77,7 +76,7 @@ def test_the_source_of_a_lesson_is_solved(lesson, course, capsys, monkeypatch):
         assert capsys.readouterr().out.endswith(": passed\n")
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("lesson", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_is_released_is_the_student_edition(lesson, course, tmp_path):
     clear = pytest.importorskip("nbgrader.preprocessors", reason="nbgrader is not installed (extra [classroom])")
     released = nbformat.read(course / "source" / lesson.stem / lesson.name, as_version=4)
@@ -85,7 +84,7 @@ def test_what_is_released_is_the_student_edition(lesson, course, tmp_path):
         released, _ = step.preprocess(released, {})
     (edition,) = (path for path in student_edition(lesson.parent, tmp_path / "out") if path.name == lesson.name)
     expected = [cell["source"] for cell in cells_of(edition)]
-    for other in LESSONS:
+    for other in NOTEBOOKS:
         expected = [source.replace(f"]({other.name}", f"](../{other.stem}/{other.name}") for source in expected]
     assert [cell.source.rstrip() for cell in released.cells] == [source.rstrip() for source in expected]
 
@@ -119,7 +118,7 @@ def test_an_exercise_without_its_check_or_solution_is_refused(tmp_path, kept):
 
 def test_the_command_writes_the_course_and_tells_bad_arguments(tmp_path, monkeypatch):
     source = lessons(tmp_path / "source", *EXERCISES)
-    monkeypatch.setattr(notebooks, "lessons_folder", lambda: source)
+    monkeypatch.setattr(parameters, "lessons_folder", lambda: source)
     result = CliRunner().invoke(app, ["nbgrader", str(tmp_path / "out")])
     assert result.exit_code == 0
     written = ["source/00_one/00_one.ipynb", "source/01_two/01_two.ipynb"]

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from test_runs import write
+from notebook_files import write
 from typer.testing import CliRunner
 
 import medlab

@@ -6,6 +6,7 @@ import tomllib
 from importlib.metadata import packages_distributions
 
 import pytest
+import torch
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -102,6 +103,14 @@ def test_every_imported_package_is_declared():
 def test_an_undeclared_package_would_be_found():
     source = "import os\ndef f():\n    import PIL.Image, pytest\n    from nowhere.at import all"
     assert undeclared(source, NEEDED) == {"pytest", "nowhere"} and undeclared(source, ALL) == {"nowhere"}
+
+
+def test_the_doctor_tells_versions_device_and_data_in_one_line():
+    line = medlab.doctor()
+    assert line.startswith(
+        f"medlab {medlab.__version__}, Python {sys.version.split()[0]}, PyTorch {torch.__version__}, "
+    )
+    assert "real images here: " in line and "MEDLAB_DATA" in line and "\n" not in line
 
 
 def test_the_version_is_the_same_everywhere():

@@ -1,5 +1,8 @@
 """The site, built without executing a lesson: no other host, no dead link, no image without alt text, no barrier."""
 
+import importlib
+import inspect
+import pkgutil
 import re
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from playwright.sync_api import sync_playwright
 from project import LESSONS, NOTEBOOKS, ROOT
 
+import medlab
 from medlab import visualize
 from medlab.data import available
 
@@ -58,17 +62,8 @@ class Page(HTMLParser):
 
 def build(source: Path, out: Path) -> Path:
     """Build the pages of a folder laid out like the repository; a warning is an error, no notebook is executed."""
-    options = [
-        "-W",
-        "--keep-going",
-        "-q",
-        "-D",
-        "nb_execution_mode=off",
-        "-c",
-        ROOT / "docs" / "tools",
-        "-d",
-        out / "read",
-    ]
+    options = ["-W", "--keep-going", "-q", "-D", "nb_execution_mode=off"]
+    options += ["-c", ROOT / "docs" / "tools", "-d", out / "read"]
     command = [sys.executable, "-m", "sphinx", *options, source, out / "html"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -151,6 +146,18 @@ def test_results_show_every_record(pages):
     assert [file.stem for file in (ROOT / "data" / "results").glob("*.json") if f">{file.stem}<" not in text] == []
 
 
+@pytest.mark.parametrize("room", [module.name for module in pkgutil.iter_modules(medlab.__path__) if module.ispkg])
+def test_the_api_reference_has_every_public_name_and_no_other(pages, room):
+    package, ids = importlib.import_module(f"medlab.{room}"), pages[f"docs/api/{room}.html"].ids
+    public = {name: getattr(package, name) for name in getattr(package, "__all__", [])}
+    modules = {name for name, value in public.items() if inspect.ismodule(value)}
+    assert {name for name in ids if re.fullmatch(rf"medlab\.{room}\.\w+", name)} == {
+        f"medlab.{room}.{name}" for name in public.keys() - modules
+    }
+    inside = [f"{public[name].__name__}.{each}" for name in modules for each in getattr(public[name], "__all__", [])]
+    assert {f"module-medlab.{room}", *(f"module-medlab.{room}.{name}" for name in modules), *inside} <= ids
+
+
 # In a browser
 
 AXE = Script(  # the checks of accessibility that can be made by machine
@@ -212,7 +219,13 @@ WINDOWS = pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "
 
 @WINDOWS
 def test_pages_in_a_browser(site, pages, browser, axe, width, scheme):
-    names = ["docs/index.html", "docs/results.html", "docs/glossary.html", f"notebooks/{LESSONS[0].stem}.html"]
+    names = [
+        "docs/index.html",
+        "docs/results.html",
+        "docs/glossary.html",
+        "docs/api/metrics.html",
+        f"notebooks/{LESSONS[0].stem}.html",
+    ]
     visit(browser, site, [name for name in names if name in pages], axe, width, scheme)
 
 

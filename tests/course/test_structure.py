@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,60 @@ def test_an_import_upwards_would_be_found():
     )
     assert upward("data", source) == {"medlab", "medlab.runs", "..y"}
     assert upward("cli", source.replace("from . import y", "from medlab import lab")) == set()
+
+
+def modules() -> dict[str, Path]:
+    """The modules of the library; a package goes by the name of its folder."""
+    found = {}
+    for path in sorted((ROOT / "medlab").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def circle(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other in a circle, the first one again at the end; `medlab` itself is the roof."""
+    graph = {}
+    for module, source in sources.items():
+        names = {name if name in sources else name.rpartition(".")[0] for name in imports(source)}
+        graph[module] = {name for name in names if name in sources and name != "medlab"}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    assert circle({module: path.read_text() for module, path in modules().items()}) == []
+
+
+def test_a_circle_would_be_found():
+    sources = {"medlab": "from medlab.a import x", "medlab.a": "from medlab.b import y", "medlab.b": "import medlab"}
+    assert circle(sources) == []
+    sources["medlab.b"] = "def f():\n    from medlab.a import x"
+    assert circle(sources) in (["medlab.a", "medlab.b", "medlab.a"], ["medlab.b", "medlab.a", "medlab.b"])
+
+
+LONGEST = 350  # lines
+
+
+def test_no_module_is_too_long_to_read():
+    lengths = {module: len(path.read_text().splitlines()) for module, path in modules().items()}
+    assert {module: length for module, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_no_function_is_named_like_its_module():
+    """`medlab.train.fit` is the function; its module, which bears the name of PyTorch's habit, is never asked for."""
+    defined = {
+        f"{module}.{node.name}"
+        for module, path in modules().items()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == module.rpartition(".")[2]
+    }
+    assert defined <= {"medlab.train.fit.fit"}
+    hidden = {name for name, value in exported().items() if name in modules() and not inspect.ismodule(value)}
+    assert hidden <= {"medlab.train.fit"}
 
 
 @pytest.mark.parametrize("module", ["medlab", "medlab.cli"])

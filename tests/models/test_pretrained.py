@@ -7,9 +7,9 @@ import shlex
 import numpy as np
 import pytest
 import torch
+from lesson_rules import describes_its_images, has_one_cell_of_commented_parameters, is_stripped, is_valid
 from nbformat.v4 import reads
 from project import ROOT
-from test_notebooks import describes_its_images, has_one_cell_of_commented_parameters, is_stripped, is_valid
 
 from medlab.metrics import psnr_ssim
 from medlab.models import DCGenerator, RingGenerator, count_parameters, load_pretrained, pretrained_names

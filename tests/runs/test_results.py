@@ -75,8 +75,7 @@ def test_the_page_of_results_shows_claim_figures_and_origin(tmp_path, monkeypatc
     text = "# 07. Lesson\n\n## Did the claim hold?\n\nA gains 3 points ([00](00_x.ipynb)).\n\n### Next\n\nno more"
     cells = [new_markdown_cell(text), new_code_cell('print(recorded("07-full"))')]
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "07_lesson.ipynb")
-    for module in ("results",):
-        monkeypatch.setattr(f"medlab.runs.{module}.results_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr("medlab.runs.results.results_folder", lambda: tmp_path / "data")
     monkeypatch.setattr("medlab.runs.results.lessons_folder", lambda: tmp_path / "notebooks")
     lines = results_page().splitlines()
     assert "## 07. Lesson" in lines and "A gains 3 points ([00](../notebooks/00_x.ipynb))." in lines
@@ -84,7 +83,7 @@ def test_the_page_of_results_shows_claim_figures_and_origin(tmp_path, monkeypatc
     assert "| A beats B | -0.500 [-0.750, -0.250] | did not hold |" in lines
     assert lines[lines.index("| variant | auc | hd95 mm |") :][2:4] == [
         "| A | 0.600 [0.404, 0.796] | 12.00 [11.00, 13.12] |",
-        "| B | 0.500 [one run] | not defined |",
+        "| B | 0.500 [no interval] | not defined |",
     ]
     by_organ = lines[lines.index("| by organ | A | B |") :]
     assert by_organ[2:4] == ["| liver | 1,234,567 | 7 |", "| a\\|b | 0.0010 |  |"]

@@ -13,32 +13,13 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_notebook
+from notebook_files import write
 
-from medlab.runs import check_parameters, executing, find_notebook, parameters as notebooks, read_parameters, read_run, record, run
+from medlab.runs import check_parameters, find_notebook, parameters, read_parameters, read_run, record, run
+from medlab.runs.state import failed_cell
 
 MEDLAB = [sys.executable, "-c", "from medlab.cli import app; app()"]
-PARAMETERS = """\
-seed: int = 0  # which = comment
-rate: float = 0.1  # learning rate
-name: str = "lung"
-fast: bool = False
-sizes: list[int] = [1, 2]
-options: dict = {}
-depth: int | None = None
-"""
-
-
-def write(path: Path, *cells: str, params: str = PARAMETERS, tags: tuple[str, ...] = ()) -> Path:
-    """Write a notebook: a title, a parameters cell, then the given code; `tags` go to the last cell."""
-    code = [new_code_cell(cell) for cell in cells]
-    if tags:
-        code[-1].metadata["tags"] = list(tags)
-    notebook = new_notebook(
-        cells=[new_markdown_cell("# A test"), new_code_cell(params, metadata={"tags": ["parameters"]}), *code]
-    )
-    nbformat.write(notebook, path)
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -109,11 +90,11 @@ def test_a_notebook_without_parameters_says_so(tmp_path):
 
 
 def test_find_by_number_name_and_path(tmp_path, monkeypatch):
-    monkeypatch.setattr(notebooks, "lessons_folder", lambda: tmp_path)
+    monkeypatch.setattr(parameters, "lessons_folder", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="no lessons in"):
         find_notebook("01")
     lesson = write(tmp_path / "01_shallow_cnn.ipynb")
-    assert find_notebook("01") == find_notebook("1") == find_notebook(1) == find_notebook("01_shallow_cnn") == find_notebook(lesson) == lesson
+    assert {find_notebook(name) for name in ("01", "1", 1, "01_shallow_cnn", lesson)} == {lesson}
     with pytest.raises(ValueError, match="Did you mean '01_shallow_cnn'"):
         find_notebook("01_shalow_cnn")
     with pytest.raises(ValueError, match=r"unknown lesson '02'.*Allowed: 01_shallow_cnn"):
@@ -124,11 +105,11 @@ def test_find_by_number_name_and_path(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 notebooks are numbered 01"):
         find_notebook("01")
     capstone = write(tmp_path / "capstone.ipynb")
-    assert find_notebook("capstone") == capstone and notebooks.command_name(capstone) == "capstone"
+    assert find_notebook("capstone") == capstone and parameters.run_facts(capstone, {"seed": 1})["command"] == "medlab run capstone -p seed 1"
     (tmp_path / "02_broken.ipynb").write_text("{")
     with pytest.raises(ValueError, match="not a Jupyter notebook"):
         run("02")
-    assert executing.runs_folder(lesson) == tmp_path.parent / "runs" / "01_shallow_cnn"
+    assert parameters.runs_folder(lesson) == tmp_path.parent / "runs" / "01_shallow_cnn"
 
 
 # record
@@ -283,9 +264,7 @@ def test_foreign_files_are_left_alone(tmp_path):
 
 
 def started(folder: Path, line: str) -> bool:
-    from medlab.runs.state import failed_cell
-
-    return where(folder).get("line") == line
+    return failed_cell(folder).get("line") == line
 
 
 def wait_for(true, seconds: float = 60) -> None:

@@ -25,7 +25,7 @@ def files() -> Iterator[Path]:
             and (name == ".ci" or not name.startswith("."))
             and (here / name).relative_to(ROOT).as_posix() not in MADE_HERE
         ]
-        yield from (here / name for name in sorted(names))
+        yield from (here / name for name in sorted(names) if name != ".git")  # a file in a worktree
 
 
 def code(lesson: Path) -> str:

@@ -1,4 +1,4 @@
-"""Right and wrong answers to the exercises of lesson 09, for test_classroom; the right ones against the course."""
+"""Right and wrong answers to the exercises of lesson 09, as students would write them."""
 
 import math
 
@@ -133,10 +133,3 @@ WRONG = [
     ("better_than_chance", [lambda right, n: right / n], "no probability of guessing so"),
     ("better_than_chance", [lambda right, n: math.comb(n, right) / 2.0**n], "expected"),
 ]
-
-
-def test_the_worked_numbers():
-    assert round(float(closeness(torch.tensor([[[0.0]], [[0.7]]]))[0]), 3) == 1.497
-    assert round(inception_score(np.array([[1.0, 0.0], [0.5, 0.5]])), 3) == 1.241
-    assert round(p_value(9, 10), 4) == 0.0215
-    assert round(p_value(177, 302), 3) == 0.003 and p_value(17, 29) > 0.4

@@ -1,4 +1,4 @@
-"""Right and wrong answers to the exercises of lesson 08, for test_classroom."""
+"""Right and wrong answers to the exercises of lesson 08, as students would write them."""
 
 from math import comb
 
