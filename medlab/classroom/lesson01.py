@@ -30,14 +30,14 @@ def conv_arithmetic(conv_shape: Attempt, conv_parameters: Attempt) -> None:
             conv_shape(size, kernel, **options),
             room // stride + 1,
             {
-                "off by one: a kernel as large as the image has one place, not none": room // stride,
-                "off by one: one place too many": room // stride + 2,
-                "a last place that sticks out does not count: round down, not up": math.ceil(room / stride) + 1,
-                "the padding is added on both sides": (room - padding) // stride + 1,
-                "`padding` is not used": (size - kernel) // stride + 1,
-                "`stride` is not used": room + 1,
-                "the size of the input: the kernel must fit inside": size,
-                "off by one: add 1 after the division by the stride": (room + 1) // stride,
+                "one_too_few": room // stride,
+                "one_too_many": room // stride + 2,
+                "rounded_up": math.ceil(room / stride) + 1,
+                "padding_once": (room - padding) // stride + 1,
+                "padding_unused": (size - kernel) // stride + 1,
+                "stride_unused": room + 1,
+                "input_size": size,
+                "one_before_division": (room + 1) // stride,
             },
             tolerance=1e-9,
         )
@@ -48,13 +48,13 @@ def conv_arithmetic(conv_shape: Attempt, conv_parameters: Attempt) -> None:
             conv_parameters(inputs, outputs, kernel),
             weights + outputs,
             {
-                "the biases are missing: one per output channel": weights,
-                "one bias per output channel, not one in all": weights + 1,
-                "one bias per output channel, not per input channel": weights + inputs,
-                "one bias per output channel, not per pair of channels": weights + inputs * outputs,
-                "the kernel is a square: kernel * kernel weights": outputs * inputs * kernel + outputs,
-                "every output channel sees all input channels": outputs * kernel**2 + outputs,
-                "there is one kernel for every output channel": inputs * kernel**2 + outputs,
+                "no_biases": weights,
+                "one_bias": weights + 1,
+                "bias_per_input": weights + inputs,
+                "bias_per_pair": weights + inputs * outputs,
+                "kernel_not_squared": outputs * inputs * kernel + outputs,
+                "inputs_unused": outputs * kernel**2 + outputs,
+                "outputs_unused": inputs * kernel**2 + outputs,
             },
             tolerance=1e-9,
         )
@@ -81,7 +81,7 @@ def conv2d_unfold(conv2d_unfold: Attempt) -> None:
         with Calls({"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution"}) as library:
             got = conv2d_unfold(images, weight, bias)
         if library.seen:
-            mistake = "use unfold and a matrix product"
+            mistake = "library_convolution"
             conv2d_unfold.wrong(f"a call of torch's own {library.seen[0]}", "a convolution of your own", mistake)
         expected = conv2d(images, weight, bias)
         n, o, h, w = expected.shape
@@ -90,14 +90,14 @@ def conv2d_unfold(conv2d_unfold: Attempt) -> None:
             got,
             expected,
             {
-                "the bias is missing": conv2d(images, weight),
-                "the kernel is flipped; deep learning does not flip it": conv2d(images, weight.flip(2, 3), bias),
-                "rows and columns of the kernel are swapped": conv2d(images, weight.transpose(2, 3), bias),
-                "rows and columns of the output are swapped": expected.transpose(2, 3),
-                "the columns are not yet laid out as an image: reshape (N, O, L)": expected.flatten(2),
-                "transpose to (N, O, L) before the reshape to an image": unordered,
-                "channels come last; they must be axis 1": expected.permute(0, 2, 3, 1),
-                "padded: the kernel must fit inside the image": conv2d(images, weight, bias, padding=1),
+                "no_bias": conv2d(images, weight),
+                "kernel_flipped": conv2d(images, weight.flip(2, 3), bias),
+                "kernel_transposed": conv2d(images, weight.transpose(2, 3), bias),
+                "output_transposed": expected.transpose(2, 3),
+                "still_columns": expected.flatten(2),
+                "not_transposed": unordered,
+                "channels_last": expected.permute(0, 2, 3, 1),
+                "padded": conv2d(images, weight, bias, padding=1),
             },
         )
 
@@ -135,17 +135,17 @@ def macro_f1(macro_f1: Attempt) -> None:
             macro_f1(targets, predictions, classes),
             float(f1.mean()),
             {
-                "this is the accuracy (and micro F1): take F1 class by class": (targets == predictions).mean(),
-                "this is weighted F1: every class must count the same": (f1 * there).sum() / there.sum(),
-                "this is the F1 of the mean precision and the mean recall": 2 * means[0] * means[1] / sum(means),
-                "the mean leaves out classes that have no image": f1[there > 0].mean(),
-                "the mean leaves out classes that are never called": f1[called > 0].mean(),
-                "the mean leaves out classes without image or call": f1[called + there > 0].mean(),
-                "a class without image or call counts 0, not 1": np.where(called + there == 0, 1.0, f1).mean(),
-                "this is the mean precision": precision.mean(),
-                "this is the mean recall (balanced accuracy)": recall.mean(),
-                "2 TP / (2 TP + FP + FN): the factor 2 is missing": _divide(true, called + there - true).mean(),
-                "in per cent; the scale is 0 to 1": 100 * f1.mean(),
+                "accuracy": (targets == predictions).mean(),
+                "weighted": (f1 * there).sum() / there.sum(),
+                "f1_of_means": 2 * means[0] * means[1] / sum(means),
+                "without_absent": f1[there > 0].mean(),
+                "without_unpredicted": f1[called > 0].mean(),
+                "without_empty": f1[called + there > 0].mean(),
+                "empty_as_one": np.where(called + there == 0, 1.0, f1).mean(),
+                "precision": precision.mean(),
+                "recall": recall.mean(),
+                "factor_missing": _divide(true, called + there - true).mean(),
+                "percent": 100 * f1.mean(),
             },
             tolerance=1e-6,
         )

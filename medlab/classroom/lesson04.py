@@ -26,21 +26,17 @@ def triplanar(triplanar: Attempt) -> None:
         planes = _planes(volume, center, width)
         last_first = tuple(reversed(center))
         mistakes = {
-            "the planes come in another order: axial, coronal, sagittal": planes.flip(0),
-            "rows and columns of the planes are swapped": planes.mT,
-            "the first plane three times": planes[:1].expand(3, -1, -1),
-            "three slices that lie on each other (the stacked view), not three planes that cross": _stack(
-                volume, center, width
-            ),
-            "depth, row and column are taken in the wrong order": _planes(volume, last_first, width),
+            "order": planes.flip(0),
+            "transposed": planes.mT,
+            "one_plane": planes[:1].expand(3, -1, -1),
+            "stacked": _stack(volume, center, width),
+            "center_reversed": _planes(volume, last_first, width),
         }
         if width % 2 == 0:
             shifted = tuple(c + 1 for c in center)
-            mistakes["the center is voxel number width // 2: of four, the third"] = _planes(volume, shifted, width)
+            mistakes["even_center"] = _planes(volume, shifted, width)
         else:
-            mistakes["off by one: the center is voxel number width // 2"] = _planes(
-                volume, tuple(c - 1 for c in center), width
-            )
+            mistakes["odd_center"] = _planes(volume, tuple(c - 1 for c in center), width)
         triplanar.compare(triplanar(volume, center, width), planes, mistakes)
 
 
@@ -82,16 +78,16 @@ def dense_parameters(dense_parameters: Attempt) -> None:
 
         side = width - 2 * (kernel - 1)
         mistakes = {
-            "the biases are missing: one per unit": count(side) - units,
-            "one bias per unit, not one in all": count(side) - units + 1,
-            "only one convolution made the patch smaller; there are two": count(width - kernel + 1),
-            "a kernel of k takes away k - 1, not k": count(max(width - 2 * kernel, 0)),
-            "without padding the maps are smaller than the patch": count(width),
-            "`axes` is not used": count(side, axes=2),
-            "`streams` is not used": count(side, streams=1),
-            "the biases are counted once per stream": count(side) + (streams - 1) * units,
-            "the maps are missing": count(side, m=1),
-            "side to the power of axes, not side times axes": count(side * axes, axes=1),
+            "no_biases": count(side) - units,
+            "one_bias": count(side) - units + 1,
+            "one_convolution": count(width - kernel + 1),
+            "whole_kernel": count(max(width - 2 * kernel, 0)),
+            "patch_size": count(width),
+            "axes_unused": count(side, axes=2),
+            "streams_unused": count(side, streams=1),
+            "bias_per_stream": count(side) + (streams - 1) * units,
+            "channels_unused": count(side, m=1),
+            "times_axes": count(side * axes, axes=1),
         }
         dense_parameters.compare(dense_parameters(*given, **more), count(side), mistakes)
 
@@ -122,19 +118,15 @@ def dice_at(dice_at: Attempt) -> None:
         agreed = torch.stack([(c == target).double().mean() for c in called])
         soft = 2 * (probs * target).sum() / (probs.sum() + target.sum())
         mistakes = {
-            "a probability equal to the threshold counts as structure: use >=, not >": _dice_at(
-                probs, target, thresholds, strict=True
-            ),
-            "`thresholds` is not used: every answer is that at 0.5": at_half,
-            "structure is where the probability is high, not low": _dice_at(-probs, target, -thresholds),
-            "this is the accuracy: voxels where both are False must not count": agreed,
-            "this is the intersection over union (IoU)": each / (2 - each),
-            "this is the soft Dice of the probabilities: call voxels first": soft.expand(len(thresholds)),
-            "two empty regions give nan, not 0": expected.nan_to_num(0.0),
-            "two empty regions give nan, not 1": expected.nan_to_num(1.0),
-            "the answers come in the order of the thresholds as given, not sorted": _dice_at(
-                probs, target, thresholds.sort().values
-            ),
+            "above": _dice_at(probs, target, thresholds, strict=True),
+            "thresholds_unused": at_half,
+            "below": _dice_at(-probs, target, -thresholds),
+            "accuracy": agreed,
+            "iou": each / (2 - each),
+            "soft": soft.expand(len(thresholds)),
+            "empty_as_zero": expected.nan_to_num(0.0),
+            "empty_as_one": expected.nan_to_num(1.0),
+            "sorted": _dice_at(probs, target, thresholds.sort().values),
         }
         got = dice_at(probs, target, thresholds)
         same = isinstance(got, Tensor) and got.shape == expected.shape

@@ -31,22 +31,20 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
             critic_loss(real, fake),
             -gap,
             {
-                "the sign: it minimizes the loss, so the gap that it wants to be large gets a minus": gap,
-                "take means, not sums": fake.sum() - real.sum(),
-                "no absolute value: a critic that prefers fakes must be told so": -gap.abs(),
-                "no square: the gap itself": -gap.square(),
-                "no sigmoid: a score is no probability": fake.sigmoid().mean() - real.sigmoid().mean(),
-                "that is the loss of DCGAN's discriminator; no sigmoid, no logarithm": -real.sigmoid().log().mean()
-                - (1 - fake.sigmoid()).log().mean(),
-                "that is the generator's loss": -fake.mean(),
-                "the scores of the fakes are left out": -real.mean(),
-                "the half of it": -gap / 2,
+                "sign": gap,
+                "sums": fake.sum() - real.sum(),
+                "absolute": -gap.abs(),
+                "square": -gap.square(),
+                "sigmoid": fake.sigmoid().mean() - real.sigmoid().mean(),
+                "cross_entropy": -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean(),
+                "generator_loss": -fake.mean(),
+                "fake_missing": -real.mean(),
+                "halved": -gap / 2,
             },
         )
     answer = critic_loss(torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([0.2]))
     if not answer.requires_grad:
-        mistake = "item(), detach(), numpy() or no_grad() cut the way back to the weights"
-        critic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the scores", mistake)
+        critic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the scores", "no_gradient")
     lists = [([torch.tensor([0.02, -0.5, 0.004])], 0.01)]
     for limit in (0.01, 0.5):
         shapes = ((3, 2, 4, 4), (5,), (2, 7))
@@ -54,19 +52,19 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
     for weights, limit in lists:
         got = clip_weights(weights, limit)
         if not isinstance(got, list | tuple) or len(got) != len(weights):
-            clip_weights.wrong(got, f"a list of {len(weights)} tensors", "one tensor for each that is given")
+            clip_weights.wrong(got, f"a list of {len(weights)} tensors", "count")
         for part, weight in zip(got, weights):
             clip_weights.compare(
                 part,
                 weight.clamp(-limit, limit),
                 {
-                    "large negative weights are left: clip at both ends": weight.clamp(max=limit),
-                    "large positive weights are left: clip at both ends": weight.clamp(min=-limit),
-                    "negative weights down to -limit are allowed": weight.clamp(0, limit),
-                    "nothing is clipped": weight,
-                    "scaled, which changes the small weights too": weight * limit / weight.abs().max(),
-                    "weights beyond the limit are set to 0; they take the nearer end": weight * (weight.abs() <= limit),
-                    "only the signs are left; weights within the limit stay": limit * weight.sign(),
+                    "upper_only": weight.clamp(max=limit),
+                    "lower_only": weight.clamp(min=-limit),
+                    "positive_only": weight.clamp(0, limit),
+                    "not_clipped": weight,
+                    "scaled": weight * limit / weight.abs().max(),
+                    "zeroed": weight * (weight.abs() <= limit),
+                    "signs": limit * weight.sign(),
                 },
             )
 
@@ -110,19 +108,13 @@ def mode_count(mode_count: Attempt) -> None:
             mode_count(points, centers, radius, least),
             int((held / len(points) >= least).sum()),
             {
-                "a point farther than `radius` from every center belongs to none": int((everywhere >= least).sum()),
-                "one point is not enough: a mode needs the share `least`": int((held > 0).sum()),
-                "the share is that of all points, not only of those near a center": int(
-                    (held / max(int(held.sum()), 1) >= least).sum()
-                ),
-                "a point near two centers belongs to the nearer one only": int(
-                    ((distance <= radius).float().mean(0) >= least).sum()
-                ),
-                "that is the number of points near a center; count the modes": int(held.sum()),
-                "these are the modes that are missing": int((held / len(points) < least).sum()),
-                "the distance is compared squared; square `radius` too, or take the root": int(
-                    ((nearest & (distance**2 <= radius)).float().mean(0) >= least).sum()
-                ),
+                "radius_unused": int((everywhere >= least).sum()),
+                "one_point": int((held > 0).sum()),
+                "share_of_near": int((held / max(int(held.sum()), 1) >= least).sum()),
+                "two_centers": int(((distance <= radius).float().mean(0) >= least).sum()),
+                "points": int(held.sum()),
+                "missing": int((held / len(points) < least).sum()),
+                "radius_not_squared": int(((nearest & (distance**2 <= radius)).float().mean(0) >= least).sum()),
             },
             tolerance=1e-9,
         )
@@ -152,27 +144,25 @@ def d_prime(d_prime: Attempt) -> None:
         of_all = _quantile(d / (real + synth), real + synth) - _quantile(b / (real + synth), real + synth)
         of_called = _quantile(d / max(b + d, 1), b + d) - _quantile(c / max(a + c, 1), a + c)
         mistakes = {
-            "the sign: z of the hit rate comes first": -expected,
-            "that is the accuracy": right,
-            "the rates themselves; take their quantiles z": hits - alarms,
-            "z is the quantile function, norm.ppf; norm.cdf is its inverse": float(ndtr(hits) - ndtr(alarms)),
-            "z of the accuracy": _quantile(right, real + synth),
-            "that is the criterion c; d' is the difference of the quantiles": -(z_hit + z_alarm) / 2,
-            "the sum; d' is the difference": z_hit + z_alarm,
-            "shares of the real and of the synthetic images, not of all images": of_all,
-            "divide by the images of that kind, not by those called so": of_called,
-            "the half of it": expected / 2,
+            "sign": -expected,
+            "accuracy": right,
+            "rates": hits - alarms,
+            "cdf": float(ndtr(hits) - ndtr(alarms)),
+            "z_of_accuracy": _quantile(right, real + synth),
+            "criterion": -(z_hit + z_alarm) / 2,
+            "sum": z_hit + z_alarm,
+            "share_of_all": of_all,
+            "share_of_answers": of_called,
+            "halved": expected / 2,
         }
         if ends:
             mistakes = {
-                "1 / 2N of the images of *that kind*": _quantile(hits, real + synth) - _quantile(alarms, real + synth),
-                "a half is added to every count: only rates of 0 and 1 are replaced": float(
-                    ndtri((d + 0.5) / (synth + 1)) - ndtri((b + 0.5) / (real + 1))
-                ),
+                "n_of_all": _quantile(hits, real + synth) - _quantile(alarms, real + synth),
+                "log_linear": float(ndtri((d + 0.5) / (synth + 1)) - ndtri((b + 0.5) / (real + 1))),
             }
         got = d_prime(*counts)
         if ends and isinstance(got, float | np.floating) and not np.isfinite(got):
-            d_prime.wrong(got, expected, "z(0) and z(1) are infinite: replace these rates by 1 / 2N and 1 - 1 / 2N")
+            d_prime.wrong(got, expected, "infinite")
         d_prime.compare(got, expected, mistakes, tolerance=1e-4)
 
 

@@ -29,42 +29,36 @@ def nested_groups(nested_groups: Attempt) -> None:
     for classes, sizes in cases:
         groups = _check_groups(nested_groups, classes, sizes, seed=1)
         if any(not np.array_equal(*pair) for pair in zip(groups, _check_groups(nested_groups, classes, sizes, seed=1))):
-            mistake = "something is not drawn from `seed`: rng = np.random.default_rng(seed), and draw from rng only"
-            nested_groups.wrong("other groups", "the same groups for the same seed", mistake)
+            nested_groups.wrong("other groups", "the same groups for the same seed", "other_randomness")
     classes = rng.permutation(np.arange(3).repeat(60))
     drawn = [set(_check_groups(nested_groups, classes, [30, 90], seed)[0].tolist()) for seed in range(12)]
     if len(set(map(frozenset, drawn))) < len(drawn):
-        nested_groups.wrong("the same group for two seeds", "another group", "`seed` is not used; shuffle each class")
+        nested_groups.wrong("the same group for two seeds", "another group", "seed_unused")
     if len(set.union(*drawn)) < 150:  # 12 draws of 30 of 180 reach 160 to 165
-        mistake = "some images are never drawn into the first group: shuffle all images of a class"
-        nested_groups.wrong(f"{len(set.union(*drawn))} of 180 images in 12 first groups", "about 160", mistake)
+        nested_groups.wrong(f"{len(set.union(*drawn))} of 180 images in 12 first groups", "about 160", "never_drawn")
 
 
 def _check_groups(attempt: Attempt, classes: np.ndarray, sizes: list[int], seed: int) -> list[np.ndarray]:
     groups = attempt(classes, sizes, seed)
     if not isinstance(groups, list | tuple) or len(groups) != len(sizes):
-        mistake = "there is no `return`" if groups is None else "one array of positions per size"
-        attempt.wrong(groups, f"a list of {len(sizes)} arrays", mistake)
+        attempt.wrong(groups, f"a list of {len(sizes)} arrays", "count")
     for group, size in zip(groups, sizes):
         if not isinstance(group, np.ndarray) or group.ndim != 1 or (size and group.dtype.kind not in "iu"):
-            attempt.wrong(group, "a NumPy array (n,) of whole numbers", "positions, not a mask and not a list")
+            attempt.wrong(group, "a NumPy array (n,) of whole numbers", "kind")
         if len(group) != size:
-            attempt.wrong(f"a group of {len(group)}", f"a group of {size}", "the sizes are those of the whole groups")
+            attempt.wrong(f"a group of {len(group)}", f"a group of {size}", "increments")
         if size and not (0 <= group.min() and group.max() < len(classes)):
             attempt.wrong(group, f"positions 0 .. {len(classes) - 1}")
         if len(np.unique(group)) < size:
-            attempt.wrong("a position twice in one group", "every position once", "drawn with replacement")
+            attempt.wrong("a position twice in one group", "every position once", "twice")
     for small, large in zip(groups, groups[1:]):
         if not np.isin(small, large).all():
-            mistake = "each group is drawn anew; draw one order, and take its first images"
-            attempt.wrong("a group without all images of the group before", "nested groups", mistake)
+            attempt.wrong("a group without all images of the group before", "nested groups", "not_nested")
     for group in groups:
         counts = np.bincount(classes[group.astype(int)], minlength=classes.max() + 1)
         if np.ptp(counts) > 1:
-            attempt.wrong(
-                f"{counts.tolist()} images of the classes", "counts that differ by at most 1",
-                "take the classes in turn: one image of each, then the next of each",
-            )  # fmt: skip
+            got = f"{counts.tolist()} images of the classes"
+            attempt.wrong(got, "counts that differ by at most 1", "uneven")
     return list(groups)
 
 
@@ -89,19 +83,13 @@ def sensitivity_specificity(sensitivity_specificity: Attempt) -> None:
             sensitivity_specificity(confusion),
             np.stack([found, spared], 1),
             {
-                "the columns are swapped: sensitivity first": np.stack([spared, found], 1),
-                "rows are the true classes: this divides by those called (precision)": np.stack(
-                    [right / called, 1 - (true - right) / (total - called)], 1
-                ),
-                "one column per class; make it one row per class": np.stack([found, spared]),
-                "in per cent; the scale is 0 to 1": 100 * np.stack([found, spared], 1),
-                "specificity: an image of another class need not be called right, only not this class": np.stack(
-                    [found, (right.sum() - right) / (total - true)], 1
-                ),
-                "specificity: divide by the images of the other classes, not by all": np.stack(
-                    [found, (total - true - called + right) / total], 1
-                ),
-                "this is 1 - specificity, the false alarms": np.stack([found, 1 - spared], 1),
+                "swapped": np.stack([spared, found], 1),
+                "precision": np.stack([right / called, 1 - (true - right) / (total - called)], 1),
+                "transposed": np.stack([found, spared]),
+                "percent": 100 * np.stack([found, spared], 1),
+                "others_right": np.stack([found, (right.sum() - right) / (total - true)], 1),
+                "share_of_all": np.stack([found, (total - true - called + right) / total], 1),
+                "complement": np.stack([found, 1 - spared], 1),
             },
         )
 
@@ -125,22 +113,14 @@ def mcnemar(mcnemar: Attempt) -> None:
             mcnemar(pairs[:, 0].copy(), pairs[:, 1].copy()),
             min(1.0, 2 * tail),
             {
-                "the cap is missing: p is at most 1": 2 * tail,
-                "this is one-sided: take twice the tail": tail,
-                "only patients on whom the two differ count, not all N": min(
-                    1.0, 2 * sum(comb(total, k) for k in range(low + 1)) / 2**total
-                ),
-                "this is the chance of exactly this split: add up the splits that are as uneven or more": min(
-                    1.0, 2 * comb(n, low) / 2**n
-                ),
-                "the tail ends one too early: at most min(b, c) heads, that number included": 2
-                * (tail - comb(n, low) / 2**n),
-                "this is the chi-squared approximation; the exact test adds up binomial chances": _chi2(abs(b - c), n),
-                "this is the chi-squared approximation (corrected); the exact test adds up binomial chances": _chi2(
-                    max(abs(b - c) - 1, 0), n
-                ),
-                "this is the mid-p value: count the whole chance of the split that was seen": 2 * tail
-                - comb(n, low) / 2**n,
+                "no_cap": 2 * tail,
+                "one_sided": tail,
+                "all_patients": min(1.0, 2 * sum(comb(total, k) for k in range(low + 1)) / 2**total),
+                "this_split": min(1.0, 2 * comb(n, low) / 2**n),
+                "tail_too_short": 2 * (tail - comb(n, low) / 2**n),
+                "chi_squared": _chi2(abs(b - c), n),
+                "chi_squared_corrected": _chi2(max(abs(b - c) - 1, 0), n),
+                "mid_p": 2 * tail - comb(n, low) / 2**n,
             },
             tolerance=1e-6,
         )

@@ -34,20 +34,18 @@ def minibatch_discrimination(closeness: Attempt) -> None:
             closeness(maps),
             own,
             {
-                "the image itself is left out: the printed sum has it": own - 1,
-                "the mean over the batch; take the sum": own / len(maps),
-                "the minus sign is missing: far must count little": torch.exp(apart.sum(3)).sum(1),
-                "squared differences: the distance is the sum of absolute ones": squared,
-                "the Euclidean distance: take the sum of absolute differences": torch.exp(
-                    -apart.square().sum(3).sqrt()
-                ).sum(1),
-                "the mean over C; take the sum": torch.exp(-apart.mean(3)).sum(1),
-                "distances, not closeness: exp(-d) is missing": apart.sum((1, 3)),
-                "exp first, then the sum over C: sum the distances first": per_number,
-                "one distance over all rows: each of the B rows has its own": one_for_all[:, None].expand_as(own),
-                "not summed over the other images yet: the answer is (N, B)": near,
-                "rows and images are swapped: (N, B)": own.T,
-                "summed over the rows b: the answer is (N, B)": near.sum((1, 2)),
+                "without_itself": own - 1,
+                "mean_over_batch": own / len(maps),
+                "sign": torch.exp(apart.sum(3)).sum(1),
+                "squared": squared,
+                "euclidean": torch.exp(-apart.square().sum(3).sqrt()).sum(1),
+                "mean_over_c": torch.exp(-apart.mean(3)).sum(1),
+                "distances": apart.sum((1, 3)),
+                "exp_first": per_number,
+                "one_distance": one_for_all[:, None].expand_as(own),
+                "not_summed": near,
+                "transposed": own.T,
+                "summed_over_b": near.sum((1, 2)),
             },
         )
 
@@ -73,7 +71,7 @@ def inception_score(inception_score: Attempt) -> None:
         expected = float(np.exp(distances.mean()))
         got = inception_score(probs)
         if isinstance(got, float | np.floating) and math.isnan(got) and (probs == 0).any():
-            inception_score.wrong(got, expected, "0 log 0 is nan on a computer: leave such terms out, they count 0")
+            inception_score.wrong(got, expected, "zero_log_zero")
         backwards = (mean * -ratio).sum(1)
         entropies = -(probs * np.log(safe)).sum(1)
         of_mean = -(mean * np.log(np.where(mean > 0, mean, 1.0))).sum()
@@ -81,17 +79,15 @@ def inception_score(inception_score: Attempt) -> None:
             got,
             expected,
             {
-                "the mean distance, without the exponential": distances.mean(),
-                "the mean of the exponentials: average the distances first": np.exp(distances).mean(),
-                "the sum over images, not the mean": np.exp(min(distances.sum(), 700.0)),
-                "the mean over classes too: sum over k": np.exp((probs * ratio).mean()),
-                "KL(m, p): rows come first": np.exp(backwards.mean()),
-                "the logarithm of base 2, with exp; take the natural one": np.exp(distances.mean() / np.log(2)),
-                "the entropy of the rows: the mean of all rows is missing": np.exp(entropies.mean()),
-                "the entropy of the mean: rows that are not sure must lower the score": np.exp(of_mean),
-                "the distance from equal shares 1 / K; take that from the mean of all rows": np.exp(
-                    (np.log(probs.shape[1]) - entropies).mean()
-                ),
+                "no_exponential": distances.mean(),
+                "mean_of_exponentials": np.exp(distances).mean(),
+                "sum": np.exp(min(distances.sum(), 700.0)),
+                "mean_over_classes": np.exp((probs * ratio).mean()),
+                "swapped": np.exp(backwards.mean()),
+                "base_2": np.exp(distances.mean() / np.log(2)),
+                "entropy_of_rows": np.exp(entropies.mean()),
+                "entropy_of_mean": np.exp(of_mean),
+                "from_uniform": np.exp((np.log(probs.shape[1]) - entropies).mean()),
             },
             tolerance=1e-6,
         )
@@ -118,14 +114,14 @@ def better_than_chance(p_value: Attempt) -> None:
             p_value(right, n),
             expected,
             {
-                "one-sided: results as far below one half count too": float(binom.sf(right - 1, n, 0.5)),
-                "one tail only: results as far from one half on the other side count too": tail,
-                "results *at least* so far: `right` itself counts": 2 * float(binom.sf(far, n, 0.5)),
-                "twice the tail, but the middle counts once: at most 1": 2 * tail,
-                "the probability of exactly this result; add those further away": float(binom.pmf(right, n, 0.5)),
-                "the normal approximation: add up the exact probabilities": normal,
-                "the probability of less: subtract from 1": 1 - expected,
-                "the share of right answers is no probability of guessing so": right / n,
+                "one_sided": float(binom.sf(right - 1, n, 0.5)),
+                "one_tail": tail,
+                "without_itself": 2 * float(binom.sf(far, n, 0.5)),
+                "no_cap": 2 * tail,
+                "this_result": float(binom.pmf(right, n, 0.5)),
+                "normal": normal,
+                "complement": 1 - expected,
+                "share": right / n,
             },
             tolerance=1e-7,
         )

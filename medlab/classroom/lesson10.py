@@ -30,16 +30,13 @@ def membership(membership: Attempt) -> None:
             membership(members, others),
             float(closer + ties / 2),
             {
-                "the wrong way round: members are *closer*": 1 - closer - ties / 2,
-                "a pair of equal distances counts one half, not 0": closer,
-                "a pair of equal distances counts one half, not 1": closer + ties,
-                "compare every member with every other image, not one with one": _one_by_one(members, others),
-                "this is the accuracy of one threshold; the AUC compares all pairs": (
-                    (members < middle).sum() + (others >= middle).sum()
-                )
-                / (len(members) + len(others)),
-                "this is the difference of the means": others.mean() - members.mean(),
-                "in per cent; the scale is 0 to 1": 100 * (closer + ties / 2),
+                "inverted": 1 - closer - ties / 2,
+                "ties_as_zero": closer,
+                "ties_as_one": closer + ties,
+                "one_by_one": _one_by_one(members, others),
+                "accuracy": ((members < middle).sum() + (others >= middle).sum()) / (len(members) + len(others)),
+                "means": others.mean() - members.mean(),
+                "percent": 100 * (closer + ties / 2),
             },
         )
 
@@ -71,15 +68,11 @@ def temperature(temperature: Attempt) -> None:
             temperature(logits, targets),
             best,
             {
-                "this is 1 / T: logits are divided by T, not multiplied": 1 / best,
-                "this is T of `softmax(softmax(logits) / T)`: divide the logits": _best(
-                    lambda t, a=probs, b=targets: _loss(a / t, b)
-                ),
-                "this makes the *largest* probability as sure as can be; take that of the target": _best(
-                    lambda t, a=logits: _loss(a / t, a.argmax(1))
-                ),
-                "nothing was fitted": 1.0,
-                "this is log(T)": np.log(best),
+                "inverse": 1 / best,
+                "softmax_first": _best(lambda t, a=probs, b=targets: _loss(a / t, b)),
+                "without_targets": _best(lambda t, a=logits: _loss(a / t, a.argmax(1))),
+                "not_fitted": 1.0,
+                "logarithm": np.log(best),
             },
             tolerance=0.02,
         )
@@ -120,20 +113,12 @@ def coverage(coverage: Attempt) -> None:
             coverage(probs, targets, threshold),
             np.array([held.mean(), *by_class]),
             {
-                "the first entry is over all cases, not the mean of the classes": np.array(
-                    [np.mean(by_class), *by_class]
-                ),
-                "at least the threshold: >=, not >": _rates(
-                    probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]
-                ),
-                "this is the accuracy: a set may hold several classes": _rates(
-                    called == targets, targets, probs.shape[1]
-                ),
-                "this is how often the set holds one class; does it hold the *true* one?": _rates(
-                    single, targets, probs.shape[1]
-                ),
-                "classes by the true class, not by the class called": _rates(held, called, probs.shape[1]),
-                "in per cent; the scale is 0 to 1": 100 * np.array([held.mean(), *by_class]),
+                "mean_of_classes": np.array([np.mean(by_class), *by_class]),
+                "above": _rates(probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]),
+                "accuracy": _rates(called == targets, targets, probs.shape[1]),
+                "single": _rates(single, targets, probs.shape[1]),
+                "by_predicted": _rates(held, called, probs.shape[1]),
+                "percent": 100 * np.array([held.mean(), *by_class]),
             },
         )
 
