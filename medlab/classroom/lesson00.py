@@ -1,4 +1,4 @@
-"""The exercises of lesson 00: the window of a CT, and a split by patient."""
+"""Exercises of lesson 00: CT window, patient-wise split."""
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ def window(window: Attempt) -> None:
 
 @exercise
 def split_patients(split_patients: Attempt) -> None:
-    """Write ``split_patients(patients, fraction, seed)``, which tells which images go into the test set.
+    """Write ``split_patients(patients, fraction, seed)``, which selects the images of the test set.
 
     `patients` is a NumPy array ``(N,)`` with one patient id per image, integers or strings, in any order. The answer is
     a boolean array ``(N,)``, True where the image belongs to the test set. All images of a patient are on the same
@@ -86,11 +86,11 @@ def _check_split(attempt: Attempt, test: object, patients: np.ndarray, fraction:
         per_patient = test.shape == ids.shape
         expected = f"shape {patients.shape}, one entry per image"
         attempt.wrong(f"shape {test.shape}", expected, "per_patient" if per_patient else "")
-    torn = np.intersect1d(patients[test], patients[~test])
-    if len(torn):
-        mine = test[patients == torn[0]]
+    divided = np.intersect1d(patients[test], patients[~test])
+    if len(divided):
+        mine = test[patients == divided[0]]
         attempt.wrong(
-            f"patient {describe(torn[0])}: images in the test set {mine.sum()}, outside {(~mine).sum()}",
+            f"patient {describe(divided[0])}: images in the test set {mine.sum()}, outside {(~mine).sum()}",
             "all images of a patient on one side",
             "images_drawn",
         )

@@ -1,4 +1,4 @@
-"""The exercises of lesson 01: sizes of a convolution, convolution as a matrix product, macro F1."""
+"""Exercises of lesson 01: size and parameters of a convolution, convolution as a matrix product, macro F1."""
 
 import math
 
@@ -11,7 +11,7 @@ from medlab.classroom.exercise import Attempt, Calls, exercise
 
 @exercise
 def conv_arithmetic(conv_shape: Attempt, conv_parameters: Attempt) -> None:
-    """Write two functions that tell what a convolution makes, and what it costs.
+    """Write two functions: the output size of a convolution, and its number of parameters.
 
     ``conv_shape(size, kernel, padding=0, stride=1)`` is the side of the output (an int) for a square image of side
     `size` with `padding` pixels added on every side: as many as there are places for the kernel, `stride` apart; a last
@@ -67,8 +67,8 @@ def conv2d_unfold(conv2d_unfold: Attempt) -> None:
     `images` ``(N, C, H, W)``, `weight` ``(O, C, k, k)`` and `bias` ``(O,)`` are tensors; the answer
     ``(N, O, H - k + 1, W - k + 1)`` equals ``torch.nn.functional.conv2d(images, weight, bias)`` to 1e-5. Cut the images
     into patches with ``torch.nn.functional.unfold`` (or ``Tensor.unfold``), multiply by the weights as a matrix
-    ``(O, C * k * k)``, add the bias, and give the columns their place in the image back. The library's convolutions are
-    not to be called.
+    ``(O, C * k * k)``, add the bias, and reshape the columns to an image. The library's convolutions are not to be
+    called.
     """
     generator = torch.Generator().manual_seed(0)
     small = (torch.arange(12.0).reshape(1, 1, 3, 4), torch.tensor([[[[0.0, 1.0], [2.0, 5.0]]]]), torch.tensor([0.5]))
@@ -107,18 +107,18 @@ def macro_f1(macro_f1: Attempt) -> None:
     """Write ``macro_f1(targets, predictions, classes)``: the mean of the F1 scores of all classes (a float).
 
     `targets` and `predictions` are NumPy arrays ``(N,)`` of whole numbers from 0 to ``classes - 1``. For class c let TP
-    be the images of c that were called c, FP those called c that are not, FN those of c that were called something
-    else. Then ``F1 = 2 TP / (2 TP + FP + FN)``, and 0 where that is 0 / 0: no image of c, and none called c. The
-    answer is the mean over all classes 0 .. ``classes - 1``, each with the same weight. For targets ``[0, 0, 0, 1]``,
-    predictions ``[0, 0, 1, 1]`` and 2 classes it is ``(0.8 + 0.667) / 2 = 0.733``.
+    be the images of c that were predicted as c, FP those predicted as c that are not, FN those of c that were predicted
+    as another class. Then ``F1 = 2 TP / (2 TP + FP + FN)``, and 0 where that is 0 / 0: no image of c, and none
+    predicted as c. The answer is the mean over all classes 0 .. ``classes - 1``, each with the same weight. For targets
+    ``[0, 0, 0, 1]``, predictions ``[0, 0, 1, 1]`` and 2 classes it is ``(0.8 + 0.667) / 2 = 0.733``.
     """
     rng = np.random.default_rng(0)
     cases = [
         (np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2),
         (np.array([0, 1, 2, 2]), np.array([0, 1, 2, 2]), 3),
-        (np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 1]), 3),  # class 2 is never called
-        (np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 4),  # classes 2 and 3 are not there at all
-        (np.array([0, 0, 1]), np.array([0, 2, 1]), 3),  # class 2 is called but not there
+        (np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 1]), 3),  # class 2 is never predicted
+        (np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 4),  # classes 2 and 3 are absent
+        (np.array([0, 0, 1]), np.array([0, 2, 1]), 3),  # class 2 is predicted but absent
     ]
     for classes in (2, 3, 5, 8):
         share = rng.dirichlet(np.ones(classes))  # uneven classes, so that every mean is another number
@@ -127,24 +127,24 @@ def macro_f1(macro_f1: Attempt) -> None:
         cases.append((targets, np.where(rng.random(60) < 0.6, targets, noise), classes))
     for targets, predictions, classes in cases:
         true = np.array([((targets == c) & (predictions == c)).sum() for c in range(classes)])
-        called, there = np.bincount(predictions, minlength=classes), np.bincount(targets, minlength=classes)
-        f1 = _divide(2 * true, called + there)
-        precision, recall = _divide(true, called), _divide(true, there)
+        predicted, present = np.bincount(predictions, minlength=classes), np.bincount(targets, minlength=classes)
+        f1 = _divide(2 * true, predicted + present)
+        precision, recall = _divide(true, predicted), _divide(true, present)
         means = precision.mean(), recall.mean()
         macro_f1.compare(
             macro_f1(targets, predictions, classes),
             float(f1.mean()),
             {
                 "accuracy": (targets == predictions).mean(),
-                "weighted": (f1 * there).sum() / there.sum(),
+                "weighted": (f1 * present).sum() / present.sum(),
                 "f1_of_means": 2 * means[0] * means[1] / sum(means),
-                "without_absent": f1[there > 0].mean(),
-                "without_unpredicted": f1[called > 0].mean(),
-                "without_empty": f1[called + there > 0].mean(),
-                "empty_as_one": np.where(called + there == 0, 1.0, f1).mean(),
+                "without_absent": f1[present > 0].mean(),
+                "without_unpredicted": f1[predicted > 0].mean(),
+                "without_empty": f1[predicted + present > 0].mean(),
+                "empty_as_one": np.where(predicted + present == 0, 1.0, f1).mean(),
                 "precision": precision.mean(),
                 "recall": recall.mean(),
-                "factor_missing": _divide(true, called + there - true).mean(),
+                "factor_missing": _divide(true, predicted + present - true).mean(),
                 "percent": 100 * f1.mean(),
             },
             tolerance=1e-6,

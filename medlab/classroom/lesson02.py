@@ -1,19 +1,19 @@
-"""The exercises of lesson 02: the verifier's loss, pairs with a coin toss, the size of a synergic network."""
+"""Exercises of lesson 02: loss of a verifier, balanced pairs, parameters of a synergic network."""
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy as plain
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.nn.functional import binary_cross_entropy as bce
+from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch.nn.functional import logsigmoid
 
 from medlab.classroom.exercise import Attempt, exercise
 
-PAIRS = 6000  # so many that a share of one half stays within 45 to 55 % however it is drawn
+PAIRS = 6000  # so many that a proportion of one half stays within 45 to 55 %
 
 
 @exercise
 def synergic_loss(synergic_loss: Attempt) -> None:
-    """Write ``synergic_loss(logits, same)``: what a verifier is to minimize.
+    """Write ``synergic_loss(logits, same)``: the loss of a verifier.
 
     `logits` ``(N,)`` is the verifier's answer to N pairs of images, `same` ``(N,)`` a floating-point tensor, 1 where
     the two images have the same class and 0 where not. With ``p = sigmoid(logit)`` the loss of a pair is
@@ -30,7 +30,7 @@ def synergic_loss(synergic_loss: Attempt) -> None:
     edge = torch.tensor([60.0, -60.0])
     cases += [(edge, torch.tensor([1.0, 0.0])), (edge, torch.tensor([0.0, 1.0])), (edge, torch.ones(2))]
     for logits, same in cases:
-        p, expected = logits.sigmoid(), cross_entropy(logits, same)
+        p, expected = logits.sigmoid(), bce_with_logits(logits, same)
         got = synergic_loss(logits, same)
         if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
             synergic_loss.wrong(got, expected, "log_of_sigmoid" if logits.abs().max() == 60 else "log_of_zero")
@@ -40,13 +40,13 @@ def synergic_loss(synergic_loss: Attempt) -> None:
             {
                 "sign": -expected,
                 "sum": expected * len(logits),
-                "labels_swapped": cross_entropy(logits, 1 - same),
-                "no_sigmoid": plain(logits.clamp(0, 1), same),
-                "softmax": plain(logits.softmax(0), same),
-                "two_sigmoids": cross_entropy(p, same),
+                "labels_swapped": bce_with_logits(logits, 1 - same),
+                "no_sigmoid": bce(logits.clamp(0, 1), same),
+                "softmax": bce(logits.softmax(0), same),
+                "two_sigmoids": bce_with_logits(p, same),
                 "different_missing": -(same * logsigmoid(logits)).mean(),
                 "same_missing": -((1 - same) * logsigmoid(-logits)).mean(),
-                "clamped": plain(p, same),
+                "clamped": bce(p, same),
             },
         )
     if not synergic_loss(torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([1.0, 0.0])).requires_grad:
@@ -143,7 +143,7 @@ def _check_draw(attempt: Attempt, targets: Tensor) -> None:
 
 @exercise
 def synergic_size(synergic_size: Attempt) -> None:
-    """Write ``synergic_size(components, features, width, classes, backbone)``: what a synergic network costs.
+    """Write ``synergic_size(components, features, width, classes, backbone)``: heads and parameters of the network.
 
     The answer is a tuple of two ints, ``(heads, parameters)``. There is one verifier head for every pair of components.
     A component has `backbone` parameters of its own and a linear layer from `features` to `classes`. A head sees the

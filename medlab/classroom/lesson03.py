@@ -1,4 +1,4 @@
-"""The exercises of lesson 03: Dice, the receptive field, a dense block."""
+"""Exercises of lesson 03: Dice, receptive field, dense block."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Join = Callable[[list[Tensor]], Tensor]
 
 @exercise
 def dice(dice: Attempt) -> None:
-    """Write ``dice(mask, target)``: how well a segmented region covers the true one (a number from 0 to 1).
+    """Write ``dice(mask, target)``: the overlap of a segmented region with the true one (0 to 1).
 
     `mask` and `target` are boolean tensors of the same shape, with any number of axes, True inside the region. The
     answer is a float or a tensor without axes: ``2 |A and B| / (|A| + |B|)``, where ``|A|`` is the number of True in A,
@@ -32,7 +32,7 @@ def dice(dice: Attempt) -> None:
     cases = [(mask, target), (target, target), (mask, ~mask)]
     for shape in [(20,), (6, 7), (3, 5, 6), (2, 3, 4, 5)]:
         target = torch.rand(shape, generator=generator) < 0.3
-        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.3, 0.1)  # misses and false alarms differ
+        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.3, 0.1)  # FN and FP differ
         cases.append((target ^ flip, target))
     cases += [(mask, empty), (empty, mask), (empty, empty), (empty[0], empty[0])]
     for mask, target in cases:
@@ -124,59 +124,59 @@ class Layer:
     growth: int
     turn: float  # 0 makes all weights 1
 
-    def __call__(self, maps: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, growth, H, W)``."""
-        places = torch.outer(torch.arange(maps.shape[1]) + 1.0, torch.arange(self.growth) + 1.0)
-        return torch.einsum("nchw,cg->nghw", maps, (self.turn * places).cos())
+        places = torch.outer(torch.arange(features.shape[1]) + 1.0, torch.arange(self.growth) + 1.0)
+        return torch.einsum("nchw,cg->nghw", features, (self.turn * places).cos())
 
 
 @exercise
 def dense_block(dense_block: Attempt) -> None:
-    """Write ``dense_block(maps, layers)``: every layer sees all that was made before it.
+    """Write ``dense_block(features, layers)``: every layer sees the outputs of all layers before it.
 
-    `maps` ``(N, C, H, W)`` is a tensor, `layers` a list of callables, each from ``(N, any, H, W)`` to
-    ``(N, some, H, W)``. Each is called with the channels of `maps` and of all outputs before it side by side: `maps`
-    first, then the outputs, the oldest first. The answer is `maps` and all outputs side by side, in the same order;
-    without layers it is `maps`. With three layers that add up all channels they see, a pixel ``[1]`` becomes
-    ``[1, 1, 2, 4]``.
+    `features` ``(N, C, H, W)`` is a tensor, `layers` a list of callables, each from ``(N, any, H, W)`` to
+    ``(N, some, H, W)``. Each is called with the channels of `features` and of all outputs before it, concatenated:
+    `features` first, then the outputs, the oldest first. The answer is `features` and all outputs, concatenated in the
+    same order; without layers it is `features`. With three layers that add up all channels they see, a pixel ``[1]``
+    becomes ``[1, 1, 2, 4]``.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [(torch.tensor([[[[1.0]], [[2.0]]]]), [Layer(2, turn) for turn in (0.9, 0.5, 1.3)])]  # small enough to show
     cases += [(torch.ones(1, 1, 1, 1), [Layer(1, 0.0)] * 3)]
     for channels, growths in [(3, [3, 3, 3]), (4, [2]), (2, [5, 1, 3]), (1, [2, 2, 4, 3])]:
-        maps = torch.randn(2, channels, 4, 5, generator=generator)
-        cases.append((maps, [Layer(growth, 0.6 + 0.3 * i) for i, growth in enumerate(growths)]))
-    for maps, layers in cases:
-        channels, growths = maps.shape[1], [layer.growth for layer in layers]
-        expected, chain = _dense(maps, layers, _joined), _dense(maps, layers, lambda made: made[-1])
+        features = torch.randn(2, channels, 4, 5, generator=generator)
+        cases.append((features, [Layer(growth, 0.6 + 0.3 * i) for i, growth in enumerate(growths)]))
+    for features, layers in cases:
+        channels, growths = features.shape[1], [layer.growth for layer in layers]
+        expected, chain = _dense(features, layers, _joined), _dense(features, layers, lambda outputs: outputs[-1])
         mistakes = {
             "latest_only": chain,
             "chain": chain[:, -growths[-1] :],
-            "input_only": _dense(maps, layers, lambda made: made[0]),
-            "newest_first": _dense(maps, layers, _newest, _newest),
+            "input_only": _dense(features, layers, lambda outputs: outputs[0]),
+            "newest_first": _dense(features, layers, _newest, _newest),
             "input_missing": expected[:, channels:],
             "last_output": expected[:, -growths[-1] :],
         }
         if {*growths} == {channels}:  # otherwise these end in an exception
-            mistakes["added"] = _dense(maps, layers, sum, sum)
+            mistakes["added"] = _dense(features, layers, sum, sum)
             for key, axis in {"axis_0": 0, "axis_2": 2, "axis_3": 3}.items():
                 join = partial(torch.cat, dim=axis)
-                mistakes[key] = _dense(maps, layers, join, join)
-        dense_block.compare(dense_block(maps, layers), expected, mistakes)
-    dense_block.compare(dense_block(maps, []), maps, {})
+                mistakes[key] = _dense(features, layers, join, join)
+        dense_block.compare(dense_block(features, layers), expected, mistakes)
+    dense_block.compare(dense_block(features, []), features, {})
 
 
-def _joined(made: list[Tensor]) -> Tensor:
-    return torch.cat(made, 1)
+def _joined(outputs: list[Tensor]) -> Tensor:
+    return torch.cat(outputs, 1)
 
 
-def _newest(made: list[Tensor]) -> Tensor:
-    return torch.cat(made[::-1], 1)
+def _newest(outputs: list[Tensor]) -> Tensor:
+    return torch.cat(outputs[::-1], 1)
 
 
-def _dense(maps: Tensor, layers: list[Layer], seen: Join, answer: Join = _joined) -> Tensor:
-    """`answer` of all maps made, when every layer gets `seen` of those before it."""
-    made = [maps]
+def _dense(features: Tensor, layers: list[Layer], seen: Join, answer: Join = _joined) -> Tensor:
+    """`answer` of the input and all outputs, when every layer gets `seen` of those before it."""
+    outputs = [features]
     for layer in layers:
-        made.append(layer(seen(made)))
-    return answer(made)
+        outputs.append(layer(seen(outputs)))
+    return answer(outputs)

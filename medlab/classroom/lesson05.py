@@ -1,4 +1,4 @@
-"""The exercises of lesson 05: IoU and Dice, the losses of a critic and of its opponent, the cardiothoracic ratio."""
+"""Exercises of lesson 05: IoU and Dice, losses of a critic and a segmenter, cardiothoracic ratio."""
 
 from math import nan
 from numbers import Real
@@ -26,7 +26,7 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
     cases += [(torch.tensor([1, 1, 1, 0]).bool(), torch.tensor([0, 1, 1, 1]).bool())]
     for shape in [(20,), (6, 7), (3, 5, 6)]:
         target = torch.rand(shape, generator=generator) < 0.4
-        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.4, 0.1)  # misses and false alarms differ
+        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.4, 0.1)  # FN and FP differ
         cases.append((target ^ flip, target))
     full, empty = torch.ones(3, 3).bool(), torch.zeros(3, 3).bool()
     for mask, target in [*cases, (full, full), (full, empty), (empty, full), (empty, empty)]:
@@ -65,13 +65,14 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
 
 @exercise
 def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
-    """Write ``critic_loss(true, made)`` and ``non_saturating_loss(made)``: what the critic and the segmenter minimize.
+    """Write ``critic_loss(real, fake)`` and ``non_saturating_loss(fake)``: what the critic and the segmenter minimize.
 
-    `true` ``(N,)`` are the critic's logits for masks drawn by hand, `made` ``(M,)`` those for masks of the segmenter;
-    with ``p = sigmoid(logit)`` the critic wants p = 1 for the first and p = 0 for the second. Its loss is the mean of
-    ``-log p`` over `true` plus the mean of ``-log(1 - p)`` over `made`. The segmenter wants to be taken for true: its
-    loss is the mean of ``-log p`` over `made`. Both are tensors without axes through which gradients flow, exact for
-    every logit from -60 to 60. For true ``[0.0]`` and made ``[2.0]`` they are ``0.693 + 2.127 = 2.820`` and ``0.127``.
+    `real` ``(N,)`` are the critic's logits for masks drawn by hand, `fake` ``(M,)`` those for masks of the segmenter;
+    with ``p = sigmoid(logit)`` the critic's target is p = 1 for the first and p = 0 for the second. Its loss is the
+    mean of ``-log p`` over `real` plus the mean of ``-log(1 - p)`` over `fake`. The segmenter's masks should be
+    classified as real: its loss is the mean of ``-log p`` over `fake`. Both are tensors without axes through which
+    gradients flow, exact for every logit from -60 to 60. For real ``[0.0]`` and fake ``[2.0]`` they are ``0.693 + 2.127
+    = 2.820`` and ``0.127``.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [(torch.tensor([0.5, -1.0]), torch.tensor([2.0, 0.3]))]  # no two mistakes agree on it
@@ -79,40 +80,40 @@ def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
     for n, m in ((3, 3), (4, 2), (1, 6), (16, 16)):
         cases.append((1 + 2 * torch.randn(n, generator=generator), 2 * torch.randn(m, generator=generator) - 1))
     cases += [(torch.tensor([-60.0]), torch.tensor([60.0, -60.0]))]
-    for true, made in cases:
-        on_true, on_made = -logsigmoid(true), -logsigmoid(-made)
-        expected = on_true.mean() + on_made.mean()
-        got = critic_loss(true, made)
+    for real, fake in cases:
+        on_real, on_fake = -logsigmoid(real), -logsigmoid(-fake)
+        expected = on_real.mean() + on_fake.mean()
+        got = critic_loss(real, fake)
         _finite(critic_loss, got, expected)
         critic_loss.compare(
             got,
             expected,
             {
-                "labels_swapped": -logsigmoid(-true).mean() - logsigmoid(made).mean(),
+                "labels_swapped": -logsigmoid(-real).mean() - logsigmoid(fake).mean(),
                 "sign": -expected,
-                "fake_missing": on_true.mean(),
-                "real_missing": on_made.mean(),
+                "fake_missing": on_real.mean(),
+                "real_missing": on_fake.mean(),
                 "halved": expected / 2,
-                "one_mean": torch.cat([on_true, on_made]).mean(),
-                "sums": on_true.sum() + on_made.sum(),
-                "all_real": on_true.mean() - logsigmoid(made).mean(),
-                "two_sigmoids": -logsigmoid(true.sigmoid()).mean() - logsigmoid(-made.sigmoid()).mean(),
+                "one_mean": torch.cat([on_real, on_fake]).mean(),
+                "sums": on_real.sum() + on_fake.sum(),
+                "all_real": on_real.mean() - logsigmoid(fake).mean(),
+                "two_sigmoids": -logsigmoid(real.sigmoid()).mean() - logsigmoid(-fake.sigmoid()).mean(),
                 "clamped": expected.clamp(max=100),
             },
         )
-    for _, made in cases:
-        expected = -logsigmoid(made).mean()
-        got = non_saturating_loss(made)
+    for _, fake in cases:
+        expected = -logsigmoid(fake).mean()
+        got = non_saturating_loss(fake)
         _finite(non_saturating_loss, got, expected)
         non_saturating_loss.compare(
             got,
             expected,
             {
-                "loss_of_critic": -logsigmoid(-made).mean(),
-                "saturating": logsigmoid(-made).mean(),
+                "loss_of_critic": -logsigmoid(-fake).mean(),
+                "saturating": logsigmoid(-fake).mean(),
                 "segmenter_sign": -expected,
-                "segmenter_sum": expected * len(made),
-                "two_sigmoids": binary_cross_entropy_with_logits(made.sigmoid(), torch.ones_like(made)),
+                "segmenter_sum": expected * len(fake),
+                "two_sigmoids": binary_cross_entropy_with_logits(fake.sigmoid(), torch.ones_like(fake)),
             },
         )
     answer = non_saturating_loss(torch.tensor([0.5, -1.0], requires_grad=True))
@@ -128,7 +129,7 @@ def _finite(attempt: Attempt, got: object, expected: Tensor) -> None:
 
 @exercise
 def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
-    """Write ``cardiothoracic_ratio(label)``: the heart's width over the chest's, from one label map.
+    """Write ``cardiothoracic_ratio(label)``: width of the heart over that of the chest.
 
     `label` ``(H, W)`` is a tensor of whole numbers: 1 right lung, 2 left lung, 3 heart, 0 the rest. The width of a
     structure is the number of columns from its first to its last pixel, both counted. The chest's width is that of both

@@ -1,4 +1,4 @@
-"""The exercises of lesson 06: the best discriminator and what the game is worth to it, PSNR from RMSE and back."""
+"""Exercises of lesson 06: optimal discriminator and value of the GAN game, PSNR from RMSE and back."""
 
 from math import inf, log, log2, log10, sqrt
 
@@ -13,9 +13,9 @@ from medlab.classroom.exercise import Attempt, exercise
 def optimal_discriminator(optimal_discriminator: Attempt, game_value: Attempt) -> None:
     """Write ``optimal_discriminator(real, fake)`` and ``game_value(real, fake, width)``.
 
-    `real` and `fake` ``(N,)`` are two densities, not negative, at the same N places. The best discriminator calls a
-    place real with probability ``D = real / (real + fake)``; the answer has shape ``(N,)``, and where neither has any
-    density it is 0.5. `game_value` is what the game is worth to it: the sum over all places of
+    `real` and `fake` ``(N,)`` are two densities, not negative, at the same N places. The optimal discriminator is the
+    probability of real, ``D = real / (real + fake)``; the answer has shape ``(N,)``, and where neither has any density
+    it is 0.5. `game_value` is the value of the game with this discriminator: the sum over all places of
     ``(real log D + fake log(1 - D)) width``, with the natural logarithm, `width` the distance between places, and
     ``0 log 0 = 0``. It is a number (float or a tensor without axes). For real ``[1, 3, 0]`` and fake ``[1, 1, 2]`` D is
     ``[0.5, 0.75, 0]``, and with width 0.25 the value is ``-0.909``.
@@ -73,7 +73,7 @@ def _best(real: Tensor, fake: Tensor) -> Tensor:
 
 @exercise
 def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
-    """Write ``psnr(image, reference, peak)`` and ``rmse_from_psnr(psnr, peak)``, there and back.
+    """Write ``psnr(image, reference, peak)`` and its inverse, ``rmse_from_psnr(psnr, peak)``.
 
     `image` and `reference` are arrays of the same shape, `peak` the length L of the gray scale: 1.0 for values from 0
     to 1, 255 for bytes. With MSE the mean squared difference of all pixels, PSNR is ``10 log10(L^2 / MSE)`` decibel,

@@ -1,4 +1,4 @@
-"""The exercises of lesson 07: the critic's loss and its clipped weights, the number of modes, d' from a table."""
+"""Exercises of lesson 07: loss and weight clipping of a Wasserstein critic, covered modes, d' from a table."""
 
 from itertools import product
 
@@ -11,10 +11,10 @@ from medlab.classroom.exercise import Attempt, exercise
 
 @exercise
 def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
-    """Write ``critic_loss(real_scores, fake_scores)`` and ``clip_weights(weights, limit)``: a step of WGAN's critic.
+    """Write ``critic_loss(real_scores, fake_scores)`` and ``clip_weights(weights, limit)``: WGAN's critic.
 
-    `real_scores` ``(N,)`` and `fake_scores` ``(M,)`` are the critic's scores of both batches. It wants its mean score
-    of real images to be as far as possible above its mean score of fakes; the loss is what it *minimizes* for that, a
+    `real_scores` ``(N,)`` and `fake_scores` ``(M,)`` are the critic's scores of both batches. Its mean score of real
+    images should be as far as possible above its mean score of fakes; the loss is what it *minimizes* for that, a
     tensor without axes through which gradients flow. There is no sigmoid and no logarithm. `weights` is a list of
     tensors; the answer is a list of tensors of the same shapes in which every value outside ``[-limit, limit]`` is
     replaced by the nearer end, the others are as they were. For real ``[1.0, 3.0]`` and fake ``[0.5]`` the loss is
@@ -71,7 +71,7 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
 
 @exercise
 def mode_count(mode_count: Attempt) -> None:
-    """Write ``mode_count(points, centers, radius, least)``: how many modes of a mixture a generator makes (an int).
+    """Write ``mode_count(points, centers, radius, least)``: how many modes of a mixture a generator covers (an int).
 
     `points` ``(N, 2)`` and `centers` ``(M, 2)`` are tensors. A point belongs to the center nearest to it if it lies
     within `radius` of it, the border included, else to none. A mode is covered if the points that belong to it are at
@@ -124,8 +124,8 @@ def mode_count(mode_count: Attempt) -> None:
 def d_prime(d_prime: Attempt) -> None:
     """Write ``d_prime(real_as_real, real_as_synth, synth_as_real, synth_as_synth)``: d' of a visual Turing test.
 
-    The four arguments are whole numbers: how many real images the rater called real and synthetic, and how many
-    synthetic images. A *hit* is a synthetic image called synthetic, a *false alarm* a real image called synthetic; with
+    The four arguments are whole numbers: how many real images the rater judged real and synthetic, and how many
+    synthetic images. A *hit* is a synthetic image judged synthetic, a *false alarm* a real image judged synthetic; with
     z the quantile function of the normal distribution (``scipy.stats.norm.ppf``), ``d' = z(hit rate) - z(false alarm
     rate)``, a number. A rate of 0 or 1 has no finite quantile: of N images it counts as ``1 / 2N`` or ``1 - 1 / 2N``.
     For 26, 24, 6 and 44 the rates are 0.88 and 0.48 and d' is 1.23.
@@ -142,7 +142,7 @@ def d_prime(d_prime: Attempt) -> None:
         z_hit, z_alarm = _quantile(hits, synth), _quantile(alarms, real)
         expected, right = z_hit - z_alarm, (a + d) / (real + synth)
         of_all = _quantile(d / (real + synth), real + synth) - _quantile(b / (real + synth), real + synth)
-        of_called = _quantile(d / max(b + d, 1), b + d) - _quantile(c / max(a + c, 1), a + c)
+        of_judged = _quantile(d / max(b + d, 1), b + d) - _quantile(c / max(a + c, 1), a + c)
         mistakes = {
             "sign": -expected,
             "accuracy": right,
@@ -152,7 +152,7 @@ def d_prime(d_prime: Attempt) -> None:
             "criterion": -(z_hit + z_alarm) / 2,
             "sum": z_hit + z_alarm,
             "share_of_all": of_all,
-            "share_of_answers": of_called,
+            "share_of_answers": of_judged,
             "halved": expected / 2,
         }
         if ends:

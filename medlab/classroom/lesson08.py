@@ -1,4 +1,4 @@
-"""The exercises of lesson 08: nested groups, sensitivity and specificity from a confusion matrix, McNemar's test."""
+"""Exercises of lesson 08: nested groups, sensitivity and specificity from a confusion matrix, McNemar's test."""
 
 import math
 from math import comb
@@ -64,32 +64,32 @@ def _check_groups(attempt: Attempt, classes: np.ndarray, sizes: list[int], seed:
 
 @exercise
 def sensitivity_specificity(sensitivity_specificity: Attempt) -> None:
-    """Write ``sensitivity_specificity(confusion)``: each class against all the rest.
+    """Write ``sensitivity_specificity(confusion)``: one class against the rest.
 
-    `confusion` is a NumPy array ``(K, K)`` of whole numbers, entry (i, j) the images of class i that were called j. The
+    `confusion` is a NumPy array ``(K, K)`` of whole numbers, entry (i, j) the images of class i predicted as j. The
     answer is a floating-point array ``(K, 2)``. Column 0 is the sensitivity: the share of a class's images that were
-    called so. Column 1 is the specificity: of the images of the *other* classes, the share that were *not* called so
-    (which other class they were called does not matter). Every class has images, and so have its others. For
-    ``[[2, 1], [0, 3]]`` it is ``[[0.667, 1], [1, 0.667]]``.
+    predicted as this class. Column 1 is the specificity: of the images of the *other* classes, the share that were
+    *not* predicted as this class (as which other class does not matter). Every class has images, and so have its
+    others. For ``[[2, 1], [0, 3]]`` it is ``[[0.667, 1], [1, 0.667]]``.
     """
     rng = np.random.default_rng(0)
     cases = [np.array([[2, 1], [0, 3]]), np.array([[52, 1, 0], [2, 44, 18], [0, 18, 47]])]
     cases += [rng.integers(1, 40, (k, k)) for k in (3, 4, 6)]
     for confusion in cases:
         counts = confusion.astype(float)
-        right, true, called, total = np.diag(counts), counts.sum(1), counts.sum(0), counts.sum()
-        found, spared = right / true, 1 - (called - right) / (total - true)
+        right, true, predicted, total = np.diag(counts), counts.sum(1), counts.sum(0), counts.sum()
+        sensitivity, specificity = right / true, 1 - (predicted - right) / (total - true)
         sensitivity_specificity.compare(
             sensitivity_specificity(confusion),
-            np.stack([found, spared], 1),
+            np.stack([sensitivity, specificity], 1),
             {
-                "swapped": np.stack([spared, found], 1),
-                "precision": np.stack([right / called, 1 - (true - right) / (total - called)], 1),
-                "transposed": np.stack([found, spared]),
-                "percent": 100 * np.stack([found, spared], 1),
-                "others_right": np.stack([found, (right.sum() - right) / (total - true)], 1),
-                "share_of_all": np.stack([found, (total - true - called + right) / total], 1),
-                "complement": np.stack([found, 1 - spared], 1),
+                "swapped": np.stack([specificity, sensitivity], 1),
+                "precision": np.stack([right / predicted, 1 - (true - right) / (total - predicted)], 1),
+                "transposed": np.stack([sensitivity, specificity]),
+                "percent": 100 * np.stack([sensitivity, specificity], 1),
+                "others_right": np.stack([sensitivity, (right.sum() - right) / (total - true)], 1),
+                "share_of_all": np.stack([sensitivity, (total - true - predicted + right) / total], 1),
+                "complement": np.stack([sensitivity, 1 - specificity], 1),
             },
         )
 
@@ -100,8 +100,8 @@ def mcnemar(mcnemar: Attempt) -> None:
 
     `first` and `second` are NumPy arrays ``(N,)`` of True and False: whether each of two classifiers has patient i
     right. Count b, the patients only the first has right, and c, those only the second has right. If neither were
-    better, each of these n = b + c patients would be the toss of a coin. p is twice the chance of at most min(b, c)
-    heads in n tosses, but at most 1; for n = 0 it is 1. For b = 1 and c = 5 it is 2 (1 + 6) / 64 = 0.219.
+    better, each of these n = b + c patients would be the toss of a coin. p is twice the probability of at most min(b,
+    c) heads in n tosses, but at most 1; for n = 0 it is 1. For b = 1 and c = 5 it is 2 (1 + 6) / 64 = 0.219.
     """
     rng = np.random.default_rng(0)
     cases = [(1, 5, 3, 1), (6, 0, 2, 2), (0, 0, 4, 1), (4, 4, 5, 2), (8, 7, 20, 3), (3, 14, 40, 5), (60, 47, 60, 15)]

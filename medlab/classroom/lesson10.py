@@ -1,4 +1,4 @@
-"""The exercises of lesson 10: a membership test, temperature scaling, and the coverage that a prediction set keeps."""
+"""Exercises of lesson 10: membership inference, temperature scaling, coverage of prediction sets."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -9,7 +9,7 @@ from medlab.classroom.exercise import Attempt, exercise
 
 @exercise
 def membership(membership: Attempt) -> None:
-    """Write ``membership(members, others)``: how well distances tell training images from others, a number of 0 to 1.
+    """Write ``membership(members, others)``: AUC of a membership inference attack, 0 to 1.
 
     `members` ``(N,)`` and `others` ``(M,)`` are NumPy arrays: the distance of each image to the nearest generated one.
     The answer is the AUC of the attack "close, so a member": the share of all N * M pairs of a member and another image
@@ -48,7 +48,7 @@ def _one_by_one(members: np.ndarray, others: np.ndarray) -> float:
 
 @exercise
 def temperature(temperature: Attempt) -> None:
-    """Write ``temperature(logits, targets)``: the temperature that fits the validation cases best, a float.
+    """Write ``temperature(logits, targets)``: the best temperature for validation cases, a float.
 
     `logits` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. Divided by a temperature T, the logits give the
     probabilities ``softmax(logits / T)``; the best T has the smallest mean of ``-log(probability of the target)``. In
@@ -88,7 +88,7 @@ def _best(loss: object) -> float:
 
 @exercise
 def coverage(coverage: Attempt) -> None:
-    """Write ``coverage(probs, targets, threshold)``: does a promise hold, overall and for each class?
+    """Write ``coverage(probs, targets, threshold)``: coverage of prediction sets, overall and by class.
 
     `probs` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. The prediction set of a case holds every class with a
     probability of at least `threshold`. The answer is an array ``(1 + K,)``: first the share of all cases whose set
@@ -96,7 +96,7 @@ def coverage(coverage: Attempt) -> None:
     ``[[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]``, targets ``[0, 1, 1]`` and threshold 0.35 it is ``[0.667, 1, 0.5]``.
     """
     rng = np.random.default_rng(0)
-    # the example of the text comes second: in the first, both classes are called
+    # the example of the text comes second: in the first, both classes are predicted
     cases = [(np.array([[0.9, 0.1], [0.6, 0.4], [0.45, 0.55], [0.25, 0.75]]), np.array([0, 1, 1, 0]), 0.3)]
     cases += [(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]), 0.35)]
     for n, k, rank in ((60, 2, 10), (90, 3, 25), (120, 4, 12), (80, 2, 50)):
@@ -107,7 +107,7 @@ def coverage(coverage: Attempt) -> None:
     for probs, targets, threshold in cases:
         held = probs[np.arange(len(targets)), targets] >= threshold
         by_class = [held[targets == k].mean() for k in range(probs.shape[1])]
-        called = probs.argmax(1)
+        predicted = probs.argmax(1)
         single = (probs >= threshold).sum(1) == 1
         coverage.compare(
             coverage(probs, targets, threshold),
@@ -115,9 +115,9 @@ def coverage(coverage: Attempt) -> None:
             {
                 "mean_of_classes": np.array([np.mean(by_class), *by_class]),
                 "above": _rates(probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]),
-                "accuracy": _rates(called == targets, targets, probs.shape[1]),
+                "accuracy": _rates(predicted == targets, targets, probs.shape[1]),
                 "single": _rates(single, targets, probs.shape[1]),
-                "by_predicted": _rates(held, called, probs.shape[1]),
+                "by_predicted": _rates(held, predicted, probs.shape[1]),
                 "percent": 100 * np.array([held.mean(), *by_class]),
             },
         )
