@@ -54,7 +54,7 @@ def synergic_loss(synergic_loss: Attempt) -> None:
 
 
 class _Generator(torch.Generator):
-    """Given to the student as it is, not as a copy: that it moves on is part of the task."""
+    """A generator that the student's function gets itself, not a copy: its state must move on."""
 
     def __deepcopy__(self, memo: dict) -> "_Generator":
         return self
