@@ -46,7 +46,7 @@ RIGHT = {"wasserstein_critic": [critic_loss, clip_weights], "mode_count": [mode_
 
 
 def course_loss(real_scores, fake_scores):
-    """The game of the course; here a critic hands on what it is given."""
+    """The course's objective, with a critic that returns its input."""
     return Wasserstein().discriminator_loss(torch.nn.Identity(), Examples(real_scores), Examples(fake_scores))[0]
 
 
