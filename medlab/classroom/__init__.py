@@ -1,4 +1,4 @@
-"""Exercises: checks (`from medlab.classroom import check`), the edition without solutions, a course with marks."""
+"""Exercises: checks (`from medlab.classroom import check`), the student edition, and a course for nbgrader."""
 
 from medlab.classroom.editions import student_edition
 from medlab.classroom.grading import nbgrader_course

@@ -1,4 +1,4 @@
-"""The checks of all exercises under one name: ``check.window(window)`` in a notebook. Each docstring is the task.
+"""The checks of all exercises, such as ``check.window(window)`` in a notebook. Each docstring is the task.
 
 A check prints "not attempted yet", "passed" or the first case that failed, and returns whether it passed. It raises
 only in strict mode: ``check.strict()``, or MEDLAB_STRICT=1 in the environment.

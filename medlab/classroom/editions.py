@@ -1,4 +1,4 @@
-"""The student edition: the lessons without their solutions."""
+"""Student edition: the lessons without their solutions."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def student_edition(notebooks: Path, out: Path) -> list[Path]:
 
 
 def read_lessons(notebooks: Path, out: Path) -> dict[Path, dict]:
-    """The lessons of a folder by path, each as its JSON tells it, fit to be written to `out`; raises as said above."""
+    """Read and validate the lessons of a folder, by path, before any is written to `out`; raises like the above."""
     paths = sorted(notebooks.glob("*.ipynb"))
     if not paths:
         raise FileNotFoundError(f"no notebooks in {notebooks}; give the folder of the lessons.")
@@ -64,7 +64,7 @@ def _read(lesson: Path) -> dict:
 
 
 def write_lesson(lesson: Path, notebook: dict, folder: Path) -> None:
-    """Write what became of a lesson into `folder`, beside it the pages that it links to."""
+    """Write a lesson into `folder`, beside it the pages that it links to."""
     folder.mkdir(parents=True, exist_ok=True)
     for link in filter(PAGE.fullmatch, local_links(notebook)):
         shutil.copyfile(lesson.parent / link, folder / Path(link).name)

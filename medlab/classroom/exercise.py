@@ -1,8 +1,9 @@
-"""The machinery of the checks: call a student's function on cases and tell the first one that is wrong.
+"""How exercises are checked: a student's function is called on cases, and the first wrong answer is reported.
 
 A check is a function of one `Attempt` per student function; it calls them, and `compare` or `wrong` end it at the first
-failing case. `exercise` turns it into what a notebook calls: it prints, returns True or False, and never raises, so
-that an unsolved notebook runs from top to bottom. Only strict mode, for tests and marking, raises.
+failing case, with the likely mistake where one fits; the texts on these are in mistakes.toml. `exercise` turns it into
+what a notebook calls: it prints, returns True or False, and never raises, so that an unsolved notebook runs from top to
+bottom. Only strict mode, for tests and marking, raises.
 """
 
 import copy
@@ -11,15 +12,18 @@ import inspect
 import math
 import os
 import reprlib
+import tomllib
 import traceback
 from collections.abc import Callable
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 STRICT = ("MEDLAB_STRICT", "NBGRADER_EXECUTION")  # the second is set while nbgrader validates or marks a notebook
+MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))  # by exercise and key
 SHORT = 12  # arrays of up to this many values are shown whole
 
 
@@ -34,8 +38,8 @@ class NotAttempted(Exception):
 class Attempt:
     """A student's function: called on copies, and whatever it does is an answer, a `Wrong` or `NotAttempted`."""
 
-    def __init__(self, name: str, function: object) -> None:
-        self.name, self.function = name, function
+    def __init__(self, name: str, function: object, mistakes: dict[str, str]) -> None:
+        self.name, self.function, self.mistakes = name, function, mistakes
         self.answered = False
         self.ruled_out: set[str] = set()  # mistakes that would have shown in a case already passed
         self.case = name
@@ -44,7 +48,7 @@ class Attempt:
         shown = [describe(arg) for arg in args] + [f"{name}={describe(arg)}" for name, arg in kwargs.items()]
         self.case = f"{self.name}({', '.join(shown)})"
         if not callable(self.function):
-            self.wrong(self.function, "a function")
+            self._end(describe(self.function), "a function")
         given = copy.deepcopy((args, kwargs))
         try:
             got = self.function(*given[0], **given[1])
@@ -56,7 +60,7 @@ class Attempt:
             self._crashed(error)
         self.answered = True
         if not _same(given, (args, kwargs)):
-            self.wrong("the input was changed", "the input left as it was", "an operation in place; work on a copy")
+            self._end("the input was changed", "the input left as it was", "an operation in place; work on a copy")
         return got
 
     def compare(self, got: object, expected: object, mistakes: dict[str, object], tolerance: float = 1e-5) -> None:
@@ -65,38 +69,49 @@ class Attempt:
         Args:
             got: the answer to the latest call.
             expected: tensor or array (floating point), int or float.
-            mistakes: what a likely mistake is called, and the answer it gives.
+            mistakes: the answers that likely mistakes give, by the keys of the mistakes.
             tolerance: absolute, and relative to the expected value.
         """
+        answers = {self.mistakes[key]: answer for key, answer in mistakes.items()}  # an unknown key fails in any case
         kinds = {Tensor: "a torch tensor", np.ndarray: "a NumPy array", int: "a whole number (int)", float: "a number"}
         kind = next(kind for kind in kinds if isinstance(expected, kind))
         if not _is(kind, got):
-            none = "there is no `return`" if got is None else f"returned {type(got).__name__}, not {kinds[kind]}"
-            self.wrong(got, f"{kinds[kind]}, {describe(expected)}", none)
+            hint = f"returned {type(got).__name__}, not {kinds[kind]}"
+            self._end(got, f"{kinds[kind]}, {describe(expected)}", hint)
         if _close(got, expected, tolerance):
             if kind in (Tensor, np.ndarray) and "float" not in str(got.dtype):
-                self.wrong(got, expected, f"returned {got.dtype}, not floating point")
+                self._end(got, expected, f"returned {got.dtype}, not floating point")
             if kind is int and not isinstance(got, Integral):
-                self.wrong(got, expected, f"returned {type(got).__name__}, not int: divide with //")
-            self.ruled_out |= {name for name, answer in mistakes.items() if not _close(got, answer, tolerance)}
+                self._end(got, expected, f"returned {type(got).__name__}, not int: divide with //")
+            self.ruled_out |= {text for text, answer in answers.items() if not _close(got, answer, tolerance)}
             return
-        for mistake, answer in mistakes.items():
-            if mistake not in self.ruled_out and _close(got, answer, tolerance):
-                self.wrong(got, expected, mistake)
-        self.wrong(got, expected, _difference(_array(got), _array(expected), tolerance))
+        for text, answer in answers.items():
+            if text not in self.ruled_out and _close(got, answer, tolerance):
+                self._end(got, expected, text)
+        self._end(got, expected, _difference(_array(got), _array(expected), tolerance))
 
-    def wrong(self, got: object, expected: object, mistake: str = "") -> None:
-        """End the check: tell the latest case; texts are shown as they are, other values described."""
+    def wrong(self, got: object, expected: object, mistake: str = "", **values: object) -> None:
+        """End the check: report the latest case; texts are shown as they are, other values described.
+
+        Args:
+            got: what the student's function returned, or a text about it.
+            expected: the right answer, or a text about it.
+            mistake: the key of the likely mistake, if one is known; `values` fill the braces of its text.
+        """
+        self._end(got, expected, self.mistakes[mistake].format(**values) if mistake else "")
+
+    def _end(self, got: object, expected: object, hint: str = "") -> None:
+        hint = "there is no `return`" if got is None else hint
         lines = [f"case:     {self.case}", f"got:      {describe(got)}", f"expected: {describe(expected)}"]
-        if mistake:
-            lines.append(f"likely mistake: {mistake}")
+        if hint:
+            lines.append(f"likely mistake: {hint}")
         raise Wrong("\n  ".join(["not right yet", *lines]))
 
     def _crashed(self, error: BaseException) -> None:
         code = getattr(self.function, "__code__", None)
         lines = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
         where = f", at line {lines[-1].lineno} of its cell or file: {lines[-1].line}" if lines else ""
-        self.wrong(f"{type(error).__name__}: {_text(error)}{where}", "an answer, not an exception")
+        self._end(f"{type(error).__name__}: {_text(error)}{where}", "an answer, not an exception")
 
 
 def exercise(body: Callable[..., None]) -> Callable[..., bool]:
@@ -105,7 +120,7 @@ def exercise(body: Callable[..., None]) -> Callable[..., bool]:
 
     @functools.wraps(body)
     def check(*functions: object) -> bool:
-        attempts = [Attempt(name, function) for name, function in zip(names, functions)]
+        attempts = [Attempt(name, function, MISTAKES[body.__name__]) for name, function in zip(names, functions)]
         if len(functions) == len(names):
             passed, text = _judge(body, attempts)
         else:

@@ -1,4 +1,4 @@
-"""A course for nbgrader: every lesson is an assignment, and the checks of its exercises give the points.
+"""Course folder for nbgrader: every lesson is an assignment, and the checks of its exercises give the points.
 
 The rubric of the capstone is a task that is marked by hand.
 
@@ -56,7 +56,7 @@ def nbgrader_course(notebooks: Path, out: Path) -> list[Path]:
     lessons = read_lessons(notebooks, out)
     for path, notebook in lessons.items():
         _make_assignment(path.name, notebook)
-        _lead_links_up(notebook, [other.name for other in lessons])
+        _relink(notebook, [other.name for other in lessons])
     for path, notebook in lessons.items():
         write_lesson(path, notebook, out / "source" / path.stem)
     (out / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
@@ -88,8 +88,8 @@ def _role(name: str, solution: bool = False, grade: bool = False, locked: bool =
     return role | {"solution": solution, "grade": grade, "locked": locked}
 
 
-def _lead_links_up(notebook: dict, names: list[str]) -> None:
-    """Every lesson has a folder of its own here: one to another leads through the folder above."""
+def _relink(notebook: dict, names: list[str]) -> None:
+    """Make links between lessons go through the parent folder, as every lesson has a folder of its own here."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = _text(cell)

@@ -1,4 +1,4 @@
-"""How much vector instructions (AVX) speed up training: the same step in child processes, each limited to one set.
+"""Speed of training with and without vector instructions (AVX), measured in child processes limited to one set each.
 
 PyTorch, oneDNN and MKL choose their code when they are loaded, by environment variables, so each measurement needs a
 process of its own.

@@ -1,4 +1,4 @@
-"""The exercises of lesson 00: the window of a CT, and a split by patient."""
+"""Exercises of lesson 00: CT window, patient-wise split."""
 
 import numpy as np
 import torch
@@ -29,22 +29,22 @@ def window(window: Attempt) -> None:
             window(hu, level, width),
             expected,
             {
-                "values outside the window are not clipped to 0 and 1": (hu - low) / width,
-                "`level` is the middle of the window, not its lower end": ((hu - level) / width).clip(0, 1),
-                "`level` is the middle of the window, not its upper end": ((hu - level) / width + 1).clip(0, 1),
-                "`width` is the whole window, half of it on each side": ((hu - level) / width / 2 + 0.5).clip(0, 1),
-                "clipped to the window, but not scaled to 0..1": (hu + 0.0).clip(low, high),
-                "scaled to 0..255, not to 0..1": expected * 255,
-                "upside down: low HU must be dark": 1 - expected,
-                "0 or 1 only: between the two ends it must rise linearly": (expected > 0.5) * 1.0,
-                "stretches the range of this image; use `level` and `width`": (hu - hu.min()) / (hu.max() - hu.min()),
+                "not_clipped": (hu - low) / width,
+                "level_as_lower_end": ((hu - level) / width).clip(0, 1),
+                "level_as_upper_end": ((hu - level) / width + 1).clip(0, 1),
+                "half_width": ((hu - level) / width / 2 + 0.5).clip(0, 1),
+                "not_scaled": (hu + 0.0).clip(low, high),
+                "scaled_to_255": expected * 255,
+                "inverted": 1 - expected,
+                "thresholded": (expected > 0.5) * 1.0,
+                "range_of_image": (hu - hu.min()) / (hu.max() - hu.min()),
             },
         )
 
 
 @exercise
 def split_patients(split_patients: Attempt) -> None:
-    """Write ``split_patients(patients, fraction, seed)``, which tells which images go into the test set.
+    """Write ``split_patients(patients, fraction, seed)``, which selects the images of the test set.
 
     `patients` is a NumPy array ``(N,)`` with one patient id per image, integers or strings, in any order. The answer is
     a boolean array ``(N,)``, True where the image belongs to the test set. All images of a patient are on the same
@@ -64,7 +64,7 @@ def split_patients(split_patients: Attempt) -> None:
         test = split_patients(patients, fraction, seed=7)
         _check_split(split_patients, test, patients, fraction)
         if not np.array_equal(test, split_patients(patients, fraction, seed=7)):
-            mistake = "the draw must depend on `seed` alone: np.random.default_rng(seed)"
+            mistake = "other_randomness"
             split_patients.wrong("another answer at the second call", "the same answer for the same seed", mistake)
     patients, fraction = cases[-1]  # enough patients for two seeds to differ
     test = split_patients(patients, fraction, seed=7)
@@ -72,7 +72,7 @@ def split_patients(split_patients: Attempt) -> None:
         other = split_patients(patients, fraction, seed=seed)
         _check_split(split_patients, other, patients, fraction)
         if np.array_equal(other, test):
-            split_patients.wrong("the answer of seed=7", "another answer for another seed", "`seed` is not used")
+            split_patients.wrong("the answer of seed=7", "another answer for another seed", "seed_unused")
 
 
 def _check_split(attempt: Attempt, test: object, patients: np.ndarray, fraction: float) -> None:
@@ -81,25 +81,24 @@ def _check_split(attempt: Attempt, test: object, patients: np.ndarray, fraction:
     if not isinstance(test, np.ndarray) or test.dtype != bool:
         kind = f"array of {test.dtype}" if isinstance(test, np.ndarray) else type(test).__name__
         answer = f"a boolean NumPy array, shape ({len(patients)},)"
-        mistake = "there is no `return`" if test is None else f"returned {kind}; np.isin(patients, drawn) is a mask"
-        attempt.wrong(test, answer, mistake)
+        attempt.wrong(test, answer, "no_mask", kind=kind)
     if test.shape != patients.shape:
         per_patient = test.shape == ids.shape
-        mistake = "one entry per patient; there must be one per image" if per_patient else ""
-        attempt.wrong(f"shape {test.shape}", f"shape {patients.shape}, one entry per image", mistake)
-    torn = np.intersect1d(patients[test], patients[~test])
-    if len(torn):
-        mine = test[patients == torn[0]]
+        expected = f"shape {patients.shape}, one entry per image"
+        attempt.wrong(f"shape {test.shape}", expected, "per_patient" if per_patient else "")
+    divided = np.intersect1d(patients[test], patients[~test])
+    if len(divided):
+        mine = test[patients == divided[0]]
         attempt.wrong(
-            f"patient {describe(torn[0])}: images in the test set {mine.sum()}, outside {(~mine).sum()}",
+            f"patient {describe(divided[0])}: images in the test set {mine.sum()}, outside {(~mine).sum()}",
             "all images of a patient on one side",
-            "images are drawn; draw among np.unique(patients), then take all their images",
+            "images_drawn",
         )
     drawn = len(np.unique(patients[test]))
     if drawn != wanted:
-        mistake = "`fraction` is of the patients, not of the images, rounded; at least one patient, never all"
+        mistake = "fraction_of_images"
         if 0 < drawn < wanted:
-            mistake = "`fraction` of the patients, rounded, not cut off; and no patient drawn twice (replace=False)"
+            mistake = "too_few"
         if drawn == len(ids) - wanted:
-            mistake = "True marks the test set; this looks like the training set"
+            mistake = "training_set"
         attempt.wrong(f"{drawn} of {len(ids)} patients in the test set", f"{wanted} of {len(ids)} patients", mistake)

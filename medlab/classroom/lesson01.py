@@ -1,4 +1,4 @@
-"""The exercises of lesson 01: sizes of a convolution, convolution as a matrix product, macro F1."""
+"""Exercises of lesson 01: size and parameters of a convolution, convolution as a matrix product, macro F1."""
 
 import math
 
@@ -11,7 +11,7 @@ from medlab.classroom.exercise import Attempt, Calls, exercise
 
 @exercise
 def conv_arithmetic(conv_shape: Attempt, conv_parameters: Attempt) -> None:
-    """Write two functions that tell what a convolution makes, and what it costs.
+    """Write two functions: the output size of a convolution, and its number of parameters.
 
     ``conv_shape(size, kernel, padding=0, stride=1)`` is the side of the output (an int) for a square image of side
     `size` with `padding` pixels added on every side: as many as there are places for the kernel, `stride` apart; a last
@@ -30,14 +30,14 @@ def conv_arithmetic(conv_shape: Attempt, conv_parameters: Attempt) -> None:
             conv_shape(size, kernel, **options),
             room // stride + 1,
             {
-                "off by one: a kernel as large as the image has one place, not none": room // stride,
-                "off by one: one place too many": room // stride + 2,
-                "a last place that sticks out does not count: round down, not up": math.ceil(room / stride) + 1,
-                "the padding is added on both sides": (room - padding) // stride + 1,
-                "`padding` is not used": (size - kernel) // stride + 1,
-                "`stride` is not used": room + 1,
-                "the size of the input: the kernel must fit inside": size,
-                "off by one: add 1 after the division by the stride": (room + 1) // stride,
+                "one_too_few": room // stride,
+                "one_too_many": room // stride + 2,
+                "rounded_up": math.ceil(room / stride) + 1,
+                "padding_once": (room - padding) // stride + 1,
+                "padding_unused": (size - kernel) // stride + 1,
+                "stride_unused": room + 1,
+                "input_size": size,
+                "one_before_division": (room + 1) // stride,
             },
             tolerance=1e-9,
         )
@@ -48,13 +48,13 @@ def conv_arithmetic(conv_shape: Attempt, conv_parameters: Attempt) -> None:
             conv_parameters(inputs, outputs, kernel),
             weights + outputs,
             {
-                "the biases are missing: one per output channel": weights,
-                "one bias per output channel, not one in all": weights + 1,
-                "one bias per output channel, not per input channel": weights + inputs,
-                "one bias per output channel, not per pair of channels": weights + inputs * outputs,
-                "the kernel is a square: kernel * kernel weights": outputs * inputs * kernel + outputs,
-                "every output channel sees all input channels": outputs * kernel**2 + outputs,
-                "there is one kernel for every output channel": inputs * kernel**2 + outputs,
+                "no_biases": weights,
+                "one_bias": weights + 1,
+                "bias_per_input": weights + inputs,
+                "bias_per_pair": weights + inputs * outputs,
+                "kernel_not_squared": outputs * inputs * kernel + outputs,
+                "inputs_unused": outputs * kernel**2 + outputs,
+                "outputs_unused": inputs * kernel**2 + outputs,
             },
             tolerance=1e-9,
         )
@@ -67,8 +67,8 @@ def conv2d_unfold(conv2d_unfold: Attempt) -> None:
     `images` ``(N, C, H, W)``, `weight` ``(O, C, k, k)`` and `bias` ``(O,)`` are tensors; the answer
     ``(N, O, H - k + 1, W - k + 1)`` equals ``torch.nn.functional.conv2d(images, weight, bias)`` to 1e-5. Cut the images
     into patches with ``torch.nn.functional.unfold`` (or ``Tensor.unfold``), multiply by the weights as a matrix
-    ``(O, C * k * k)``, add the bias, and give the columns their place in the image back. The library's convolutions are
-    not to be called.
+    ``(O, C * k * k)``, add the bias, and reshape the columns to an image. The library's convolutions are not to be
+    called.
     """
     generator = torch.Generator().manual_seed(0)
     small = (torch.arange(12.0).reshape(1, 1, 3, 4), torch.tensor([[[[0.0, 1.0], [2.0, 5.0]]]]), torch.tensor([0.5]))
@@ -81,7 +81,7 @@ def conv2d_unfold(conv2d_unfold: Attempt) -> None:
         with Calls({"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution"}) as library:
             got = conv2d_unfold(images, weight, bias)
         if library.seen:
-            mistake = "use unfold and a matrix product"
+            mistake = "library_convolution"
             conv2d_unfold.wrong(f"a call of torch's own {library.seen[0]}", "a convolution of your own", mistake)
         expected = conv2d(images, weight, bias)
         n, o, h, w = expected.shape
@@ -90,14 +90,14 @@ def conv2d_unfold(conv2d_unfold: Attempt) -> None:
             got,
             expected,
             {
-                "the bias is missing": conv2d(images, weight),
-                "the kernel is flipped; deep learning does not flip it": conv2d(images, weight.flip(2, 3), bias),
-                "rows and columns of the kernel are swapped": conv2d(images, weight.transpose(2, 3), bias),
-                "rows and columns of the output are swapped": expected.transpose(2, 3),
-                "the columns are not yet laid out as an image: reshape (N, O, L)": expected.flatten(2),
-                "transpose to (N, O, L) before the reshape to an image": unordered,
-                "channels come last; they must be axis 1": expected.permute(0, 2, 3, 1),
-                "padded: the kernel must fit inside the image": conv2d(images, weight, bias, padding=1),
+                "no_bias": conv2d(images, weight),
+                "kernel_flipped": conv2d(images, weight.flip(2, 3), bias),
+                "kernel_transposed": conv2d(images, weight.transpose(2, 3), bias),
+                "output_transposed": expected.transpose(2, 3),
+                "still_columns": expected.flatten(2),
+                "not_transposed": unordered,
+                "channels_last": expected.permute(0, 2, 3, 1),
+                "padded": conv2d(images, weight, bias, padding=1),
             },
         )
 
@@ -107,18 +107,18 @@ def macro_f1(macro_f1: Attempt) -> None:
     """Write ``macro_f1(targets, predictions, classes)``: the mean of the F1 scores of all classes (a float).
 
     `targets` and `predictions` are NumPy arrays ``(N,)`` of whole numbers from 0 to ``classes - 1``. For class c let TP
-    be the images of c that were called c, FP those called c that are not, FN those of c that were called something
-    else. Then ``F1 = 2 TP / (2 TP + FP + FN)``, and 0 where that is 0 / 0: no image of c, and none called c. The
-    answer is the mean over all classes 0 .. ``classes - 1``, each with the same weight. For targets ``[0, 0, 0, 1]``,
-    predictions ``[0, 0, 1, 1]`` and 2 classes it is ``(0.8 + 0.667) / 2 = 0.733``.
+    be the images of c that were predicted as c, FP those predicted as c that are not, FN those of c that were predicted
+    as another class. Then ``F1 = 2 TP / (2 TP + FP + FN)``, and 0 where that is 0 / 0: no image of c, and none
+    predicted as c. The answer is the mean over all classes 0 .. ``classes - 1``, each with the same weight. For targets
+    ``[0, 0, 0, 1]``, predictions ``[0, 0, 1, 1]`` and 2 classes it is ``(0.8 + 0.667) / 2 = 0.733``.
     """
     rng = np.random.default_rng(0)
     cases = [
         (np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 2),
         (np.array([0, 1, 2, 2]), np.array([0, 1, 2, 2]), 3),
-        (np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 1]), 3),  # class 2 is never called
-        (np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 4),  # classes 2 and 3 are not there at all
-        (np.array([0, 0, 1]), np.array([0, 2, 1]), 3),  # class 2 is called but not there
+        (np.array([0, 0, 0, 0, 1, 1, 2]), np.array([0, 0, 0, 1, 1, 0, 1]), 3),  # class 2 is never predicted
+        (np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 4),  # classes 2 and 3 are absent
+        (np.array([0, 0, 1]), np.array([0, 2, 1]), 3),  # class 2 is predicted but absent
     ]
     for classes in (2, 3, 5, 8):
         share = rng.dirichlet(np.ones(classes))  # uneven classes, so that every mean is another number
@@ -127,25 +127,25 @@ def macro_f1(macro_f1: Attempt) -> None:
         cases.append((targets, np.where(rng.random(60) < 0.6, targets, noise), classes))
     for targets, predictions, classes in cases:
         true = np.array([((targets == c) & (predictions == c)).sum() for c in range(classes)])
-        called, there = np.bincount(predictions, minlength=classes), np.bincount(targets, minlength=classes)
-        f1 = _divide(2 * true, called + there)
-        precision, recall = _divide(true, called), _divide(true, there)
+        predicted, present = np.bincount(predictions, minlength=classes), np.bincount(targets, minlength=classes)
+        f1 = _divide(2 * true, predicted + present)
+        precision, recall = _divide(true, predicted), _divide(true, present)
         means = precision.mean(), recall.mean()
         macro_f1.compare(
             macro_f1(targets, predictions, classes),
             float(f1.mean()),
             {
-                "this is the accuracy (and micro F1): take F1 class by class": (targets == predictions).mean(),
-                "this is weighted F1: every class must count the same": (f1 * there).sum() / there.sum(),
-                "this is the F1 of the mean precision and the mean recall": 2 * means[0] * means[1] / sum(means),
-                "the mean leaves out classes that have no image": f1[there > 0].mean(),
-                "the mean leaves out classes that are never called": f1[called > 0].mean(),
-                "the mean leaves out classes without image or call": f1[called + there > 0].mean(),
-                "a class without image or call counts 0, not 1": np.where(called + there == 0, 1.0, f1).mean(),
-                "this is the mean precision": precision.mean(),
-                "this is the mean recall (balanced accuracy)": recall.mean(),
-                "2 TP / (2 TP + FP + FN): the factor 2 is missing": _divide(true, called + there - true).mean(),
-                "in per cent; the scale is 0 to 1": 100 * f1.mean(),
+                "accuracy": (targets == predictions).mean(),
+                "weighted": (f1 * present).sum() / present.sum(),
+                "f1_of_means": 2 * means[0] * means[1] / sum(means),
+                "without_absent": f1[present > 0].mean(),
+                "without_unpredicted": f1[predicted > 0].mean(),
+                "without_empty": f1[predicted + present > 0].mean(),
+                "empty_as_one": np.where(predicted + present == 0, 1.0, f1).mean(),
+                "precision": precision.mean(),
+                "recall": recall.mean(),
+                "factor_missing": _divide(true, predicted + present - true).mean(),
+                "percent": 100 * f1.mean(),
             },
             tolerance=1e-6,
         )

@@ -1,19 +1,19 @@
-"""The exercises of lesson 02: the verifier's loss, pairs with a coin toss, the size of a synergic network."""
+"""Exercises of lesson 02: loss of a verifier, balanced pairs, parameters of a synergic network."""
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy as plain
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.nn.functional import binary_cross_entropy as bce
+from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch.nn.functional import logsigmoid
 
 from medlab.classroom.exercise import Attempt, exercise
 
-PAIRS = 6000  # so many that a share of one half stays within 45 to 55 % however it is drawn
+PAIRS = 6000  # so many that a proportion of one half stays within 45 to 55 %
 
 
 @exercise
 def synergic_loss(synergic_loss: Attempt) -> None:
-    """Write ``synergic_loss(logits, same)``: what a verifier is to minimize.
+    """Write ``synergic_loss(logits, same)``: the loss of a verifier.
 
     `logits` ``(N,)`` is the verifier's answer to N pairs of images, `same` ``(N,)`` a floating-point tensor, 1 where
     the two images have the same class and 0 where not. With ``p = sigmoid(logit)`` the loss of a pair is
@@ -30,35 +30,31 @@ def synergic_loss(synergic_loss: Attempt) -> None:
     edge = torch.tensor([60.0, -60.0])
     cases += [(edge, torch.tensor([1.0, 0.0])), (edge, torch.tensor([0.0, 1.0])), (edge, torch.ones(2))]
     for logits, same in cases:
-        p, expected = logits.sigmoid(), cross_entropy(logits, same)
+        p, expected = logits.sigmoid(), bce_with_logits(logits, same)
         got = synergic_loss(logits, same)
         if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
-            mistake = "sigmoid(60) is exactly 1, and log(1 - 1) is -inf: take the log of the sigmoid from the logit"
-            synergic_loss.wrong(
-                got, expected, mistake if logits.abs().max() == 60 else "log of 0 or of a negative number"
-            )
+            synergic_loss.wrong(got, expected, "log_of_sigmoid" if logits.abs().max() == 60 else "log_of_zero")
         synergic_loss.compare(
             got,
             expected,
             {
-                "the minus sign is missing, as it is in the paper: this loss rewards wrong answers": -expected,
-                "the sum over the pairs; take the mean": expected * len(logits),
-                "the labels are swapped: 1 means the same class": cross_entropy(logits, 1 - same),
-                "the logits are taken for probabilities: p = sigmoid(logit)": plain(logits.clamp(0, 1), same),
-                "softmax over the pairs; every pair has a sigmoid of its own": plain(logits.softmax(0), same),
-                "the sigmoid is taken twice": cross_entropy(p, same),
-                "pairs of two classes are left out: (1 - s) log(1 - p)": -(same * logsigmoid(logits)).mean(),
-                "pairs of one class are left out: s log p": -((1 - same) * logsigmoid(-logits)).mean(),
-                "the logarithm is cut off at -100, not computed from the logit": plain(p, same),
+                "sign": -expected,
+                "sum": expected * len(logits),
+                "labels_swapped": bce_with_logits(logits, 1 - same),
+                "no_sigmoid": bce(logits.clamp(0, 1), same),
+                "softmax": bce(logits.softmax(0), same),
+                "two_sigmoids": bce_with_logits(p, same),
+                "different_missing": -(same * logsigmoid(logits)).mean(),
+                "same_missing": -((1 - same) * logsigmoid(-logits)).mean(),
+                "clamped": bce(p, same),
             },
         )
     if not synergic_loss(torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([1.0, 0.0])).requires_grad:
-        mistake = "item(), detach(), numpy() or no_grad() cut the way back to the verifier"
-        synergic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", mistake)
+        synergic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", "no_gradient")
 
 
 class _Generator(torch.Generator):
-    """Given to the student as it is, not as a copy: that it moves on is part of the task."""
+    """A generator that the student's function gets itself, not a copy: its state must move on."""
 
     def __deepcopy__(self, memo: dict) -> "_Generator":
         return self
@@ -88,44 +84,41 @@ def balanced_pairs(balanced_pairs: Attempt) -> None:
         generators = [_Generator().manual_seed(seed) for seed in (7, 7, 8)]
         pairs, same, other = (_check_positions(balanced_pairs, targets, 100, generator) for generator in generators)
         if torch.equal(pairs, _check_positions(balanced_pairs, targets, 100, generators[0])):
-            mistake = "the generator does not move on: give it to every draw as `generator=generator`"
-            balanced_pairs.wrong("the same pairs at the next call", "new pairs", mistake)
+            balanced_pairs.wrong("the same pairs at the next call", "new pairs", "generator_stands_still")
         if not torch.equal(pairs, same):
-            mistake = "something is not drawn from `generator`: give it to every draw as `generator=generator`"
+            mistake = "other_randomness"
             balanced_pairs.wrong("other pairs", "the same pairs for the same state of the generator", mistake)
         for row in (0, 1):
             if torch.equal(pairs[row], other[row]):
-                balanced_pairs.wrong(f"row {row} as for seed 7", "another row", f"row {row} is not drawn at random")
+                balanced_pairs.wrong(f"row {row} as for seed 7", "another row", "not_random", row=row)
 
 
 def _check_positions(attempt: Attempt, targets: Tensor, n: int, generator: _Generator) -> Tensor:
     pairs = attempt(targets, n, generator)
     if not isinstance(pairs, Tensor) or pairs.dtype != torch.int64:
         kind = f"a tensor of {pairs.dtype}" if isinstance(pairs, Tensor) else type(pairs).__name__
-        mistake = "there is no `return`" if pairs is None else f"returned {kind}"
-        attempt.wrong(pairs, f"an int64 tensor, shape (2, {n})", mistake)
+        attempt.wrong(pairs, f"an int64 tensor, shape (2, {n})", "kind", kind=kind)
     if pairs.shape != (2, n):
-        attempt.wrong(f"shape {tuple(pairs.shape)}", f"shape (2, {n})", "one row per network, one column per pair")
+        attempt.wrong(f"shape {tuple(pairs.shape)}", f"shape (2, {n})", "shape")
     if pairs.min() < 0 or pairs.max() >= len(targets):
-        attempt.wrong(pairs, f"positions from 0 to {len(targets) - 1}", "positions in `targets`, counted from 0")
+        attempt.wrong(pairs, f"positions from 0 to {len(targets) - 1}", "out_of_range")
     return pairs
 
 
 def _check_draw(attempt: Attempt, targets: Tensor) -> None:
     pairs, counts = _check_positions(attempt, targets, PAIRS, _Generator().manual_seed(6)), torch.bincount(targets)
     if pairs.max() < len(counts):
-        mistake = "these are classes; the answer holds positions of images"
-        attempt.wrong(f"no position above {int(pairs.max())}", f"positions from 0 to {len(targets) - 1}", mistake)
+        attempt.wrong(f"no position above {int(pairs.max())}", f"positions from 0 to {len(targets) - 1}", "classes")
     first, second = classes = targets[pairs]
     same = first == second
     share, random = float(same.double().mean()), float((counts / len(targets)).square().sum())
     if not 0.45 <= share <= 0.55:
         usual = {
-            "no pair has the same class: toss a coin for every pair": 0.0,
-            "all pairs have the same class: toss a coin for every pair": 1.0,
-            "the two images are drawn apart from each other: first toss a coin, same class or not": random,
-            "the two classes are drawn apart from each other: toss a coin, same class or not": 1 / len(counts),
-            "where the classes should differ, draw the second image among the other classes only": (1 + random) / 2,
+            "never_same": 0.0,
+            "always_same": 1.0,
+            "independent_images": random,
+            "independent_classes": 1 / len(counts),
+            "different_from_all": (1 + random) / 2,
         }
         mistake = min(usual, key=lambda name: abs(usual[name] - share))
         mistake = mistake if abs(usual[mistake] - share) < 0.03 else ""
@@ -137,23 +130,20 @@ def _check_draw(attempt: Attempt, targets: Tensor) -> None:
             attempt.wrong(f"row {row} has no image of class {of_class.argmin()}", "images of all classes in both rows")
         fair = (of_class / counts)[targets]
         for image in ((drawn > 2 * fair) | (drawn < fair / 2)).nonzero().ravel().tolist():
-            mistake = f"every image of class {targets[image]} must be equally likely, in both rows"
-            attempt.wrong(
-                f"row {row} has image {image} {drawn[image]} times", f"about {fair[image]:.0f} times", mistake
-            )
+            got = f"row {row} has image {image} {drawn[image]} times"
+            attempt.wrong(got, f"about {fair[image]:.0f} times", "uneven", target=int(targets[image]))
     twice, chance = (pairs[0] == pairs[1])[same].double().mean(), (1 / counts[first[same]]).mean()
     if twice > chance + 0.1:
-        mistake = "draw the second image of a pair anew, from all images of the class"
-        attempt.wrong(f"one image twice in {twice:.0%} of the same-class pairs", f"about {chance:.0%}", mistake)
+        attempt.wrong(f"one image twice in {twice:.0%} of the same-class pairs", f"about {chance:.0%}", "same_image")
     partners = torch.bincount(torch.unique(pairs, dim=1)[0], minlength=len(targets))
     if partners.min() < len(targets) * 2 / 3:
-        mistake = "the second image must be drawn at random too, not follow from the first"
+        mistake = "fixed_partner"
         attempt.wrong(f"an image meets only {int(partners.min())} others", "any image may meet any other", mistake)
 
 
 @exercise
 def synergic_size(synergic_size: Attempt) -> None:
-    """Write ``synergic_size(components, features, width, classes, backbone)``: what a synergic network costs.
+    """Write ``synergic_size(components, features, width, classes, backbone)``: heads and parameters of the network.
 
     The answer is a tuple of two ints, ``(heads, parameters)``. There is one verifier head for every pair of components.
     A component has `backbone` parameters of its own and a linear layer from `features` to `classes`. A head sees the
@@ -169,27 +159,26 @@ def synergic_size(synergic_size: Attempt) -> None:
         total = n * (backbone + (features + 1) * classes) + heads * head
         got = synergic_size(*case)
         if not isinstance(got, tuple) or len(got) != 2:
-            mistake = "there is no `return`" if got is None else "return both numbers: heads, parameters"
-            synergic_size.wrong(got, f"a tuple, {(heads, total)}", mistake)
+            synergic_size.wrong(got, f"a tuple, {(heads, total)}", "one_number")
         call = synergic_size.case
         mistakes = {
-            "first the heads, then the parameters": total,
-            "every pair is counted twice: n (n - 1) / 2": n * (n - 1),
-            "n squared counts every pair twice, and each component with itself": n**2,
-            "no component is paired with itself": n * (n + 1) // 2,
-            "one head per component; there is one per pair": n,
-            "one head in all; there is one per pair": 1,
+            "order": total,
+            "pairs_twice": n * (n - 1),
+            "squared": n**2,
+            "with_itself": n * (n + 1) // 2,
+            "head_per_component": n,
+            "one_head": 1,
         }
         synergic_size.case = f"the heads of {call}"
         synergic_size.compare(got[0], heads, mistakes, tolerance=1e-9)
         mistakes = {
-            "the backbone is not shared: every component has its own": total - (n - 1) * backbone,
-            "a head sees two components: 2 * features inputs": total - heads * features * width,
-            "the biases of all linear layers are missing": total - n * classes - heads * (width + 1),
-            "the biases of the classifiers are missing": total - n * classes,
-            "the biases of the heads are missing": total - heads * (width + 1),
-            "the bias of a head's hidden layer is missing: `width` of them": total - heads * width,
-            "the bias of a head's last layer is missing": total - heads,
+            "shared_backbone": total - (n - 1) * backbone,
+            "one_component_seen": total - heads * features * width,
+            "no_biases": total - n * classes - heads * (width + 1),
+            "no_classifier_biases": total - n * classes,
+            "no_head_biases": total - heads * (width + 1),
+            "no_hidden_bias": total - heads * width,
+            "no_last_bias": total - heads,
         }
         synergic_size.case = f"the parameters of {call}"
         synergic_size.compare(got[1], total, mistakes, tolerance=1e-9)

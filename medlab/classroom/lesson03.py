@@ -1,4 +1,4 @@
-"""The exercises of lesson 03: Dice, the receptive field, a dense block."""
+"""Exercises of lesson 03: Dice, receptive field, dense block."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Join = Callable[[list[Tensor]], Tensor]
 
 @exercise
 def dice(dice: Attempt) -> None:
-    """Write ``dice(mask, target)``: how well a segmented region covers the true one (a number from 0 to 1).
+    """Write ``dice(mask, target)``: the overlap of a segmented region with the true one (0 to 1).
 
     `mask` and `target` are boolean tensors of the same shape, with any number of axes, True inside the region. The
     answer is a float or a tensor without axes: ``2 |A and B| / (|A| + |B|)``, where ``|A|`` is the number of True in A,
@@ -32,14 +32,14 @@ def dice(dice: Attempt) -> None:
     cases = [(mask, target), (target, target), (mask, ~mask)]
     for shape in [(20,), (6, 7), (3, 5, 6), (2, 3, 4, 5)]:
         target = torch.rand(shape, generator=generator) < 0.3
-        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.3, 0.1)  # misses and false alarms differ
+        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.3, 0.1)  # FN and FP differ
         cases.append((target ^ flip, target))
     cases += [(mask, empty), (empty, mask), (empty, empty), (empty[0], empty[0])]
     for mask, target in cases:
         got, expected = dice(mask, target), _dice(mask, target)
         is_nan = isinstance(got, Real | Tensor | np.ndarray) and np.ndim(got) == 0 and bool(got != got)
         if is_nan and expected == expected:
-            dice.wrong(got, expected, "nan is for two empty regions only: divide by |A| + |B|")
+            dice.wrong(got, expected, "nan")
         if is_nan:
             continue
         dice.compare(got, expected, _mistakes(mask, target), tolerance=1e-6)
@@ -49,20 +49,17 @@ def _mistakes(mask: Tensor, target: Tensor) -> dict[str, object]:
     both, either = int((mask & target).sum()), int((mask | target).sum())
     total = both + either
     if total == 0:
-        trick = "no small number added to avoid 0 / 0"
-        return {f"two empty regions give nan, not 1; {trick}": 1.0, f"two empty regions give nan, not 0; {trick}": 0.0}
+        return {"empty_as_one": 1.0, "empty_as_zero": 0.0}
     return {
-        "this is the intersection over union (IoU)": both / either,
-        "the factor 2 is missing": both / total,
-        "this is the accuracy: pixels where both are False must not count": (mask == target).double().mean(),
-        "a 1 is added above and below the line: it changes the number": (2 * both + 1) / (total + 1),
-        "this is the precision: divide by both regions": _divide(both, int(mask.sum())),
-        "this is the recall (sensitivity): divide by both regions": _divide(both, int(target.sum())),
-        "this is the Dice of the background": _dice(~mask, ~target),
-        "in per cent; the scale is 0 to 1": 200 * both / total,
-        "the mean over slices; count all pixels together": torch.tensor(
-            [_dice(a, b) for a, b in zip(mask, target)]
-        ).nanmean(),
+        "iou": both / either,
+        "factor_missing": both / total,
+        "accuracy": (mask == target).double().mean(),
+        "smoothed": (2 * both + 1) / (total + 1),
+        "precision": _divide(both, int(mask.sum())),
+        "recall": _divide(both, int(target.sum())),
+        "background": _dice(~mask, ~target),
+        "percent": 200 * both / total,
+        "mean_over_slices": torch.tensor([_dice(a, b) for a, b in zip(mask, target)]).nanmean(),
     }
 
 
@@ -97,17 +94,15 @@ def receptive_field(receptive_field: Attempt) -> None:
             receptive_field(layers),
             expected,
             {
-                "off by one: start with 1, the output pixel itself": expected - 1,
-                "the sum of the kernels; a further layer adds kernel - 1": sum(k for k, _, _ in layers),
-                "the strides are not used": _field([(k, 1, d) for k, _, d in layers]),
-                "the dilations are not used": _field([(k, s, 1) for k, s, _ in layers]),
-                "taps `dilation` apart span (kernel - 1) * dilation + 1, not kernel * dilation": _field(
-                    [(k * d, s, 1) for k, s, d in layers]
-                ),
-                "a stride counts for the layers after its own": _field([(k, s, d) for k, s, d in layers], early=True),
-                "the last layer comes first: `layers` goes from the input to the output": _field(layers[::-1]),
-                "a dilation counts for its own layer only": _field([(k, s * d, d) for k, s, d in layers]),
-                "only the stride of the layer just before counts; multiply all": 1
+                "one_too_few": expected - 1,
+                "sum_of_kernels": sum(k for k, _, _ in layers),
+                "strides_unused": _field([(k, 1, d) for k, _, d in layers]),
+                "dilations_unused": _field([(k, s, 1) for k, s, _ in layers]),
+                "kernel_times_dilation": _field([(k * d, s, 1) for k, s, d in layers]),
+                "stride_too_early": _field([(k, s, d) for k, s, d in layers], early=True),
+                "reversed": _field(layers[::-1]),
+                "dilation_too_long": _field([(k, s * d, d) for k, s, d in layers]),
+                "last_stride_only": 1
                 + sum((k - 1) * d * s for (k, _, d), s in zip(layers, [1, *(s for _, s, _ in layers)])),
             },
             tolerance=1e-9,
@@ -129,59 +124,59 @@ class Layer:
     growth: int
     turn: float  # 0 makes all weights 1
 
-    def __call__(self, maps: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, growth, H, W)``."""
-        places = torch.outer(torch.arange(maps.shape[1]) + 1.0, torch.arange(self.growth) + 1.0)
-        return torch.einsum("nchw,cg->nghw", maps, (self.turn * places).cos())
+        places = torch.outer(torch.arange(features.shape[1]) + 1.0, torch.arange(self.growth) + 1.0)
+        return torch.einsum("nchw,cg->nghw", features, (self.turn * places).cos())
 
 
 @exercise
 def dense_block(dense_block: Attempt) -> None:
-    """Write ``dense_block(maps, layers)``: every layer sees all that was made before it.
+    """Write ``dense_block(features, layers)``: every layer sees the outputs of all layers before it.
 
-    `maps` ``(N, C, H, W)`` is a tensor, `layers` a list of callables, each from ``(N, any, H, W)`` to
-    ``(N, some, H, W)``. Each is called with the channels of `maps` and of all outputs before it side by side: `maps`
-    first, then the outputs, the oldest first. The answer is `maps` and all outputs side by side, in the same order;
-    without layers it is `maps`. With three layers that add up all channels they see, a pixel ``[1]`` becomes
-    ``[1, 1, 2, 4]``.
+    `features` ``(N, C, H, W)`` is a tensor, `layers` a list of callables, each from ``(N, any, H, W)`` to
+    ``(N, some, H, W)``. Each is called with the channels of `features` and of all outputs before it, concatenated:
+    `features` first, then the outputs, the oldest first. The answer is `features` and all outputs, concatenated in the
+    same order; without layers it is `features`. With three layers that add up all channels they see, a pixel ``[1]``
+    becomes ``[1, 1, 2, 4]``.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [(torch.tensor([[[[1.0]], [[2.0]]]]), [Layer(2, turn) for turn in (0.9, 0.5, 1.3)])]  # small enough to show
     cases += [(torch.ones(1, 1, 1, 1), [Layer(1, 0.0)] * 3)]
     for channels, growths in [(3, [3, 3, 3]), (4, [2]), (2, [5, 1, 3]), (1, [2, 2, 4, 3])]:
-        maps = torch.randn(2, channels, 4, 5, generator=generator)
-        cases.append((maps, [Layer(growth, 0.6 + 0.3 * i) for i, growth in enumerate(growths)]))
-    for maps, layers in cases:
-        channels, growths = maps.shape[1], [layer.growth for layer in layers]
-        expected, chain = _dense(maps, layers, _joined), _dense(maps, layers, lambda made: made[-1])
+        features = torch.randn(2, channels, 4, 5, generator=generator)
+        cases.append((features, [Layer(growth, 0.6 + 0.3 * i) for i, growth in enumerate(growths)]))
+    for features, layers in cases:
+        channels, growths = features.shape[1], [layer.growth for layer in layers]
+        expected, chain = _dense(features, layers, _joined), _dense(features, layers, lambda outputs: outputs[-1])
         mistakes = {
-            "every layer must see all outputs before it, not the latest only": chain,
-            "a plain chain: join all outputs for the next layer, and for the answer": chain[:, -growths[-1] :],
-            "every layer must see the outputs before it, not `maps` only": _dense(maps, layers, lambda made: made[0]),
-            "newest first; `maps` must come first, then the oldest output": _dense(maps, layers, _newest, _newest),
-            "`maps` itself is missing in the answer: it comes first": expected[:, channels:],
-            "the last output only; the answer is `maps` and all outputs": expected[:, -growths[-1] :],
+            "latest_only": chain,
+            "chain": chain[:, -growths[-1] :],
+            "input_only": _dense(features, layers, lambda outputs: outputs[0]),
+            "newest_first": _dense(features, layers, _newest, _newest),
+            "input_missing": expected[:, channels:],
+            "last_output": expected[:, -growths[-1] :],
         }
         if {*growths} == {channels}:  # otherwise these end in an exception
-            mistakes["added (a residual block); join along the channels"] = _dense(maps, layers, sum, sum)
-            for axis in (0, 2, 3):
+            mistakes["added"] = _dense(features, layers, sum, sum)
+            for key, axis in {"axis_0": 0, "axis_2": 2, "axis_3": 3}.items():
                 join = partial(torch.cat, dim=axis)
-                mistakes[f"joined along axis {axis}; the channels are axis 1"] = _dense(maps, layers, join, join)
-        dense_block.compare(dense_block(maps, layers), expected, mistakes)
-    dense_block.compare(dense_block(maps, []), maps, {})
+                mistakes[key] = _dense(features, layers, join, join)
+        dense_block.compare(dense_block(features, layers), expected, mistakes)
+    dense_block.compare(dense_block(features, []), features, {})
 
 
-def _joined(made: list[Tensor]) -> Tensor:
-    return torch.cat(made, 1)
+def _joined(outputs: list[Tensor]) -> Tensor:
+    return torch.cat(outputs, 1)
 
 
-def _newest(made: list[Tensor]) -> Tensor:
-    return torch.cat(made[::-1], 1)
+def _newest(outputs: list[Tensor]) -> Tensor:
+    return torch.cat(outputs[::-1], 1)
 
 
-def _dense(maps: Tensor, layers: list[Layer], seen: Join, answer: Join = _joined) -> Tensor:
-    """`answer` of all maps made, when every layer gets `seen` of those before it."""
-    made = [maps]
+def _dense(features: Tensor, layers: list[Layer], seen: Join, answer: Join = _joined) -> Tensor:
+    """`answer` of the input and all outputs, when every layer gets `seen` of those before it."""
+    outputs = [features]
     for layer in layers:
-        made.append(layer(seen(made)))
-    return answer(made)
+        outputs.append(layer(seen(outputs)))
+    return answer(outputs)

@@ -1,4 +1,4 @@
-"""The exercises of lesson 04: three planes through a voxel, the price of a dense layer, Dice at a threshold."""
+"""Exercises of lesson 04: three planes through a voxel, parameters of a fully connected layer, Dice at a threshold."""
 
 from math import nan
 
@@ -26,21 +26,17 @@ def triplanar(triplanar: Attempt) -> None:
         planes = _planes(volume, center, width)
         last_first = tuple(reversed(center))
         mistakes = {
-            "the planes come in another order: axial, coronal, sagittal": planes.flip(0),
-            "rows and columns of the planes are swapped": planes.mT,
-            "the first plane three times": planes[:1].expand(3, -1, -1),
-            "three slices that lie on each other (the stacked view), not three planes that cross": _stack(
-                volume, center, width
-            ),
-            "depth, row and column are taken in the wrong order": _planes(volume, last_first, width),
+            "order": planes.flip(0),
+            "transposed": planes.mT,
+            "one_plane": planes[:1].expand(3, -1, -1),
+            "stacked": _stack(volume, center, width),
+            "center_reversed": _planes(volume, last_first, width),
         }
         if width % 2 == 0:
             shifted = tuple(c + 1 for c in center)
-            mistakes["the center is voxel number width // 2: of four, the third"] = _planes(volume, shifted, width)
+            mistakes["even_center"] = _planes(volume, shifted, width)
         else:
-            mistakes["off by one: the center is voxel number width // 2"] = _planes(
-                volume, tuple(c - 1 for c in center), width
-            )
+            mistakes["odd_center"] = _planes(volume, tuple(c - 1 for c in center), width)
         triplanar.compare(triplanar(volume, center, width), planes, mistakes)
 
 
@@ -56,13 +52,13 @@ def _stack(volume: Tensor, center: tuple[int, ...], width: int) -> Tensor:
 
 @exercise
 def dense_parameters(dense_parameters: Attempt) -> None:
-    """Write ``dense_parameters(width, kernel, maps, units, axes=2, streams=1)``: weights and biases of the dense layer.
+    """Write ``dense_parameters(width, kernel, channels, units, axes=2, streams=1)``: parameters of a dense layer.
 
     The network: each of `streams` inputs is a patch `width` wide along each of `axes` axes; two convolutions without
-    padding, their kernels `kernel` wide, the second with `maps` maps; then one fully connected layer of `units` units
-    on all maps of all streams. The answer is an int. A single patch in 2-D: ``dense_parameters(24, 5, 50, 1000)`` is
-    12 801 000. A tiny one: patches 6 wide and kernels 3 wide leave 2 x 2 places, so with 5 maps and 7 units it is
-    ``2 * 2 * 5 * 7 + 7 = 147``.
+    padding, their kernels `kernel` wide, the second with `channels` output channels; then one fully connected (dense)
+    layer of `units` units on all feature maps of all streams. The answer counts the dense layer alone, an int. A single
+    patch in 2-D: ``dense_parameters(24, 5, 50, 1000)`` is 12 801 000. A tiny one: patches 6 wide and kernels 3 wide
+    leave 2 x 2 places, so with 5 channels and 7 units it is ``2 * 2 * 5 * 7 + 7 = 147``.
     """
     cases = [
         ((6, 3, 5, 7), {}),
@@ -74,24 +70,24 @@ def dense_parameters(dense_parameters: Attempt) -> None:
         ((9, 1, 2, 3), {"axes": 3, "streams": 4}),
     ]
     for given, more in cases:
-        width, kernel, maps, units = given
+        width, kernel, channels, units = given
         axes, streams = more.get("axes", 2), more.get("streams", 1)
 
-        def count(side: int, axes: int = axes, streams: int = streams, m: int = maps, n: int = units) -> int:
-            return streams * m * side**axes * n + n
+        def count(side: int, axes: int = axes, streams: int = streams, c: int = channels, n: int = units) -> int:
+            return streams * c * side**axes * n + n
 
         side = width - 2 * (kernel - 1)
         mistakes = {
-            "the biases are missing: one per unit": count(side) - units,
-            "one bias per unit, not one in all": count(side) - units + 1,
-            "only one convolution made the patch smaller; there are two": count(width - kernel + 1),
-            "a kernel of k takes away k - 1, not k": count(max(width - 2 * kernel, 0)),
-            "without padding the maps are smaller than the patch": count(width),
-            "`axes` is not used": count(side, axes=2),
-            "`streams` is not used": count(side, streams=1),
-            "the biases are counted once per stream": count(side) + (streams - 1) * units,
-            "the maps are missing": count(side, m=1),
-            "side to the power of axes, not side times axes": count(side * axes, axes=1),
+            "no_biases": count(side) - units,
+            "one_bias": count(side) - units + 1,
+            "one_convolution": count(width - kernel + 1),
+            "whole_kernel": count(max(width - 2 * kernel, 0)),
+            "patch_size": count(width),
+            "axes_unused": count(side, axes=2),
+            "streams_unused": count(side, streams=1),
+            "bias_per_stream": count(side) + (streams - 1) * units,
+            "channels_unused": count(side, c=1),
+            "times_axes": count(side * axes, axes=1),
         }
         dense_parameters.compare(dense_parameters(*given, **more), count(side), mistakes)
 
@@ -101,7 +97,7 @@ def dice_at(dice_at: Attempt) -> None:
     """Write ``dice_at(probs, target, thresholds)``: Dice of voxel probabilities at each of some thresholds, ``(T,)``.
 
     `probs` are floating point and `target` boolean, of one shape with any number of axes; `thresholds` is a tensor
-    ``(T,)``, in no order. A voxel is called structure where its probability is at least the threshold. Dice is
+    ``(T,)``, in no order. A voxel is predicted as structure where its probability is at least the threshold. Dice is
     ``2 |A and B| / (|A| + |B|)`` over all voxels together, nan where both are empty. For probabilities
     ``[0.9, 0.6, 0.4, 0.1]``, target ``[1, 0, 1, 0]`` and thresholds ``[0.5, 0.3]`` it is ``[0.5, 0.8]``.
     """
@@ -113,28 +109,24 @@ def dice_at(dice_at: Attempt) -> None:
         cases.append((probs, target, torch.tensor([0.5, 0.2, 0.8, 0.0, 0.65])))
     tenths = torch.tensor([0.25, 0.5, 0.75, 0.5, 0.25, 1.0])  # probabilities that are thresholds too
     cases.append((tenths, torch.tensor([0, 1, 1, 0, 1, 1]).bool(), torch.tensor([0.25, 0.5, 0.75, 1.0])))
-    cases.append((tenths * 0.9, torch.zeros(6).bool(), torch.tensor([0.5, 1.0])))  # nothing to find, nothing called
+    cases.append((tenths * 0.9, torch.zeros(6).bool(), torch.tensor([0.5, 1.0])))  # nothing to find, nothing predicted
     for probs, target, thresholds in cases:
         expected = _dice_at(probs, target, thresholds)
         at_half = _dice_at(probs, target, torch.full_like(thresholds, 0.5))
-        called = torch.stack([probs >= t for t in thresholds])
-        each = torch.stack([2 * (c & target).sum() / (2 * (c & target).sum() + (c ^ target).sum()) for c in called])
-        agreed = torch.stack([(c == target).double().mean() for c in called])
+        predicted = torch.stack([probs >= t for t in thresholds])
+        each = torch.stack([2 * (p & target).sum() / (2 * (p & target).sum() + (p ^ target).sum()) for p in predicted])
+        agreed = torch.stack([(p == target).double().mean() for p in predicted])
         soft = 2 * (probs * target).sum() / (probs.sum() + target.sum())
         mistakes = {
-            "a probability equal to the threshold counts as structure: use >=, not >": _dice_at(
-                probs, target, thresholds, strict=True
-            ),
-            "`thresholds` is not used: every answer is that at 0.5": at_half,
-            "structure is where the probability is high, not low": _dice_at(-probs, target, -thresholds),
-            "this is the accuracy: voxels where both are False must not count": agreed,
-            "this is the intersection over union (IoU)": each / (2 - each),
-            "this is the soft Dice of the probabilities: call voxels first": soft.expand(len(thresholds)),
-            "two empty regions give nan, not 0": expected.nan_to_num(0.0),
-            "two empty regions give nan, not 1": expected.nan_to_num(1.0),
-            "the answers come in the order of the thresholds as given, not sorted": _dice_at(
-                probs, target, thresholds.sort().values
-            ),
+            "above": _dice_at(probs, target, thresholds, strict=True),
+            "thresholds_unused": at_half,
+            "below": _dice_at(-probs, target, -thresholds),
+            "accuracy": agreed,
+            "iou": each / (2 - each),
+            "soft": soft.expand(len(thresholds)),
+            "empty_as_zero": expected.nan_to_num(0.0),
+            "empty_as_one": expected.nan_to_num(1.0),
+            "sorted": _dice_at(probs, target, thresholds.sort().values),
         }
         got = dice_at(probs, target, thresholds)
         same = isinstance(got, Tensor) and got.shape == expected.shape
@@ -147,7 +139,7 @@ def dice_at(dice_at: Attempt) -> None:
 def _dice_at(probs: Tensor, target: Tensor, thresholds: Tensor, strict: bool = False) -> Tensor:
     answers = []
     for threshold in thresholds:
-        called = probs > threshold if strict else probs >= threshold
-        total = int(called.sum() + target.sum())
-        answers.append(2 * int((called & target).sum()) / total if total else nan)
+        predicted = probs > threshold if strict else probs >= threshold
+        total = int(predicted.sum() + target.sum())
+        answers.append(2 * int((predicted & target).sum()) / total if total else nan)
     return torch.tensor(answers, dtype=torch.float64)

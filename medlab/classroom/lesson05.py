@@ -1,4 +1,4 @@
-"""The exercises of lesson 05: IoU and Dice, the losses of a critic and of its opponent, the cardiothoracic ratio."""
+"""Exercises of lesson 05: IoU and Dice, losses of a critic and a segmenter, cardiothoracic ratio."""
 
 from math import nan
 from numbers import Real
@@ -26,7 +26,7 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
     cases += [(torch.tensor([1, 1, 1, 0]).bool(), torch.tensor([0, 1, 1, 1]).bool())]
     for shape in [(20,), (6, 7), (3, 5, 6)]:
         target = torch.rand(shape, generator=generator) < 0.4
-        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.4, 0.1)  # misses and false alarms differ
+        flip = torch.rand(shape, generator=generator) < torch.where(target, 0.4, 0.1)  # FN and FP differ
         cases.append((target ^ flip, target))
     full, empty = torch.ones(3, 3).bool(), torch.zeros(3, 3).bool()
     for mask, target in [*cases, (full, full), (full, empty), (empty, full), (empty, empty)]:
@@ -34,19 +34,19 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
         got, expected = iou(mask, target), both / either if either else nan
         is_nan = isinstance(got, Real | Tensor | np.ndarray) and np.ndim(got) == 0 and bool(got != got)
         if is_nan and expected == expected:
-            iou.wrong(got, expected, "nan is for two empty regions only: divide by the union")
+            iou.wrong(got, expected, "nan")
         if is_nan:
             continue
-        mistakes = {"two empty regions give nan: there was nothing to find": got}
+        mistakes = {"no_nan": got}
         if either:
             mistakes = {
-                "this is the Dice coefficient": 2 * both / (both + either),
-                "divide by the union: pixels in both regions count once": both / (both + either),
-                "this is the accuracy: pixels outside both do not count": (mask == target).double().mean(),
-                "this is the precision: divide by the union": both / max(int(mask.sum()), 1),
-                "this is the recall (sensitivity): divide by the union": both / max(int(target.sum()), 1),
-                "in per cent; the scale is 0 to 1": 100 * both / either,
-                "a small number or a 1 is added: it changes the result": (both + 1) / (either + 1),
+                "dice": 2 * both / (both + either),
+                "sum_of_areas": both / (both + either),
+                "accuracy": (mask == target).double().mean(),
+                "precision": both / max(int(mask.sum()), 1),
+                "recall": both / max(int(target.sum()), 1),
+                "percent": 100 * both / either,
+                "smoothed": (both + 1) / (either + 1),
             }
         iou.compare(got, expected, mistakes, tolerance=1e-6)
     for value in (0.25, 0.5, 0.0, 1.0, 0.929, 0.947):
@@ -54,10 +54,10 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
             dice_from_iou(value),
             2 * value / (1 + value),
             {
-                "that is the way back, from Dice to IoU": value / (2 - value),
-                "twice the IoU: 1 would become 2; divide by 1 + IoU": 2 * value,
-                "the factor 2 is missing": value / (1 + value),
-                "Dice is not the IoU, it is larger wherever they are not 0 or 1": value,
+                "way_back": value / (2 - value),
+                "doubled": 2 * value,
+                "factor_missing": value / (1 + value),
+                "unchanged": value,
             },
             tolerance=1e-6,
         )
@@ -65,13 +65,14 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
 
 @exercise
 def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
-    """Write ``critic_loss(true, made)`` and ``non_saturating_loss(made)``: what the critic and the segmenter minimize.
+    """Write ``critic_loss(real, fake)`` and ``non_saturating_loss(fake)``: what the critic and the segmenter minimize.
 
-    `true` ``(N,)`` are the critic's logits for masks drawn by hand, `made` ``(M,)`` those for masks of the segmenter;
-    with ``p = sigmoid(logit)`` the critic wants p = 1 for the first and p = 0 for the second. Its loss is the mean of
-    ``-log p`` over `true` plus the mean of ``-log(1 - p)`` over `made`. The segmenter wants to be taken for true: its
-    loss is the mean of ``-log p`` over `made`. Both are tensors without axes through which gradients flow, exact for
-    every logit from -60 to 60. For true ``[0.0]`` and made ``[2.0]`` they are ``0.693 + 2.127 = 2.820`` and ``0.127``.
+    `real` ``(N,)`` are the critic's logits for masks drawn by hand, `fake` ``(M,)`` those for masks of the segmenter;
+    with ``p = sigmoid(logit)`` the critic's target is p = 1 for the first and p = 0 for the second. Its loss is the
+    mean of ``-log p`` over `real` plus the mean of ``-log(1 - p)`` over `fake`. The segmenter's masks should be
+    classified as real: its loss is the mean of ``-log p`` over `fake`. Both are tensors without axes through which
+    gradients flow, exact for every logit from -60 to 60. For real ``[0.0]`` and fake ``[2.0]`` they are ``0.693 + 2.127
+    = 2.820`` and ``0.127``.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [(torch.tensor([0.5, -1.0]), torch.tensor([2.0, 0.3]))]  # no two mistakes agree on it
@@ -79,62 +80,56 @@ def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
     for n, m in ((3, 3), (4, 2), (1, 6), (16, 16)):
         cases.append((1 + 2 * torch.randn(n, generator=generator), 2 * torch.randn(m, generator=generator) - 1))
     cases += [(torch.tensor([-60.0]), torch.tensor([60.0, -60.0]))]
-    for true, made in cases:
-        on_true, on_made = -logsigmoid(true), -logsigmoid(-made)
-        expected = on_true.mean() + on_made.mean()
-        got = critic_loss(true, made)
+    for real, fake in cases:
+        on_real, on_fake = -logsigmoid(real), -logsigmoid(-fake)
+        expected = on_real.mean() + on_fake.mean()
+        got = critic_loss(real, fake)
         _finite(critic_loss, got, expected)
         critic_loss.compare(
             got,
             expected,
             {
-                "1 and 0 are swapped: the critic wants p = 1 for masks drawn by hand": -logsigmoid(-true).mean()
-                - logsigmoid(made).mean(),
-                "the minus sign is missing: this rewards wrong answers": -expected,
-                "the masks of the segmenter are left out": on_true.mean(),
-                "the masks drawn by hand are left out": on_made.mean(),
-                "the half of it: add both means": expected / 2,
-                "one mean over all masks; take the mean of each kind and add both": torch.cat(
-                    [on_true, on_made]
-                ).mean(),
-                "sums; take means": on_true.sum() + on_made.sum(),
-                "both kinds are called true": on_true.mean() - logsigmoid(made).mean(),
-                "the sigmoid is taken twice": -logsigmoid(true.sigmoid()).mean() - logsigmoid(-made.sigmoid()).mean(),
-                "the logarithm is cut off at -100, not computed from the logit": expected.clamp(max=100),
+                "labels_swapped": -logsigmoid(-real).mean() - logsigmoid(fake).mean(),
+                "sign": -expected,
+                "fake_missing": on_real.mean(),
+                "real_missing": on_fake.mean(),
+                "halved": expected / 2,
+                "one_mean": torch.cat([on_real, on_fake]).mean(),
+                "sums": on_real.sum() + on_fake.sum(),
+                "all_real": on_real.mean() - logsigmoid(fake).mean(),
+                "two_sigmoids": -logsigmoid(real.sigmoid()).mean() - logsigmoid(-fake.sigmoid()).mean(),
+                "clamped": expected.clamp(max=100),
             },
         )
-    for _, made in cases:
-        expected = -logsigmoid(made).mean()
-        got = non_saturating_loss(made)
+    for _, fake in cases:
+        expected = -logsigmoid(fake).mean()
+        got = non_saturating_loss(fake)
         _finite(non_saturating_loss, got, expected)
         non_saturating_loss.compare(
             got,
             expected,
             {
-                "this is the critic's wish: the segmenter wants p = 1": -logsigmoid(-made).mean(),
-                "mean log(1 - p), the saturating form: its gradient vanishes when the critic is sure": logsigmoid(
-                    -made
-                ).mean(),
-                "the minus sign is missing: this rewards being found out": -expected,
-                "the sum; take the mean": expected * len(made),
-                "the sigmoid is taken twice": binary_cross_entropy_with_logits(made.sigmoid(), torch.ones_like(made)),
+                "loss_of_critic": -logsigmoid(-fake).mean(),
+                "saturating": logsigmoid(-fake).mean(),
+                "segmenter_sign": -expected,
+                "segmenter_sum": expected * len(fake),
+                "two_sigmoids": binary_cross_entropy_with_logits(fake.sigmoid(), torch.ones_like(fake)),
             },
         )
     answer = non_saturating_loss(torch.tensor([0.5, -1.0], requires_grad=True))
     if not answer.requires_grad:
-        mistake = "item(), detach(), numpy() or no_grad() cut the way back to the segmenter"
+        mistake = "no_gradient"
         non_saturating_loss.wrong("a tensor without gradient", "a tensor with the gradient of the logits", mistake)
 
 
 def _finite(attempt: Attempt, got: object, expected: Tensor) -> None:
     if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
-        mistake = "sigmoid(60) is exactly 1, and log(1 - 1) is -inf: take the log of the sigmoid from the logit"
-        attempt.wrong(got, expected, mistake if expected > 20 else "log of 0 or of a negative number")
+        attempt.wrong(got, expected, "log_of_sigmoid" if expected > 20 else "log_of_zero")
 
 
 @exercise
 def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
-    """Write ``cardiothoracic_ratio(label)``: the heart's width over the chest's, from one label map.
+    """Write ``cardiothoracic_ratio(label)``: width of the heart over that of the chest.
 
     `label` ``(H, W)`` is a tensor of whole numbers: 1 right lung, 2 left lung, 3 heart, 0 the rest. The width of a
     structure is the number of columns from its first to its last pixel, both counted. The chest's width is that of both
@@ -158,30 +153,24 @@ def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
         got, expected = cardiothoracic_ratio(label), _ratio(_width(heart), _width(chest))
         is_nan = isinstance(got, Real | Tensor | np.ndarray) and np.ndim(got) == 0 and bool(got != got)
         if is_nan and expected == expected:
-            cardiothoracic_ratio.wrong(got, expected, "nan is for a missing heart or missing lungs only")
+            cardiothoracic_ratio.wrong(got, expected, "nan")
         if is_nan:
             continue
         if expected != expected:
-            cardiothoracic_ratio.wrong(got, "nan", "without heart or lungs there is no ratio")
+            cardiothoracic_ratio.wrong(got, "nan", "no_nan")
         lungs = _width(label == 1) + _width(label == 2)
         cardiothoracic_ratio.compare(
             got,
             expected,
             {
-                "upside down: the heart's width is divided by the chest's": _ratio(_width(chest), _width(heart)),
-                "the last column minus the first is one too few: count both": _ratio(
-                    _width(heart) - 1, _width(chest) - 1
-                ),
-                "the sum of the lungs' widths leaves out what lies between them": _ratio(_width(heart), lungs),
-                "areas, not widths": _ratio(int(heart.sum()), int(chest.sum())),
-                "heights, not widths: columns are the last axis": _ratio(_width(heart.T), _width(chest.T)),
-                "the chest is from the first to the last column of the lungs, not of all labels": _ratio(
-                    _width(heart), _width(label > 0)
-                ),
-                "the chest is as wide as the image": _ratio(_width(heart), label.shape[1]),
-                "the widest row; the first and last column may lie in different rows": _ratio(
-                    int(heart.sum(1).max()), int(chest.sum(1).max())
-                ),
+                "inverted": _ratio(_width(chest), _width(heart)),
+                "one_too_few": _ratio(_width(heart) - 1, _width(chest) - 1),
+                "sum_of_lungs": _ratio(_width(heart), lungs),
+                "areas": _ratio(int(heart.sum()), int(chest.sum())),
+                "heights": _ratio(_width(heart.T), _width(chest.T)),
+                "all_labels": _ratio(_width(heart), _width(label > 0)),
+                "image_width": _ratio(_width(heart), label.shape[1]),
+                "widest_row": _ratio(int(heart.sum(1).max()), int(chest.sum(1).max())),
             },
             tolerance=1e-6,
         )

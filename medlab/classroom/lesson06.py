@@ -1,4 +1,4 @@
-"""The exercises of lesson 06: the best discriminator and what the game is worth to it, PSNR from RMSE and back."""
+"""Exercises of lesson 06: optimal discriminator and value of the GAN game, PSNR from RMSE and back."""
 
 from math import inf, log, log2, log10, sqrt
 
@@ -13,9 +13,9 @@ from medlab.classroom.exercise import Attempt, exercise
 def optimal_discriminator(optimal_discriminator: Attempt, game_value: Attempt) -> None:
     """Write ``optimal_discriminator(real, fake)`` and ``game_value(real, fake, width)``.
 
-    `real` and `fake` ``(N,)`` are two densities, not negative, at the same N places. The best discriminator calls a
-    place real with probability ``D = real / (real + fake)``; the answer has shape ``(N,)``, and where neither has any
-    density it is 0.5. `game_value` is what the game is worth to it: the sum over all places of
+    `real` and `fake` ``(N,)`` are two densities, not negative, at the same N places. The optimal discriminator is the
+    probability of real, ``D = real / (real + fake)``; the answer has shape ``(N,)``, and where neither has any density
+    it is 0.5. `game_value` is the value of the game with this discriminator: the sum over all places of
     ``(real log D + fake log(1 - D)) width``, with the natural logarithm, `width` the distance between places, and
     ``0 log 0 = 0``. It is a number (float or a tensor without axes). For real ``[1, 3, 0]`` and fake ``[1, 1, 2]`` D is
     ``[0.5, 0.75, 0]``, and with width 0.25 the value is ``-0.909``.
@@ -30,17 +30,17 @@ def optimal_discriminator(optimal_discriminator: Attempt, game_value: Attempt) -
     for real, fake in cases:
         got, expected = optimal_discriminator(real, fake), _best(real, fake)
         if isinstance(got, Tensor) and got.isnan().any():
-            optimal_discriminator.wrong(got, expected, "without any density there (0 / 0) it is 0.5")
+            optimal_discriminator.wrong(got, expected, "nan")
         optimal_discriminator.compare(
             got,
             expected,
             {
-                "real and fake are swapped: D is the probability of real": _best(fake, real),
-                "this is the ratio of the densities, from 0 to infinity; divide by their sum": real / fake,
-                "this is the logit log(real / fake), not the probability": (real / fake).log(),
-                "the sigmoid of the difference; the densities' ratio decides": (real - fake).sigmoid(),
-                "1 where real is denser, else 0: that is the decision, not the probability": (real > fake).float(),
-                "without any density there it is 0.5, not 0": torch.where(real + fake > 0, _best(real, fake), 0.0),
+                "swapped": _best(fake, real),
+                "ratio": real / fake,
+                "logit": (real / fake).log(),
+                "sigmoid": (real - fake).sigmoid(),
+                "decision": (real > fake).float(),
+                "zero": torch.where(real + fake > 0, _best(real, fake), 0.0),
             },
         )
     for (real, fake), width in zip(cases, (0.5, 0.25, 0.1, 2.0, 0.3, 0.2)):
@@ -49,23 +49,19 @@ def optimal_discriminator(optimal_discriminator: Attempt, game_value: Attempt) -
         expected = float((on_real + on_fake).sum() * width)
         got = game_value(real, fake, width)
         if isinstance(got, float | np.floating | Tensor) and np.ndim(got) == 0 and not np.isfinite(float(got)):
-            game_value.wrong(got, expected, "0 log 0 counts 0: torch.xlogy(a, b) is a log b and knows it")
+            game_value.wrong(got, expected, "zero_log_zero")
         game_value.compare(
             float(got) if isinstance(got, Tensor) and got.ndim == 0 else got,
             expected,
             {
-                "the width is missing": expected / width,
-                "the mean over places; take the sum": expected / len(real),
-                "the logarithm of base 2; take the natural one": expected / log(2),
-                "the minus sign is too many: the value is not positive": -expected,
-                "log D counts for both: the fakes pay log(1 - D)": float(
-                    (on_real + torch.xlogy(fake, best)).sum() * width
-                ),
-                "the places of the fakes are left out": float(on_real.sum() * width),
-                "the places of the real images are left out": float(on_fake.sum() * width),
-                "every place counts by its density: multiply log D by it": float(
-                    (best.log() + (1 - best).log()).sum() * width
-                ),
+                "no_width": expected / width,
+                "mean": expected / len(real),
+                "base_2": expected / log(2),
+                "sign": -expected,
+                "log_d_for_both": float((on_real + torch.xlogy(fake, best)).sum() * width),
+                "fake_missing": float(on_real.sum() * width),
+                "real_missing": float(on_fake.sum() * width),
+                "unweighted": float((best.log() + (1 - best).log()).sum() * width),
             },
         )
 
@@ -77,7 +73,7 @@ def _best(real: Tensor, fake: Tensor) -> Tensor:
 
 @exercise
 def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
-    """Write ``psnr(image, reference, peak)`` and ``rmse_from_psnr(psnr, peak)``, there and back.
+    """Write ``psnr(image, reference, peak)`` and its inverse, ``rmse_from_psnr(psnr, peak)``.
 
     `image` and `reference` are arrays of the same shape, `peak` the length L of the gray scale: 1.0 for values from 0
     to 1, 255 for bytes. With MSE the mean squared difference of all pixels, PSNR is ``10 log10(L^2 / MSE)`` decibel,
@@ -95,25 +91,25 @@ def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
         got = psnr(image, reference, peak)
         if mse == 0:
             if not (isinstance(got, float | np.floating) and got == inf):
-                psnr.wrong(got, "inf", "equal images differ by nothing, and their PSNR is infinite: ask for it first")
+                psnr.wrong(got, "inf", "no_inf")
             continue
         bright = max(float(np.abs(image).max()), 1e-9)
         psnr.compare(
             got,
             10 * log10(peak**2 / mse),
             {
-                "the peak is squared: L^2 / MSE": 10 * log10(peak / mse),
-                "20 log10 goes with the RMSE, 10 log10 with the MSE": 20 * log10(peak**2 / mse),
-                "20 log10(L / RMSE): the root of the MSE is missing": 20 * log10(peak / mse),
-                "the natural logarithm; decibel take that of base 10": 10 * log(peak**2 / mse),
-                "the logarithm of base 2; decibel take that of base 10": 10 * log2(peak**2 / mse),
-                "the factor 10 is missing": log10(peak**2 / mse),
-                "upside down: a small error is a large PSNR": -10 * log10(peak**2 / mse),
-                "the sum of the squares; take their mean": 10 * log10(peak**2 / (mse * image.size)),
-                "the mean absolute difference; take squares": 20 * log10(peak / float(np.abs(difference).mean())),
-                "the peak is that of the scale, not the brightest pixel": 10 * log10(bright**2 / mse),
-                "the peak is always 255 here; take `peak`": 10 * log10(255**2 / mse),
-                "the peak is always 1 here; take `peak`": 10 * log10(1 / mse),
+                "peak_not_squared": 10 * log10(peak / mse),
+                "factor_20": 20 * log10(peak**2 / mse),
+                "mse_for_rmse": 20 * log10(peak / mse),
+                "natural": 10 * log(peak**2 / mse),
+                "base_2": 10 * log2(peak**2 / mse),
+                "factor_missing": log10(peak**2 / mse),
+                "inverted": -10 * log10(peak**2 / mse),
+                "sum": 10 * log10(peak**2 / (mse * image.size)),
+                "absolute": 20 * log10(peak / float(np.abs(difference).mean())),
+                "brightest": 10 * log10(bright**2 / mse),
+                "always_255": 10 * log10(255**2 / mse),
+                "always_1": 10 * log10(1 / mse),
             },
         )
     for decibel, peak in ((27.3, 255.0), (32.83, 255.0), (32.83, 1.0), (10.0, 4095.0), (0.0, 255.0)):
@@ -122,11 +118,11 @@ def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
             rmse_from_psnr(decibel, peak),
             rmse,
             {
-                "this is the MSE: take its root": rmse**2,
-                "the exponent is -PSNR / 20 for the RMSE; that of the MSE is -PSNR / 10": peak * 10 ** (-decibel / 10),
-                "the exponent lacks its minus sign: a large PSNR is a small error": peak * 10 ** (decibel / 20),
-                "the RMSE is in gray values: multiply by the peak": 10 ** (-decibel / 20),
-                "the root of the peak; its square stands under the root": sqrt(peak) * 10 ** (-decibel / 20),
-                "e to the power; decibel are powers of 10": peak * np.exp(-decibel / 20),
+                "mse": rmse**2,
+                "exponent_of_mse": peak * 10 ** (-decibel / 10),
+                "exponent_sign": peak * 10 ** (decibel / 20),
+                "no_peak": 10 ** (-decibel / 20),
+                "root_of_peak": sqrt(peak) * 10 ** (-decibel / 20),
+                "powers_of_e": peak * np.exp(-decibel / 20),
             },
         )

@@ -1,4 +1,4 @@
-"""The exercises of lesson 07: the critic's loss and its clipped weights, the number of modes, d' from a table."""
+"""Exercises of lesson 07: loss and weight clipping of a Wasserstein critic, covered modes, d' from a table."""
 
 from itertools import product
 
@@ -11,10 +11,10 @@ from medlab.classroom.exercise import Attempt, exercise
 
 @exercise
 def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
-    """Write ``critic_loss(real_scores, fake_scores)`` and ``clip_weights(weights, limit)``: a step of WGAN's critic.
+    """Write ``critic_loss(real_scores, fake_scores)`` and ``clip_weights(weights, limit)``: WGAN's critic.
 
-    `real_scores` ``(N,)`` and `fake_scores` ``(M,)`` are the critic's scores of both batches. It wants its mean score
-    of real images to be as far as possible above its mean score of fakes; the loss is what it *minimizes* for that, a
+    `real_scores` ``(N,)`` and `fake_scores` ``(M,)`` are the critic's scores of both batches. Its mean score of real
+    images should be as far as possible above its mean score of fakes; the loss is what it *minimizes* for that, a
     tensor without axes through which gradients flow. There is no sigmoid and no logarithm. `weights` is a list of
     tensors; the answer is a list of tensors of the same shapes in which every value outside ``[-limit, limit]`` is
     replaced by the nearer end, the others are as they were. For real ``[1.0, 3.0]`` and fake ``[0.5]`` the loss is
@@ -31,22 +31,20 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
             critic_loss(real, fake),
             -gap,
             {
-                "the sign: it minimizes the loss, so the gap that it wants to be large gets a minus": gap,
-                "take means, not sums": fake.sum() - real.sum(),
-                "no absolute value: a critic that prefers fakes must be told so": -gap.abs(),
-                "no square: the gap itself": -gap.square(),
-                "no sigmoid: a score is no probability": fake.sigmoid().mean() - real.sigmoid().mean(),
-                "that is the loss of DCGAN's discriminator; no sigmoid, no logarithm": -real.sigmoid().log().mean()
-                - (1 - fake.sigmoid()).log().mean(),
-                "that is the generator's loss": -fake.mean(),
-                "the scores of the fakes are left out": -real.mean(),
-                "the half of it": -gap / 2,
+                "sign": gap,
+                "sums": fake.sum() - real.sum(),
+                "absolute": -gap.abs(),
+                "square": -gap.square(),
+                "sigmoid": fake.sigmoid().mean() - real.sigmoid().mean(),
+                "cross_entropy": -real.sigmoid().log().mean() - (1 - fake.sigmoid()).log().mean(),
+                "generator_loss": -fake.mean(),
+                "fake_missing": -real.mean(),
+                "halved": -gap / 2,
             },
         )
     answer = critic_loss(torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([0.2]))
     if not answer.requires_grad:
-        mistake = "item(), detach(), numpy() or no_grad() cut the way back to the weights"
-        critic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the scores", mistake)
+        critic_loss.wrong("a tensor without gradient", "a tensor with the gradient of the scores", "no_gradient")
     lists = [([torch.tensor([0.02, -0.5, 0.004])], 0.01)]
     for limit in (0.01, 0.5):
         shapes = ((3, 2, 4, 4), (5,), (2, 7))
@@ -54,26 +52,26 @@ def wasserstein_critic(critic_loss: Attempt, clip_weights: Attempt) -> None:
     for weights, limit in lists:
         got = clip_weights(weights, limit)
         if not isinstance(got, list | tuple) or len(got) != len(weights):
-            clip_weights.wrong(got, f"a list of {len(weights)} tensors", "one tensor for each that is given")
+            clip_weights.wrong(got, f"a list of {len(weights)} tensors", "count")
         for part, weight in zip(got, weights):
             clip_weights.compare(
                 part,
                 weight.clamp(-limit, limit),
                 {
-                    "large negative weights are left: clip at both ends": weight.clamp(max=limit),
-                    "large positive weights are left: clip at both ends": weight.clamp(min=-limit),
-                    "negative weights down to -limit are allowed": weight.clamp(0, limit),
-                    "nothing is clipped": weight,
-                    "scaled, which changes the small weights too": weight * limit / weight.abs().max(),
-                    "weights beyond the limit are set to 0; they take the nearer end": weight * (weight.abs() <= limit),
-                    "only the signs are left; weights within the limit stay": limit * weight.sign(),
+                    "upper_only": weight.clamp(max=limit),
+                    "lower_only": weight.clamp(min=-limit),
+                    "positive_only": weight.clamp(0, limit),
+                    "not_clipped": weight,
+                    "scaled": weight * limit / weight.abs().max(),
+                    "zeroed": weight * (weight.abs() <= limit),
+                    "signs": limit * weight.sign(),
                 },
             )
 
 
 @exercise
 def mode_count(mode_count: Attempt) -> None:
-    """Write ``mode_count(points, centers, radius, least)``: how many modes of a mixture a generator makes (an int).
+    """Write ``mode_count(points, centers, radius, least)``: how many modes of a mixture a generator covers (an int).
 
     `points` ``(N, 2)`` and `centers` ``(M, 2)`` are tensors. A point belongs to the center nearest to it if it lies
     within `radius` of it, the border included, else to none. A mode is covered if the points that belong to it are at
@@ -110,19 +108,13 @@ def mode_count(mode_count: Attempt) -> None:
             mode_count(points, centers, radius, least),
             int((held / len(points) >= least).sum()),
             {
-                "a point farther than `radius` from every center belongs to none": int((everywhere >= least).sum()),
-                "one point is not enough: a mode needs the share `least`": int((held > 0).sum()),
-                "the share is that of all points, not only of those near a center": int(
-                    (held / max(int(held.sum()), 1) >= least).sum()
-                ),
-                "a point near two centers belongs to the nearer one only": int(
-                    ((distance <= radius).float().mean(0) >= least).sum()
-                ),
-                "that is the number of points near a center; count the modes": int(held.sum()),
-                "these are the modes that are missing": int((held / len(points) < least).sum()),
-                "the distance is compared squared; square `radius` too, or take the root": int(
-                    ((nearest & (distance**2 <= radius)).float().mean(0) >= least).sum()
-                ),
+                "radius_unused": int((everywhere >= least).sum()),
+                "one_point": int((held > 0).sum()),
+                "share_of_near": int((held / max(int(held.sum()), 1) >= least).sum()),
+                "two_centers": int(((distance <= radius).float().mean(0) >= least).sum()),
+                "points": int(held.sum()),
+                "missing": int((held / len(points) < least).sum()),
+                "radius_not_squared": int(((nearest & (distance**2 <= radius)).float().mean(0) >= least).sum()),
             },
             tolerance=1e-9,
         )
@@ -132,8 +124,8 @@ def mode_count(mode_count: Attempt) -> None:
 def d_prime(d_prime: Attempt) -> None:
     """Write ``d_prime(real_as_real, real_as_synth, synth_as_real, synth_as_synth)``: d' of a visual Turing test.
 
-    The four arguments are whole numbers: how many real images the rater called real and synthetic, and how many
-    synthetic images. A *hit* is a synthetic image called synthetic, a *false alarm* a real image called synthetic; with
+    The four arguments are whole numbers: how many real images the rater judged real and synthetic, and how many
+    synthetic images. A *hit* is a synthetic image judged synthetic, a *false alarm* a real image judged synthetic; with
     z the quantile function of the normal distribution (``scipy.stats.norm.ppf``), ``d' = z(hit rate) - z(false alarm
     rate)``, a number. A rate of 0 or 1 has no finite quantile: of N images it counts as ``1 / 2N`` or ``1 - 1 / 2N``.
     For 26, 24, 6 and 44 the rates are 0.88 and 0.48 and d' is 1.23.
@@ -150,29 +142,27 @@ def d_prime(d_prime: Attempt) -> None:
         z_hit, z_alarm = _quantile(hits, synth), _quantile(alarms, real)
         expected, right = z_hit - z_alarm, (a + d) / (real + synth)
         of_all = _quantile(d / (real + synth), real + synth) - _quantile(b / (real + synth), real + synth)
-        of_called = _quantile(d / max(b + d, 1), b + d) - _quantile(c / max(a + c, 1), a + c)
+        of_judged = _quantile(d / max(b + d, 1), b + d) - _quantile(c / max(a + c, 1), a + c)
         mistakes = {
-            "the sign: z of the hit rate comes first": -expected,
-            "that is the accuracy": right,
-            "the rates themselves; take their quantiles z": hits - alarms,
-            "z is the quantile function, norm.ppf; norm.cdf is its inverse": float(ndtr(hits) - ndtr(alarms)),
-            "z of the accuracy": _quantile(right, real + synth),
-            "that is the criterion c; d' is the difference of the quantiles": -(z_hit + z_alarm) / 2,
-            "the sum; d' is the difference": z_hit + z_alarm,
-            "shares of the real and of the synthetic images, not of all images": of_all,
-            "divide by the images of that kind, not by those called so": of_called,
-            "the half of it": expected / 2,
+            "sign": -expected,
+            "accuracy": right,
+            "rates": hits - alarms,
+            "cdf": float(ndtr(hits) - ndtr(alarms)),
+            "z_of_accuracy": _quantile(right, real + synth),
+            "criterion": -(z_hit + z_alarm) / 2,
+            "sum": z_hit + z_alarm,
+            "share_of_all": of_all,
+            "share_of_answers": of_judged,
+            "halved": expected / 2,
         }
         if ends:
             mistakes = {
-                "1 / 2N of the images of *that kind*": _quantile(hits, real + synth) - _quantile(alarms, real + synth),
-                "a half is added to every count: only rates of 0 and 1 are replaced": float(
-                    ndtri((d + 0.5) / (synth + 1)) - ndtri((b + 0.5) / (real + 1))
-                ),
+                "n_of_all": _quantile(hits, real + synth) - _quantile(alarms, real + synth),
+                "log_linear": float(ndtri((d + 0.5) / (synth + 1)) - ndtri((b + 0.5) / (real + 1))),
             }
         got = d_prime(*counts)
         if ends and isinstance(got, float | np.floating) and not np.isfinite(got):
-            d_prime.wrong(got, expected, "z(0) and z(1) are infinite: replace these rates by 1 / 2N and 1 - 1 / 2N")
+            d_prime.wrong(got, expected, "infinite")
         d_prime.compare(got, expected, mistakes, tolerance=1e-4)
 
 

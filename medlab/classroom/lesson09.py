@@ -1,4 +1,4 @@
-"""The exercises of lesson 09: minibatch discrimination, the inception score, and the exact test against guessing."""
+"""Exercises of lesson 09: minibatch discrimination, inception score, exact binomial test."""
 
 import math
 
@@ -11,55 +11,53 @@ from medlab.classroom.exercise import Attempt, exercise
 
 @exercise
 def minibatch_discrimination(closeness: Attempt) -> None:
-    """Write ``closeness(maps)``: how close each image of a batch is to the others, in B ways.
+    """Write ``closeness(matrices)``: how close each image of a batch is to the others, in B ways.
 
-    `maps` ``(N, B, C)`` is a tensor: image i has B rows of C numbers. The answer ``(N, B)`` is a tensor with
-    ``o[i, b] = sum over j of exp(-d)``, where d is the sum over C of ``|maps[i, b] - maps[j, b]|``; the sum runs over
-    all images of the batch, i itself among them. No loop over images is needed. For two images with one row of one
-    number, 0 and 0.7, it is ``1 + exp(-0.7) = 1.497`` for both.
+    `matrices` ``(N, B, C)`` is a tensor: image i has a matrix of B rows of C numbers. The answer ``(N, B)`` is a tensor
+    with ``o[i, b] = sum over j of exp(-d)``, where d is the sum over C of ``|matrices[i, b] - matrices[j, b]|``; the
+    sum runs over all images of the batch, i itself among them. No loop over images is needed. For two images with one
+    row of one number, 0 and 0.7, it is ``1 + exp(-0.7) = 1.497`` for both.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [torch.tensor([[[0.0]], [[0.7]], [[2.0]]]), torch.tensor([[[0.0]], [[0.7]]])]
     for shape in ((4, 3, 2), (3, 3, 3), (6, 2, 5), (1, 4, 3), (8, 5, 1)):
         cases.append(torch.randn(shape, generator=generator))
     cases.append(torch.randn(1, 3, 2, generator=generator).repeat(5, 1, 1))  # all alike
-    for maps in cases:
-        apart = (maps[:, None] - maps).abs()  # (N, N, B, C)
+    for matrices in cases:
+        apart = (matrices[:, None] - matrices).abs()  # (N, N, B, C)
         near = torch.exp(-apart.sum(3))  # (N, N, B)
-        own, rows = near.sum(1), maps.flatten(1)
+        own, rows = near.sum(1), matrices.flatten(1)
         per_number = torch.exp(-apart).sum((1, 3))
         squared = torch.exp(-apart.square().sum(3)).sum(1)
         one_for_all = torch.exp(-(rows[:, None] - rows).abs().sum(2)).sum(1)
         closeness.compare(
-            closeness(maps),
+            closeness(matrices),
             own,
             {
-                "the image itself is left out: the printed sum has it": own - 1,
-                "the mean over the batch; take the sum": own / len(maps),
-                "the minus sign is missing: far must count little": torch.exp(apart.sum(3)).sum(1),
-                "squared differences: the distance is the sum of absolute ones": squared,
-                "the Euclidean distance: take the sum of absolute differences": torch.exp(
-                    -apart.square().sum(3).sqrt()
-                ).sum(1),
-                "the mean over C; take the sum": torch.exp(-apart.mean(3)).sum(1),
-                "distances, not closeness: exp(-d) is missing": apart.sum((1, 3)),
-                "exp first, then the sum over C: sum the distances first": per_number,
-                "one distance over all rows: each of the B rows has its own": one_for_all[:, None].expand_as(own),
-                "not summed over the other images yet: the answer is (N, B)": near,
-                "rows and images are swapped: (N, B)": own.T,
-                "summed over the rows b: the answer is (N, B)": near.sum((1, 2)),
+                "without_itself": own - 1,
+                "mean_over_batch": own / len(matrices),
+                "sign": torch.exp(apart.sum(3)).sum(1),
+                "squared": squared,
+                "euclidean": torch.exp(-apart.square().sum(3).sqrt()).sum(1),
+                "mean_over_c": torch.exp(-apart.mean(3)).sum(1),
+                "distances": apart.sum((1, 3)),
+                "exp_first": per_number,
+                "one_distance": one_for_all[:, None].expand_as(own),
+                "not_summed": near,
+                "transposed": own.T,
+                "summed_over_b": near.sum((1, 2)),
             },
         )
 
 
 @exercise
 def inception_score(inception_score: Attempt) -> None:
-    """Write ``inception_score(probs)``: the exponential of the mean Kullback-Leibler distance of rows from their mean.
+    """Write ``inception_score(probs)``: the exponential of the mean KL divergence of the rows from their mean.
 
     `probs` ``(N, K)`` is a NumPy array of probabilities, one row per image. With m the mean of all rows, the answer is
     the number ``exp(mean over rows p of sum over k of p_k log(p_k / m_k))``, natural logarithm; 0 log 0 is 0. It lies
-    between 1 and K. For the rows ``[1, 0]`` and ``[0.5, 0.5]``, m is ``[0.75, 0.25]``, the two distances are 0.288 and
-    0.144, and the score is ``exp(0.216) = 1.241``.
+    between 1 and K. For the rows ``[1, 0]`` and ``[0.5, 0.5]``, m is ``[0.75, 0.25]``, the two divergences are 0.288
+    and 0.144, and the score is ``exp(0.216) = 1.241``.
     """
     rng = np.random.default_rng(0)
     cases = [rng.dirichlet(np.ones(4) * 0.3, 7), np.array([[1.0, 0.0], [0.5, 0.5]])]
@@ -69,11 +67,11 @@ def inception_score(inception_score: Attempt) -> None:
         mean = probs.mean(0)
         safe = np.where(probs > 0, probs, 1.0)
         ratio = np.where(probs > 0, np.log(safe / np.where(mean > 0, mean, 1.0)), 0.0)
-        distances = (probs * ratio).sum(1)
-        expected = float(np.exp(distances.mean()))
+        divergences = (probs * ratio).sum(1)
+        expected = float(np.exp(divergences.mean()))
         got = inception_score(probs)
         if isinstance(got, float | np.floating) and math.isnan(got) and (probs == 0).any():
-            inception_score.wrong(got, expected, "0 log 0 is nan on a computer: leave such terms out, they count 0")
+            inception_score.wrong(got, expected, "zero_log_zero")
         backwards = (mean * -ratio).sum(1)
         entropies = -(probs * np.log(safe)).sum(1)
         of_mean = -(mean * np.log(np.where(mean > 0, mean, 1.0))).sum()
@@ -81,17 +79,15 @@ def inception_score(inception_score: Attempt) -> None:
             got,
             expected,
             {
-                "the mean distance, without the exponential": distances.mean(),
-                "the mean of the exponentials: average the distances first": np.exp(distances).mean(),
-                "the sum over images, not the mean": np.exp(min(distances.sum(), 700.0)),
-                "the mean over classes too: sum over k": np.exp((probs * ratio).mean()),
-                "KL(m, p): rows come first": np.exp(backwards.mean()),
-                "the logarithm of base 2, with exp; take the natural one": np.exp(distances.mean() / np.log(2)),
-                "the entropy of the rows: the mean of all rows is missing": np.exp(entropies.mean()),
-                "the entropy of the mean: rows that are not sure must lower the score": np.exp(of_mean),
-                "the distance from equal shares 1 / K; take that from the mean of all rows": np.exp(
-                    (np.log(probs.shape[1]) - entropies).mean()
-                ),
+                "no_exponential": divergences.mean(),
+                "mean_of_exponentials": np.exp(divergences).mean(),
+                "sum": np.exp(min(divergences.sum(), 700.0)),
+                "mean_over_classes": np.exp((probs * ratio).mean()),
+                "swapped": np.exp(backwards.mean()),
+                "base_2": np.exp(divergences.mean() / np.log(2)),
+                "entropy_of_rows": np.exp(entropies.mean()),
+                "entropy_of_mean": np.exp(of_mean),
+                "from_uniform": np.exp((np.log(probs.shape[1]) - entropies).mean()),
             },
             tolerance=1e-6,
         )
@@ -99,11 +95,11 @@ def inception_score(inception_score: Attempt) -> None:
 
 @exercise
 def better_than_chance(p_value: Attempt) -> None:
-    """Write ``p_value(right, n)``: how likely is a result at least so far from one half, for someone who guesses?
+    """Write ``p_value(right, n)``: the exact two-sided p-value against guessing.
 
-    Of `n` images, as many real as synthetic, a rater called `right` rightly. Who guesses is right with probability 1/2
-    each time, so ``P(k right) = (n choose k) / 2^n``. The answer is the two-sided probability: the sum of P(k) over all
-    k from 0 to n that are at least as far from n / 2 as `right` is. For 9 right of 10 it is that of 0, 1, 9 and 10:
+    Of `n` images, as many real as synthetic, a rater judged `right` correctly. Who guesses is right with probability
+    1/2 each time, so ``P(k right) = (n choose k) / 2^n``. The answer is the two-sided probability: the sum of P(k) over
+    all k from 0 to n that are at least as far from n / 2 as `right` is. For 9 right of 10 it is that of 0, 1, 9 and 10:
     ``22 / 1024 = 0.0215``. It must hold for n up to 2000, where 2^n is too large for a float.
     """
     cases = [(1, 10), (9, 10), (7, 10), (5, 10), (10, 10), (17, 29), (12, 29), (177, 302), (60, 100), (61, 100)]
@@ -118,14 +114,14 @@ def better_than_chance(p_value: Attempt) -> None:
             p_value(right, n),
             expected,
             {
-                "one-sided: results as far below one half count too": float(binom.sf(right - 1, n, 0.5)),
-                "one tail only: results as far from one half on the other side count too": tail,
-                "results *at least* so far: `right` itself counts": 2 * float(binom.sf(far, n, 0.5)),
-                "twice the tail, but the middle counts once: at most 1": 2 * tail,
-                "the probability of exactly this result; add those further away": float(binom.pmf(right, n, 0.5)),
-                "the normal approximation: add up the exact probabilities": normal,
-                "the probability of less: subtract from 1": 1 - expected,
-                "the share of right answers is no probability of guessing so": right / n,
+                "one_sided": float(binom.sf(right - 1, n, 0.5)),
+                "one_tail": tail,
+                "without_itself": 2 * float(binom.sf(far, n, 0.5)),
+                "no_cap": 2 * tail,
+                "this_result": float(binom.pmf(right, n, 0.5)),
+                "normal": normal,
+                "complement": 1 - expected,
+                "share": right / n,
             },
             tolerance=1e-7,
         )

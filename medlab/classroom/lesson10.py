@@ -1,4 +1,4 @@
-"""The exercises of lesson 10: a membership test, temperature scaling, and the coverage that a prediction set keeps."""
+"""Exercises of lesson 10: membership inference, temperature scaling, coverage of prediction sets."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -9,7 +9,7 @@ from medlab.classroom.exercise import Attempt, exercise
 
 @exercise
 def membership(membership: Attempt) -> None:
-    """Write ``membership(members, others)``: how well distances tell training images from others, a number of 0 to 1.
+    """Write ``membership(members, others)``: AUC of a membership inference attack, 0 to 1.
 
     `members` ``(N,)`` and `others` ``(M,)`` are NumPy arrays: the distance of each image to the nearest generated one.
     The answer is the AUC of the attack "close, so a member": the share of all N * M pairs of a member and another image
@@ -30,16 +30,13 @@ def membership(membership: Attempt) -> None:
             membership(members, others),
             float(closer + ties / 2),
             {
-                "the wrong way round: members are *closer*": 1 - closer - ties / 2,
-                "a pair of equal distances counts one half, not 0": closer,
-                "a pair of equal distances counts one half, not 1": closer + ties,
-                "compare every member with every other image, not one with one": _one_by_one(members, others),
-                "this is the accuracy of one threshold; the AUC compares all pairs": (
-                    (members < middle).sum() + (others >= middle).sum()
-                )
-                / (len(members) + len(others)),
-                "this is the difference of the means": others.mean() - members.mean(),
-                "in per cent; the scale is 0 to 1": 100 * (closer + ties / 2),
+                "inverted": 1 - closer - ties / 2,
+                "ties_as_zero": closer,
+                "ties_as_one": closer + ties,
+                "one_by_one": _one_by_one(members, others),
+                "accuracy": ((members < middle).sum() + (others >= middle).sum()) / (len(members) + len(others)),
+                "means": others.mean() - members.mean(),
+                "percent": 100 * (closer + ties / 2),
             },
         )
 
@@ -51,7 +48,7 @@ def _one_by_one(members: np.ndarray, others: np.ndarray) -> float:
 
 @exercise
 def temperature(temperature: Attempt) -> None:
-    """Write ``temperature(logits, targets)``: the temperature that fits the validation cases best, a float.
+    """Write ``temperature(logits, targets)``: the best temperature for validation cases, a float.
 
     `logits` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. Divided by a temperature T, the logits give the
     probabilities ``softmax(logits / T)``; the best T has the smallest mean of ``-log(probability of the target)``. In
@@ -71,15 +68,11 @@ def temperature(temperature: Attempt) -> None:
             temperature(logits, targets),
             best,
             {
-                "this is 1 / T: logits are divided by T, not multiplied": 1 / best,
-                "this is T of `softmax(softmax(logits) / T)`: divide the logits": _best(
-                    lambda t, a=probs, b=targets: _loss(a / t, b)
-                ),
-                "this makes the *largest* probability as sure as can be; take that of the target": _best(
-                    lambda t, a=logits: _loss(a / t, a.argmax(1))
-                ),
-                "nothing was fitted": 1.0,
-                "this is log(T)": np.log(best),
+                "inverse": 1 / best,
+                "softmax_first": _best(lambda t, a=probs, b=targets: _loss(a / t, b)),
+                "without_targets": _best(lambda t, a=logits: _loss(a / t, a.argmax(1))),
+                "not_fitted": 1.0,
+                "logarithm": np.log(best),
             },
             tolerance=0.02,
         )
@@ -95,7 +88,7 @@ def _best(loss: object) -> float:
 
 @exercise
 def coverage(coverage: Attempt) -> None:
-    """Write ``coverage(probs, targets, threshold)``: does a promise hold, overall and for each class?
+    """Write ``coverage(probs, targets, threshold)``: coverage of prediction sets, overall and by class.
 
     `probs` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. The prediction set of a case holds every class with a
     probability of at least `threshold`. The answer is an array ``(1 + K,)``: first the share of all cases whose set
@@ -103,7 +96,7 @@ def coverage(coverage: Attempt) -> None:
     ``[[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]``, targets ``[0, 1, 1]`` and threshold 0.35 it is ``[0.667, 1, 0.5]``.
     """
     rng = np.random.default_rng(0)
-    # the example of the text comes second: in the first, both classes are called
+    # the example of the text comes second: in the first, both classes are predicted
     cases = [(np.array([[0.9, 0.1], [0.6, 0.4], [0.45, 0.55], [0.25, 0.75]]), np.array([0, 1, 1, 0]), 0.3)]
     cases += [(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]), 0.35)]
     for n, k, rank in ((60, 2, 10), (90, 3, 25), (120, 4, 12), (80, 2, 50)):
@@ -114,26 +107,18 @@ def coverage(coverage: Attempt) -> None:
     for probs, targets, threshold in cases:
         held = probs[np.arange(len(targets)), targets] >= threshold
         by_class = [held[targets == k].mean() for k in range(probs.shape[1])]
-        called = probs.argmax(1)
+        predicted = probs.argmax(1)
         single = (probs >= threshold).sum(1) == 1
         coverage.compare(
             coverage(probs, targets, threshold),
             np.array([held.mean(), *by_class]),
             {
-                "the first entry is over all cases, not the mean of the classes": np.array(
-                    [np.mean(by_class), *by_class]
-                ),
-                "at least the threshold: >=, not >": _rates(
-                    probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]
-                ),
-                "this is the accuracy: a set may hold several classes": _rates(
-                    called == targets, targets, probs.shape[1]
-                ),
-                "this is how often the set holds one class; does it hold the *true* one?": _rates(
-                    single, targets, probs.shape[1]
-                ),
-                "classes by the true class, not by the class called": _rates(held, called, probs.shape[1]),
-                "in per cent; the scale is 0 to 1": 100 * np.array([held.mean(), *by_class]),
+                "mean_of_classes": np.array([np.mean(by_class), *by_class]),
+                "above": _rates(probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]),
+                "accuracy": _rates(predicted == targets, targets, probs.shape[1]),
+                "single": _rates(single, targets, probs.shape[1]),
+                "by_predicted": _rates(held, predicted, probs.shape[1]),
+                "percent": 100 * np.array([held.mean(), *by_class]),
             },
         )
 

@@ -1,4 +1,4 @@
-"""The checks of the exercises: right answers pass, known wrong ones are told their mistake, and nothing ever raises."""
+"""The checks of the exercises: right answers pass, wrong ones are told the likely mistake, nothing ever raises."""
 
 import time
 
@@ -58,8 +58,8 @@ def macro_f1(targets, predictions, classes):
     scores = []
     for c in range(classes):
         true = ((targets == c) & (predictions == c)).sum()
-        all_called = (targets == c).sum() + (predictions == c).sum()
-        scores.append(2 * true / all_called if all_called else 0.0)
+        of_class = (targets == c).sum() + (predictions == c).sum()
+        scores.append(2 * true / of_class if of_class else 0.0)
     return float(np.mean(scores))
 
 
@@ -187,7 +187,7 @@ WRONG = [
     ("window", lambda hu, level, width: ((hu - level) / width).clip(0, 1), "the middle of the window"),
     ("window", lambda hu, level, width: window(hu, level, 2 * width), "`width` is the whole window"),
     ("window", lambda hu, level, width: hu.clip(level - width / 2, level + width / 2), "not scaled to 0..1"),
-    ("window", lambda hu, level, width: 1 - window(hu, level, width), "upside down"),
+    ("window", lambda hu, level, width: 1 - window(hu, level, width), "inverted"),
     ("window", lambda hu, level, width: (hu - hu.min()) / (hu.max() - hu.min()), "the range of this image"),
     (
         "window",
@@ -198,6 +198,7 @@ WRONG = [
     ("window", lambda hu, level, width: window(np.asarray(hu), level, width), "returned ndarray, not a torch tensor"),
     ("window", lambda hu, level, width: [0, 0, 0.25, 0.5, 0.75, 1, 1], "returned list, not a NumPy array"),
     ("window", lambda hu, level, width: np.array([0, 0, 0.25, 0.5, 0.75, 1, 1]), "not a torch tensor"),
+    ("window", lambda hu, level, width: None, "there is no `return`"),
     ("window", in_place, "an operation in place; work on a copy"),
     ("split_patients", by_image, "draw among np.unique(patients)"),
     ("split_patients", until_enough_images, "`fraction` is of the patients, not of the images"),
@@ -211,6 +212,7 @@ WRONG = [
     ("split_patients", mask(lambda rng, ids, n: rng.choice(ids, max(n - 1, 1), replace=False)), "rounded"),
     ("split_patients", mask(lambda rng, ids, n: ids), "never all"),
     ("split_patients", lambda *a, **k: np.flatnonzero(split_patients(*a, **k)), "np.isin(patients, drawn) is a mask"),
+    ("split_patients", lambda *a, **k: None, "there is no `return`"),
     ("split_patients", lambda p, f, seed: np.unique(p) < np.unique(p)[1], "one per image"),
     ("conv_arithmetic", lambda n, k, padding=0, stride=1: (n + 2 * padding - k) // stride, "off by one"),
     ("conv_arithmetic", lambda n, k, padding=0, stride=1: (n + 2 * padding - k) / stride + 1, "divide with //"),
@@ -239,7 +241,7 @@ WRONG = [
     ("macro_f1", f1_of_means, "F1 of the mean precision and the mean recall"),
     ("macro_f1", lambda t, p, c: macro_f1(t, p, len(np.unique(t))), "no image"),
     ("macro_f1", lambda t, p, c: f1_score(t, p, average=None, labels=range(c)), "returned ndarray, not a number"),
-    ("macro_f1", lambda t, p, c: 100 * macro_f1(t, p, c), "in per cent"),
+    ("macro_f1", lambda t, p, c: 100 * macro_f1(t, p, c), "in percent"),
     ("macro_f1", lambda t, p, c: np.nan, "divided by 0"),
     *(wrong for lesson in LATER for wrong in lesson.WRONG),
 ]
@@ -247,7 +249,7 @@ WRONG = [
 
 @pytest.mark.filterwarnings("ignore")  # what wrong answers divide by
 @pytest.mark.parametrize(("name", "function", "mistake"), WRONG)
-def test_a_wrong_answer_is_told_its_mistake(name, function, mistake, capsys, monkeypatch):
+def test_the_likely_mistake_of_a_wrong_answer_is_reported(name, function, mistake, capsys, monkeypatch):
     function_check = getattr(check, name)
     assert function_check(*with_first(name, function)) is False
     text = capsys.readouterr().out

@@ -1,5 +1,6 @@
 """The pages in docs/: their links and anchors, and that they agree with the lessons and the checks."""
 
+import inspect
 import json
 import re
 import runpy
@@ -9,6 +10,7 @@ import pytest
 from project import LESSONS, ROOT
 
 from medlab.classroom import check
+from medlab.classroom.exercise import MISTAKES
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(<?([^)\s>]+)[^)]*\)")
@@ -72,11 +74,18 @@ def test_a_link_into_the_void_would_be_found():
 
 
 def test_the_likely_mistakes_are_those_of_the_checks():
-    made = runpy.run_path(str(ROOT / "docs" / "mistakes.py"))["page"]()
-    assert page("likely-mistakes.md") == made, "run: python docs/mistakes.py"
-    assert sorted(re.findall("^### (.*)", made, re.MULTILINE)) == sorted(set(check.__all__) - {"strict"})
+    made = runpy.run_path(str(ROOT / "docs" / "tools" / "mistakes.py"))["page"]()
+    assert page("likely-mistakes.md") == made, "run: python docs/tools/mistakes.py"
+    assert re.findall("^### (.*)", made, re.MULTILINE) == list(MISTAKES)
+    assert sorted(MISTAKES) == sorted(set(check.__all__) - {"strict"})
     for section in made.split("\n### ")[1:]:
         assert len(re.findall("^- .{8,}", section, re.MULTILINE)) >= 5, section
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_check_uses_every_mistake_of_its_table(name):
+    source = inspect.getsource(inspect.getmodule(getattr(check, name)))
+    assert [key for key in MISTAKES[name] if f'"{key}"' not in source] == []
 
 
 def test_the_guide_plans_every_lesson():

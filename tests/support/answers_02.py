@@ -123,7 +123,7 @@ def first_of_class(targets, image, same, generator):
     return (targets == targets[image]).nonzero()[0, 0]
 
 
-def classes_apart(targets, n, generator):
+def independent_classes(targets, n, generator):
     weight = 1 / torch.bincount(targets)[targets]
     return torch.multinomial(weight, 2 * n, replacement=True, generator=generator).reshape(2, n)
 
@@ -147,12 +147,12 @@ def half_unseeded(targets, n, generator):
     return by_weights(targets, n, generator)[:, torch.from_numpy(np.random.default_rng().permutation(n))]
 
 
-def size(heads=None, joined=2, bias=(1, 1, 1), shared=False):
+def size(heads=None, concatenated=2, bias=(1, 1, 1), shared=False):
     """A `synergic_size` with a mistake."""
 
     def wrong(n, features, width, classes, backbone):
         number = heads(n) if heads else n * (n - 1) // 2
-        head = (joined * features + bias[1]) * width + width + bias[2]
+        head = (concatenated * features + bias[1]) * width + width + bias[2]
         components = (1 if shared else n) * backbone + n * (features + bias[0]) * classes
         return number, components + number * head
 
@@ -173,11 +173,11 @@ WRONG = [
     ("synergic_loss", lambda x, s: -(s * F.logsigmoid(x)).mean(), "pairs of two classes are left out"),
     ("synergic_loss", lambda x, s: -((1 - s) * F.logsigmoid(-x)).mean(), "pairs of one class are left out"),
     ("synergic_loss", lambda x, s: synergic_loss(x, s).item(), "returned float, not a torch tensor"),
-    ("synergic_loss", lambda x, s: synergic_loss(x, s).detach(), "cut the way back"),
+    ("synergic_loss", lambda x, s: synergic_loss(x, s).detach(), "cut the gradient"),
     ("synergic_loss", lambda x, s: F.softplus(-x) * s + F.softplus(x) * (1 - s), "the shape is (3,), not ()"),
     ("synergic_loss", lambda x, s: synergic_loss(x.sub_(0.1), s), "an operation in place; work on a copy"),
-    ("balanced_pairs", lambda t, n, g: torch.randint(len(t), (2, n), generator=g), "drawn apart from each other"),
-    ("balanced_pairs", classes_apart, "the two classes are drawn apart"),
+    ("balanced_pairs", lambda t, n, g: torch.randint(len(t), (2, n), generator=g), "drawn independently of each other"),
+    ("balanced_pairs", independent_classes, "the two classes are drawn independently"),
     ("balanced_pairs", pairs(toss=lambda n, g: torch.ones(n).bool()), "all pairs have the same class"),
     ("balanced_pairs", pairs(toss=lambda n, g: torch.zeros(n).bool()), "no pair has the same class"),
     ("balanced_pairs", pairs(toss=lambda n, g: torch.rand(n, generator=g) < 0.4), "expected: 45 to 55 %"),
@@ -204,7 +204,7 @@ WRONG = [
     ("synergic_size", size(lambda n: n), "one head per component"),
     ("synergic_size", size(lambda n: 1), "one head in all"),
     ("synergic_size", size(lambda n: n * (n - 1) / 2), "returned float, not int: divide with //"),
-    ("synergic_size", size(joined=1), "2 * features inputs"),
+    ("synergic_size", size(concatenated=1), "2 * features inputs"),
     ("synergic_size", size(bias=(0, 0, 0)), "the biases of all linear layers"),
     ("synergic_size", size(bias=(0, 1, 1)), "the biases of the classifiers"),
     ("synergic_size", size(bias=(1, 0, 0)), "the biases of the heads"),

@@ -21,10 +21,10 @@ def receptive_field(layers):
     return field
 
 
-def dense_block(maps, layers):
+def dense_block(features, layers):
     for layer in layers:
-        maps = torch.cat([maps, layer(maps)], dim=1)
-    return maps
+        features = torch.cat([features, layer(features)], dim=1)
+    return features
 
 
 RIGHT = {"dice": dice, "receptive_field": receptive_field, "dense_block": dense_block}
@@ -40,11 +40,11 @@ def from_the_output(layers):
     return field
 
 
-def with_a_list(maps, layers):
-    made = [maps]
+def with_a_list(features, layers):
+    outputs = [features]
     for layer in layers:
-        made.append(layer(torch.cat(made, 1)))
-    return torch.cat(made, 1)
+        outputs.append(layer(torch.cat(outputs, 1)))
+    return torch.cat(outputs, 1)
 
 
 OTHER = [
@@ -85,14 +85,14 @@ def field(extent=lambda k, d: (k - 1) * d, grow=lambda apart, s, d: apart * s, s
     return wrong
 
 
-def block(seen=lambda made: torch.cat(made, 1), answer=lambda made: torch.cat(made, 1)):
+def block(seen=lambda outputs: torch.cat(outputs, 1), answer=lambda outputs: torch.cat(outputs, 1)):
     """A `dense_block` with a mistake."""
 
-    def wrong(maps, layers):
-        made = [maps]
+    def wrong(features, layers):
+        outputs = [features]
         for layer in layers:
-            made.append(layer(seen(made)))
-        return answer(made)
+            outputs.append(layer(seen(outputs)))
+        return answer(outputs)
 
     return wrong
 
@@ -101,9 +101,9 @@ def both(join):
     return block(join, join)
 
 
-def in_place(maps, layers):
-    maps *= 1.1
-    return dense_block(maps, layers)
+def in_place(features, layers):
+    features *= 1.1
+    return dense_block(features, layers)
 
 
 WRONG = [
@@ -113,7 +113,7 @@ WRONG = [
     ("dice", lambda a, b: (a & b).sum() / a.sum(), "this is the precision"),
     ("dice", lambda a, b: (a & b).sum() / b.sum(), "this is the recall"),
     ("dice", lambda a, b: dice(~a, ~b), "the background"),
-    ("dice", lambda a, b: 100 * dice(a, b), "in per cent"),
+    ("dice", lambda a, b: 100 * dice(a, b), "in percent"),
     ("dice", lambda a, b: dice(a, b) if (a | b).any() else 1.0, "two empty regions give nan, not 1"),
     ("dice", lambda a, b: dice(a, b) if (a | b).any() else 0.0, "two empty regions give nan, not 0"),
     ("dice", smooth(1e-8, 1e-8), "two empty regions give nan, not 1"),
@@ -141,22 +141,26 @@ WRONG = [
     ("receptive_field", lambda layers: receptive_field(layers) ** 2, "expected: 5"),
     ("receptive_field", lambda layers: receptive_field(layers) if layers else 0, "expected: 1"),
     ("receptive_field", lambda layers: [receptive_field(layers)] * 2, "returned list, not a whole number"),
-    ("dense_block", block(lambda made: made[-1], lambda made: made[-1]), "a plain chain"),
-    ("dense_block", block(lambda made: made[-1]), "not the latest only"),
-    ("dense_block", block(lambda made: made[0]), "not `maps` only"),
+    ("dense_block", block(lambda outputs: outputs[-1], lambda outputs: outputs[-1]), "a plain chain"),
+    ("dense_block", block(lambda outputs: outputs[-1]), "not the latest only"),
+    ("dense_block", block(lambda outputs: outputs[0]), "not `features` only"),
     ("dense_block", both(sum), "a residual block"),
-    ("dense_block", block(answer=lambda made: torch.cat(made[1:], 1)), "`maps` itself is missing"),
-    ("dense_block", block(answer=lambda made: made[-1]), "the last output only"),
-    ("dense_block", both(lambda made: torch.cat(made[::-1], 1)), "newest first; `maps` must come first"),
-    ("dense_block", both(lambda made: torch.cat([made[0], *made[:0:-1]], 1)), "the first value that differs"),
-    ("dense_block", block(lambda made: torch.cat(made[::-1], 1)), "the first value that differs"),
-    ("dense_block", block(answer=lambda made: torch.cat(made[::-1], 1)), "the first value that differs"),
-    ("dense_block", block(lambda made: torch.cat([made[0], made[-1]][: len(made)], 1)), "the first value that differs"),
-    ("dense_block", both(lambda made: torch.cat(made, 0)), "joined along axis 0"),
-    ("dense_block", both(lambda made: torch.cat(made, 2)), "joined along axis 2"),
-    ("dense_block", both(lambda made: torch.cat(made, -1)), "joined along axis 3"),
+    ("dense_block", block(answer=lambda outputs: torch.cat(outputs[1:], 1)), "`features` itself is missing"),
+    ("dense_block", block(answer=lambda outputs: outputs[-1]), "the last output only"),
+    ("dense_block", both(lambda outputs: torch.cat(outputs[::-1], 1)), "newest first; `features` must come first"),
+    ("dense_block", both(lambda outputs: torch.cat([outputs[0], *outputs[:0:-1]], 1)), "the first value that differs"),
+    ("dense_block", block(lambda outputs: torch.cat(outputs[::-1], 1)), "the first value that differs"),
+    ("dense_block", block(answer=lambda outputs: torch.cat(outputs[::-1], 1)), "the first value that differs"),
+    (
+        "dense_block",
+        block(lambda outputs: torch.cat([outputs[0], outputs[-1]][: len(outputs)], 1)),
+        "the first value that differs",
+    ),
+    ("dense_block", both(lambda outputs: torch.cat(outputs, 0)), "concatenated along axis 0"),
+    ("dense_block", both(lambda outputs: torch.cat(outputs, 2)), "concatenated along axis 2"),
+    ("dense_block", both(lambda outputs: torch.cat(outputs, -1)), "concatenated along axis 3"),
     ("dense_block", block(answer=torch.stack), "expected: "),
     ("dense_block", block(answer=list), "returned list, not a torch tensor"),
     ("dense_block", in_place, "an operation in place; work on a copy"),
-    ("dense_block", lambda maps, layers: dense_block(maps, layers[:2]), "the shape is"),
+    ("dense_block", lambda features, layers: dense_block(features, layers[:2]), "the shape is"),
 ]

@@ -13,16 +13,16 @@ def triplanar(volume, center, width):
     return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
 
 
-def dense_parameters(width, kernel, maps, units, axes=2, streams=1):
+def dense_parameters(width, kernel, channels, units, axes=2, streams=1):
     side = width - 2 * (kernel - 1)
-    return streams * maps * side**axes * units + units
+    return streams * channels * side**axes * units + units
 
 
 def dice_at(probs, target, thresholds):
     answers = []
     for threshold in thresholds:
-        called = probs >= threshold
-        answers.append(2 * (called & target).sum() / (called.sum() + target.sum()))  # 0 / 0 of tensors is nan
+        predicted = probs >= threshold
+        answers.append(2 * (predicted & target).sum() / (predicted.sum() + target.sum()))  # 0 / 0 of tensors is nan
     return torch.stack(answers)
 
 
@@ -37,9 +37,9 @@ def by_the_library(volume, center, width):
 
 
 def by_broadcasting(probs, target, thresholds):
-    called = probs.flatten() >= thresholds[:, None]
+    predicted = probs.flatten() >= thresholds[:, None]
     target = target.flatten()
-    return 2.0 * (called & target).sum(1) / (called.sum(1) + target.sum())
+    return 2.0 * (predicted & target).sum(1) / (predicted.sum(1) + target.sum())
 
 
 OTHER = [
@@ -57,8 +57,8 @@ def planes(order=(0, 1, 2), shift=lambda width: 0, transpose=False):
     """A `triplanar` with a mistake."""
 
     def wrong(volume, center, width):
-        found = triplanar(volume, [c + shift(width) for c in center], width)[list(order)]
-        return found.mT if transpose else found
+        planes = triplanar(volume, [c + shift(width) for c in center], width)[list(order)]
+        return planes.mT if transpose else planes
 
     return wrong
 
@@ -74,8 +74,8 @@ def center_from_the_left(volume, center, width):
     return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
 
 
-def one_convolution(width, kernel, maps, units, axes=2, streams=1):
-    return streams * maps * (width - kernel + 1) ** axes * units + units
+def one_convolution(width, kernel, channels, units, axes=2, streams=1):
+    return streams * channels * (width - kernel + 1) ** axes * units + units
 
 
 def right(**fixed):
@@ -111,7 +111,11 @@ WRONG = [
     ("dense_parameters", lambda w, k, *more, **given: dense_parameters(w, 1, *more, **given), "without padding"),
     ("dense_parameters", right(axes=2), "`axes` is not used"),
     ("dense_parameters", right(streams=1), "`streams` is not used"),
-    ("dense_parameters", lambda w, k, m, *more, **given: dense_parameters(w, k, 1, *more, **given), "the maps are"),
+    (
+        "dense_parameters",
+        lambda w, k, m, *more, **given: dense_parameters(w, k, 1, *more, **given),
+        "`channels` is not used",
+    ),
     ("dense_parameters", lambda *a, **k: float(dense_parameters(*a, **k)), "returned float, not int"),
     ("dense_parameters", lambda *a, **k: 147, "expected: 12801000"),
     ("dice_at", lambda p, t, th: by_broadcasting(p - 1e-6, t, th), "use >=, not >"),

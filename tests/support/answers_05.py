@@ -21,12 +21,12 @@ def dice_from_iou(iou):
     return 2 * iou / (1 + iou)
 
 
-def critic_loss(true, made):
-    return -F.logsigmoid(true).mean() - F.logsigmoid(-made).mean()
+def critic_loss(real, fake):
+    return -F.logsigmoid(real).mean() - F.logsigmoid(-fake).mean()
 
 
-def non_saturating_loss(made):
-    return -F.logsigmoid(made).mean()
+def non_saturating_loss(fake):
+    return -F.logsigmoid(fake).mean()
 
 
 def width(where):
@@ -48,9 +48,9 @@ RIGHT = {
 # Other right answers
 
 
-def by_cross_entropy(true, made):
+def by_cross_entropy(real, fake):
     bce = F.binary_cross_entropy_with_logits
-    return bce(true, torch.ones_like(true)) + bce(made, torch.zeros_like(made))
+    return bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
 
 
 def course_ratio(label):
@@ -60,7 +60,7 @@ def course_ratio(label):
 OTHER = [
     ("iou_and_dice", [lambda a, b: (a & b).sum() / (a | b).sum(), dice_from_iou]),  # 0 / 0 of tensors is nan
     ("iou_and_dice", [lambda a, b: np.float64(iou(a, b)), lambda iou: 2 / (1 + 1 / iou) if iou else 0.0]),
-    ("critic_losses", [by_cross_entropy, lambda made: F.softplus(-made).mean()]),
+    ("critic_losses", [by_cross_entropy, lambda fake: F.softplus(-fake).mean()]),
     ("critic_losses", [gan_losses.discriminator_bce, gan_losses.non_saturating_loss]),
     ("cardiothoracic_ratio", [course_ratio]),
 ]
@@ -99,7 +99,7 @@ WRONG = [
     ("iou_and_dice", [lambda a, b: (a == b).float().mean(), dice_from_iou], "this is the accuracy"),
     ("iou_and_dice", [lambda a, b: (a & b).sum() / b.sum(), dice_from_iou], "this is the recall"),
     ("iou_and_dice", [lambda a, b: (a & b).sum() / a.sum(), dice_from_iou], "this is the precision"),
-    ("iou_and_dice", [lambda a, b: 100 * iou(a, b), dice_from_iou], "in per cent"),
+    ("iou_and_dice", [lambda a, b: 100 * iou(a, b), dice_from_iou], "in percent"),
     ("iou_and_dice", [lambda a, b: ((a & b).sum() + 1) / ((a | b).sum() + 1), dice_from_iou], "a 1 is added"),
     ("iou_and_dice", [lambda a, b: iou(a, b) if (a | b).any() else 1.0, dice_from_iou], "two empty regions give nan"),
     ("iou_and_dice", [lambda a, b: iou(a, b) if (a & b).any() else math.nan, dice_from_iou], "two empty regions only"),
@@ -115,15 +115,15 @@ WRONG = [
     (
         "critic_losses",
         losses(lambda t, m: non_saturating_loss(t) + non_saturating_loss(m)),
-        "both kinds are called true",
+        "both kinds are labeled real",
     ),
     ("critic_losses", losses(lambda t, m: -t.sigmoid().log().mean() - (1 - m.sigmoid()).log().mean()), "sigmoid(60)"),
     ("critic_losses", losses(lambda t, m: critic_loss(t, m).item()), "returned float, not a torch tensor"),
-    ("critic_losses", losses(fooling=lambda m: -F.logsigmoid(-m).mean()), "this is the critic's wish"),
+    ("critic_losses", losses(fooling=lambda m: -F.logsigmoid(-m).mean()), "this is the critic's term"),
     ("critic_losses", losses(fooling=lambda m: F.logsigmoid(-m).mean()), "the saturating form"),
-    ("critic_losses", losses(fooling=lambda m: -non_saturating_loss(m)), "rewards being found out"),
+    ("critic_losses", losses(fooling=lambda m: -non_saturating_loss(m)), "rewards masks that are recognized"),
     ("critic_losses", losses(fooling=lambda m: -F.logsigmoid(m).sum()), "the sum; take the mean"),
-    ("critic_losses", losses(fooling=lambda m: non_saturating_loss(m.detach())), "cut the way back to the segmenter"),
+    ("critic_losses", losses(fooling=lambda m: non_saturating_loss(m.detach())), "cut the gradient to the segmenter"),
     ("cardiothoracic_ratio", [lambda x: 1 / cardiothoracic_ratio(x)], "upside down"),
     ("cardiothoracic_ratio", ratio(one_too_few), "one too few"),
     ("cardiothoracic_ratio", ratio(lambda where: int(where.sum())), "areas, not widths"),

@@ -89,9 +89,9 @@ WRONG = [
     ("optimal_discriminator", value(lambda r, f, w: game_value(r, f, 1.0)), "the width is missing"),
     ("optimal_discriminator", value(lambda r, f, w: game_value(r, f, w) / len(r)), "the mean over places"),
     ("optimal_discriminator", value(lambda r, f, w: game_value(r, f, w) / math.log(2)), "base 2"),
-    ("optimal_discriminator", value(lambda r, f, w: -game_value(r, f, w)), "the minus sign is too many"),
-    ("optimal_discriminator", value(lambda r, f, w: w * log_terms(r, f)[0].sum()), "places of the fakes are left"),
-    ("optimal_discriminator", value(lambda r, f, w: w * log_terms(r, f)[1].sum()), "places of the real images"),
+    ("optimal_discriminator", value(lambda r, f, w: -game_value(r, f, w)), "one minus sign too many"),
+    ("optimal_discriminator", value(lambda r, f, w: w * log_terms(r, f)[0].sum()), "the term of the fake density"),
+    ("optimal_discriminator", value(lambda r, f, w: w * log_terms(r, f)[1].sum()), "the term of the real density"),
     (
         "optimal_discriminator",
         value(lambda r, f, w: w * torch.xlogy(r + f, optimal_discriminator(r, f)).sum()),

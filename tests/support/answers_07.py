@@ -40,7 +40,7 @@ RIGHT = {"wasserstein_critic": [critic_loss, clip_weights], "mode_count": [mode_
 
 
 def course_loss(real_scores, fake_scores):
-    """The game of the course; here a critic hands on what it is given."""
+    """The course's objective, with a critic that returns its input."""
     return Wasserstein().discriminator_loss(torch.nn.Identity(), Batch(real_scores), Batch(fake_scores))[0]
 
 
@@ -96,7 +96,7 @@ WRONG = [
     ("wasserstein_critic", [lambda real, fake: -real.mean(), clip_weights], "are left out"),
     ("wasserstein_critic", [lambda real, fake: critic_loss(real, fake) / 2, clip_weights], "the half of it"),
     ("wasserstein_critic", [lambda real, fake: critic_loss(real, fake).item(), clip_weights], "not a torch tensor"),
-    ("wasserstein_critic", [lambda real, fake: critic_loss(real, fake).detach(), clip_weights], "cut the way back"),
+    ("wasserstein_critic", [lambda real, fake: critic_loss(real, fake).detach(), clip_weights], "cut the gradient"),
     ("wasserstein_critic", [critic_loss, lambda weights, limit: weights], "nothing is clipped"),
     (
         "wasserstein_critic",
@@ -126,7 +126,11 @@ WRONG = [
     ("d_prime", [lambda a, b, c, d: norm.ppf(rate(d, c + d)) + norm.ppf(rate(b, a + b))], "the sum"),
     ("d_prime", [lambda a, b, c, d: -(norm.ppf(rate(d, c + d)) + norm.ppf(rate(b, a + b))) / 2], "the criterion"),
     ("d_prime", [prime(lambda a, b, c, d: d / (a + b + c + d), lambda a, b, c, d: b / (a + b + c + d))], "not of all"),
-    ("d_prime", [prime(lambda a, b, c, d: d / (b + d), lambda a, b, c, d: c / (a + c))], "not by those called so"),
+    (
+        "d_prime",
+        [prime(lambda a, b, c, d: d / (b + d), lambda a, b, c, d: c / (a + c))],
+        "not by the answers of that kind",
+    ),
     ("d_prime", [lambda *counts: d_prime(*counts) / 2], "the half of it"),
     ("d_prime", [prime(lambda a, b, c, d: d / (c + d), lambda a, b, c, d: b / (a + b))], "are infinite"),
     (

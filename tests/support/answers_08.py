@@ -55,8 +55,8 @@ def rates(confusion, order=(0, 1), others=False, transpose=False):
     counts = confusion.T if transpose else confusion
     right, true = np.diag(counts), counts.sum(1)
     negatives = counts.sum() - true
-    spared = negatives - (counts.sum(0) - right)
-    columns = right / true, ((right.sum() - right) if others else spared) / negatives
+    true_negatives = negatives - (counts.sum(0) - right)
+    columns = right / true, ((right.sum() - right) if others else true_negatives) / negatives
     return np.stack([columns[i] for i in order], 1)
 
 
@@ -89,8 +89,8 @@ WRONG = [
     ("nested_groups", lambda *given: nested_right(*given)[0], "one array of positions per size"),
     ("sensitivity_specificity", lambda c: rates(c, (1, 0)), "the columns are swapped"),
     ("sensitivity_specificity", lambda c: rates(c, transpose=True), "rows are the true classes"),
-    ("sensitivity_specificity", lambda c: rates(c, others=True), "need not be called right"),
-    ("sensitivity_specificity", lambda c: 100 * rates(c), "in per cent"),
+    ("sensitivity_specificity", lambda c: rates(c, others=True), "need not be predicted correctly"),
+    ("sensitivity_specificity", lambda c: 100 * rates(c), "in percent"),
     ("sensitivity_specificity", lambda c: rates(c).T, "one row per class"),
     ("mcnemar", uncapped, "the cap is missing"),
     ("mcnemar", approximate, "the chi-squared approximation"),

@@ -12,8 +12,8 @@ from medlab.models import MinibatchDiscrimination
 # The right answers, as a student would write them
 
 
-def closeness(maps):
-    distance = (maps[:, None] - maps[None]).abs().sum(3)
+def closeness(matrices):
+    distance = (matrices[:, None] - matrices[None]).abs().sum(3)
     return torch.exp(-distance).sum(1)
 
 
@@ -38,20 +38,20 @@ RIGHT = {
 # Other right answers
 
 
-def by_loops(maps):
-    n, kernels, _ = maps.shape
+def by_loops(matrices):
+    n, kernels, _ = matrices.shape
     out = torch.zeros(n, kernels)
     for i in range(n):
         for j in range(n):
-            out[i] += torch.exp(-(maps[i] - maps[j]).abs().sum(1))
+            out[i] += torch.exp(-(matrices[i] - matrices[j]).abs().sum(1))
     return out
 
 
-def course_layer(maps):
-    n, kernels, dims = maps.shape
+def course_layer(matrices):
+    n, kernels, dims = matrices.shape
     layer = MinibatchDiscrimination(kernels * dims, kernels, dims)
     layer.weight.data = torch.eye(kernels * dims).reshape(-1, kernels, dims)
-    return layer(maps.flatten(1))[:, kernels * dims :].detach()
+    return layer(matrices.flatten(1))[:, kernels * dims :].detach()
 
 
 OTHER = [
@@ -65,8 +65,8 @@ OTHER = [
 # Wrong answers, and what the check must say to them
 
 
-def distances(maps):
-    return (maps[:, None] - maps).abs()
+def distances(matrices):
+    return (matrices[:, None] - matrices).abs()
 
 
 def score(of):
@@ -90,24 +90,36 @@ def nan_score(probs):
 
 
 WRONG = [
-    ("minibatch_discrimination", [lambda maps: closeness(maps) - 1], "the image itself is left out"),
-    ("minibatch_discrimination", [lambda maps: closeness(maps) / len(maps)], "take the sum"),
-    ("minibatch_discrimination", [lambda maps: torch.exp(distances(maps).sum(3)).sum(1)], "minus sign is missing"),
-    ("minibatch_discrimination", [lambda maps: torch.exp(-distances(maps).square().sum(3)).sum(1)], "squared"),
-    ("minibatch_discrimination", [lambda maps: torch.exp(-(maps[:, None] - maps).norm(dim=3)).sum(1)], "Euclidean"),
-    ("minibatch_discrimination", [lambda maps: torch.exp(-distances(maps).mean(3)).sum(1)], "the mean over C"),
-    ("minibatch_discrimination", [lambda maps: distances(maps).sum((1, 3))], "not closeness"),
-    ("minibatch_discrimination", [lambda maps: torch.exp(-distances(maps)).sum((1, 3))], "sum the distances first"),
+    ("minibatch_discrimination", [lambda matrices: closeness(matrices) - 1], "the image itself is left out"),
+    ("minibatch_discrimination", [lambda matrices: closeness(matrices) / len(matrices)], "take the sum"),
     (
         "minibatch_discrimination",
-        [lambda maps: torch.exp(-distances(maps).sum((2, 3))).sum(1)[:, None].expand(maps.shape[:2])],
+        [lambda matrices: torch.exp(distances(matrices).sum(3)).sum(1)],
+        "minus sign is missing",
+    ),
+    ("minibatch_discrimination", [lambda matrices: torch.exp(-distances(matrices).square().sum(3)).sum(1)], "squared"),
+    (
+        "minibatch_discrimination",
+        [lambda matrices: torch.exp(-(matrices[:, None] - matrices).norm(dim=3)).sum(1)],
+        "Euclidean",
+    ),
+    ("minibatch_discrimination", [lambda matrices: torch.exp(-distances(matrices).mean(3)).sum(1)], "the mean over C"),
+    ("minibatch_discrimination", [lambda matrices: distances(matrices).sum((1, 3))], "not closeness"),
+    (
+        "minibatch_discrimination",
+        [lambda matrices: torch.exp(-distances(matrices)).sum((1, 3))],
+        "sum the distances first",
+    ),
+    (
+        "minibatch_discrimination",
+        [lambda matrices: torch.exp(-distances(matrices).sum((2, 3))).sum(1)[:, None].expand(matrices.shape[:2])],
         "each of the B rows has its own",
     ),
-    ("minibatch_discrimination", [lambda maps: torch.exp(-distances(maps).sum(3))], "the answer is (N, B)"),
-    ("minibatch_discrimination", [lambda maps: closeness(maps).T], "swapped"),
-    ("minibatch_discrimination", [lambda maps: closeness(maps).sum(1)], "summed over the rows b"),
+    ("minibatch_discrimination", [lambda matrices: torch.exp(-distances(matrices).sum(3))], "the answer is (N, B)"),
+    ("minibatch_discrimination", [lambda matrices: closeness(matrices).T], "swapped"),
+    ("minibatch_discrimination", [lambda matrices: closeness(matrices).sum(1)], "summed over the rows b"),
     ("inception_score", score(lambda p, m, kl: kl.mean()), "without the exponential"),
-    ("inception_score", score(lambda p, m, kl: np.exp(kl).mean()), "average the distances first"),
+    ("inception_score", score(lambda p, m, kl: np.exp(kl).mean()), "average the divergences first"),
     ("inception_score", score(lambda p, m, kl: np.exp(kl.sum())), "not the mean"),
     ("inception_score", score(lambda p, m, kl: np.exp(kl.mean() / p.shape[1])), "the mean over classes too"),
     ("inception_score", score(lambda p, m, kl: np.exp(kl.mean() / np.log(2))), "base 2"),
@@ -130,6 +142,6 @@ WRONG = [
         "the normal approximation",
     ),
     ("better_than_chance", [lambda right, n: 1 - p_value(right, n)], "subtract from 1"),
-    ("better_than_chance", [lambda right, n: right / n], "no probability of guessing so"),
+    ("better_than_chance", [lambda right, n: right / n], "no probability under guessing"),
     ("better_than_chance", [lambda right, n: math.comb(n, right) / 2.0**n], "expected"),
 ]

@@ -63,7 +63,7 @@ def one_by_one(a, b):
     return float((a[:n] < b[:n]).mean() + (a[:n] == b[:n]).mean() / 2)
 
 
-def by_called(probs, targets, threshold):
+def by_predicted(probs, targets, threshold):
     with np.errstate(all="ignore"):
         return shares(probs[np.arange(len(targets)), targets] >= threshold, probs.argmax(1), probs.shape[1])
 
@@ -75,7 +75,7 @@ WRONG = [
     ("membership", [one_by_one], "not one with one"),
     ("membership", [one_threshold], "the accuracy of one threshold"),
     ("membership", [lambda a, b: b.mean() - a.mean()], "the difference of the means"),
-    ("membership", [lambda a, b: 100 * pairs(a, b)], "in per cent"),
+    ("membership", [lambda a, b: 100 * pairs(a, b)], "in percent"),
     ("membership", [lambda a, b: a[:, None] < b], "a number"),
     ("temperature", [lambda x, y: 1 / search(x, y)], "1 / T"),
     ("temperature", [lambda x, y: search(x, y, lambda x, t: x * t)], "1 / T"),
@@ -88,7 +88,7 @@ WRONG = [
     ("coverage", [lambda p, y, t: rates(p, y, t + 1e-9)], ">=, not >"),
     ("coverage", [lambda p, y, t: shares(p.argmax(1) == y, y, p.shape[1])], "this is the accuracy"),
     ("coverage", [lambda p, y, t: shares((p >= t).sum(1) == 1, y, p.shape[1])], "how often the set holds one class"),
-    ("coverage", [by_called], "not by the class called"),
-    ("coverage", [lambda p, y, t: 100 * rates(p, y, t)], "in per cent"),
+    ("coverage", [by_predicted], "not by the predicted class"),
+    ("coverage", [lambda p, y, t: 100 * rates(p, y, t)], "in percent"),
     ("coverage", [lambda p, y, t: float(rates(p, y, t)[0])], "not a NumPy array"),
 ]
