@@ -19,7 +19,7 @@ from medlab.errors import unknown_name, whole_number
 from medlab.train.devices import Placement, pick_device, place_model
 from medlab.train.distributed import ProcessGroup, init_distributed
 from medlab.train.evaluate import validate
-from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_means, epoch_seed
+from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
 SCHEDULES = ("constant", "cosine")
@@ -106,16 +106,15 @@ def fit(
         loss=loss, placement=placement, processes=processes,
     )  # fmt: skip
     return state.run(
-        trainer.train_epoch, epochs=epochs, steps=math.ceil(len(train) / batch_size), images=len(train), resume=resume,
-        progress=progress, validate=None if val is None else (lambda: validate(model, val, loss, placement)),
+        trainer.train_epoch, epochs=epochs, steps=math.ceil(len(train) / batch_size), resume=resume,
+        progress=progress, advice="clip the gradient (clip=1.0), or look for odd images",
+        validate=None if val is None else (lambda: validate(model, val, loss, placement)),
     )  # fmt: skip
 
 
 @dataclass(kw_only=True)
 class SupervisedTrainer:
     """One epoch, and one step, of supervised training."""
-
-    losses = ("loss",)  # of what a step logs, those that must be finite
 
     recipe: "Recipe"
     model: nn.Module
@@ -125,12 +124,8 @@ class SupervisedTrainer:
     placement: Placement
     processes: ProcessGroup = ProcessGroup()
 
-    def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
-        """Train through epoch number `epoch` (from 0); its mean loss and last learning rate.
-
-        Raises:
-            FloatingPointError: the loss became NaN or infinite.
-        """
+    def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
+        """Train through epoch number `epoch` (from 0); what each step logged."""
         batches = self.sample_batches(epoch)
         first, steps = epoch * len(batches), self.recipe.epochs * len(batches)
         show_loss = self.placement.device.type == "cpu" and self.processes.size == 1  # reading it would stall a GPU
@@ -144,14 +139,9 @@ class SupervisedTrainer:
                     break
                 bar.set_postfix_str(f"loss={loss:.4f}", refresh=False)
             bar.update()
-        means = epoch_means(
-            logs, sizes=[len(index) for index, _ in batches], losses=self.losses, first=first, epoch=epoch,
-            lr=lambda step: self.recipe.learning_rate(step, steps),
-            advice="clip the gradient (clip=1.0), or look for odd images", processes=self.processes,
-        )  # fmt: skip
-        return means | {"lr": self.optimizer.param_groups[0]["lr"]}
+        return logs
 
-    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict[str, Tensor]:
+    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict:
         """One gradient step on the images at `index`, with the parameters of their augmentation; what is logged."""
         images, targets, weight = self.load_batch(index, augmentation)
         set_lr(self.optimizer, lr)
@@ -163,7 +153,7 @@ class SupervisedTrainer:
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
-        return {"loss": loss.detach()}
+        return {"loss": loss.detach(), "lr": lr, "images": len(index)}
 
     def sample_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
         """The shuffled batches of an epoch: indices of their images, and the parameters of their augmentation.

@@ -18,7 +18,7 @@ from medlab.train.devices import Placement, place_model, seed_everything
 from medlab.train.distributed import require_one_process
 from medlab.train.gan_losses import Batch, GANLoss, GradientPenalty, resolve_loss
 from medlab.train.sampling import sample_labels, to_pixels
-from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_means, epoch_seed
+from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
 
 CALLBACK_IMAGES = 64  # images that `callback` gets
 
@@ -102,8 +102,8 @@ def fit_gan(
     )
     trainer = GANTrainer(networks, loss, optimizers, train.to(placement.device), batch_size, steps, seed, placement)
     history = state.run(
-        trainer.train_epoch, epochs=epochs, steps=steps, images=steps * loss.critic_steps * batch_size, resume=resume,
-        progress=progress, callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
+        trainer.train_epoch, epochs=epochs, steps=steps, resume=resume, progress=progress,
+        callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
     )  # fmt: skip
     if ema is not None:
         generator.load_state_dict(networks["average"].module.state_dict())
@@ -154,14 +154,8 @@ class GANTrainer:
     seed: int
     placement: Placement
 
-    def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
-        """Train through epoch number `epoch` (from 0); the means of both losses and of what the loss logs.
-
-        Of several discriminator steps per generator step the last one is logged.
-
-        Raises:
-            FloatingPointError: a loss became NaN or infinite.
-        """
+    def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
+        """Train through epoch number `epoch` (from 0); what each generator step, and the discriminator step before, logged."""
         torch.manual_seed(epoch_seed(self.seed, epoch))  # for layers and losses that draw random numbers
         rng = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
         batches = self._real_batches(rng)
@@ -173,13 +167,10 @@ class GANTrainer:
                 with torch.set_grad_enabled(last):  # the last fakes serve the generator's step too
                     fake = self._generate(self.networks["generator"], self.batch_size, rng)
                 logged = self.discriminator_step(real, fake)
-            logs.append(logged | {"generator_loss": self.generator_step(real, fake)})
+            logged["generator_loss"] = self.generator_step(real, fake)
+            logs.append(logged | {"lr": self.loss.lr, "images": self.loss.critic_steps * self.batch_size})
             bar.update()
-        means = epoch_means(
-            logs, sizes=[self.batch_size] * self.steps, losses=("loss", "generator_loss"), first=epoch * self.steps,
-            epoch=epoch, lr=lambda step: self.loss.lr, advice="or look for odd images",
-        )  # fmt: skip
-        return means | {"lr": self.loss.lr}
+        return logs
 
     def discriminator_step(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
         """One gradient step of the discriminator on real images and fakes; its loss and what is logged."""

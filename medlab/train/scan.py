@@ -20,9 +20,7 @@ from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
 from medlab.train.fit import Recipe, SupervisedTrainer, check_data, check_outputs, set_lr
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
-from medlab.train.state import History, TrainState, epoch_means
-
-METRICS = ("critic_loss", "critic_accuracy", "adversarial_loss")
+from medlab.train.state import History, TrainState, average_logs
 
 
 def fit_scan(
@@ -114,16 +112,16 @@ def fit_scan(
     )
     both = SCANTrainer(**vars(alone), critic=critic, critic_optimizer=optimizers[1], critic_weight=critic_weight)
 
-    def train_epoch(epoch: int, bar: tqdm) -> dict[str, float]:
+    def train_epoch(epoch: int, bar: tqdm) -> list[dict]:
         if epoch < pretrain:
-            return alone.train_epoch(epoch, bar) | dict.fromkeys(METRICS, math.nan)
+            return alone.train_epoch(epoch, bar)
         if epoch == pretrain:  # no checkpoint in between: a killed run warms up again, from the same weights
             both.warm_up(warmup)
         critic.train()
         return both.train_epoch(epoch, bar)
 
     return state.run(
-        train_epoch, epochs=pretrain + epochs, steps=math.ceil(len(train) / batch_size), images=len(train),
+        train_epoch, epochs=pretrain + epochs, steps=math.ceil(len(train) / batch_size),
         resume=resume, progress=progress,
         validate=None if val is None else (lambda: validate(segmenter, val, cross_entropy, placement)),
     )  # fmt: skip
@@ -136,7 +134,6 @@ class SCANTrainer(SupervisedTrainer):
     critic: nn.Module
     critic_optimizer: torch.optim.Optimizer
     critic_weight: float
-    losses = ("loss", "critic_loss")
 
     def warm_up(self, epochs: int) -> None:
         """Train the critic alone.
@@ -153,13 +150,12 @@ class SCANTrainer(SupervisedTrainer):
                 images, targets, _ = self.load_batch(index, augmentation)
                 with torch.no_grad(), self.placement.autocast():
                     probs = self.model(images).softmax(1)
-                logs.append(self.critic_step(images, probs, targets))
-            epoch_means(
-                logs, sizes=[1] * len(logs), losses=("critic_loss",), first=epoch * len(logs), epoch=epoch,
-                lr=lambda step: self.recipe.lr, advice="or look at the critic: this was its warmup",
-            )  # fmt: skip
+                step = self.critic_step(images, probs, targets)
+                logs.append(step | {"lr": self.recipe.lr, "images": len(index)})
+            advice = "or look at the critic: this was its warmup"
+            average_logs(logs, epoch=epoch, first=epoch * len(logs), advice=advice)
 
-    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict[str, Tensor]:
+    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict:
         """A step of the critic, then one of the segmenter, on the images at `index`; what is logged."""
         images, targets, _ = self.load_batch(index, augmentation)
         set_lr(self.optimizer, lr)
@@ -176,7 +172,8 @@ class SCANTrainer(SupervisedTrainer):
         (loss + self.critic_weight * adversarial).backward()
         self.optimizer.step()
         self.critic.requires_grad_(True)
-        return {"loss": loss.detach(), **logs, "adversarial_loss": adversarial.detach()}
+        logs |= {"loss": loss.detach(), "adversarial_loss": adversarial.detach()}
+        return logs | {"lr": lr, "images": len(index)}
 
     def critic_step(self, images: Tensor, probs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """One gradient step of the critic on true masks and on `probs`; its loss and its accuracy."""

@@ -53,10 +53,12 @@ class History:
     stopped_early: bool = False
 
     def add_epoch(self, means: dict[str, float], images: int, seconds: float) -> None:
-        """Append an epoch of training: its mean "loss", its last "lr", and mean metrics by name."""
-        for name, value in means.items():
-            curves = {"loss": self.train_loss, "lr": self.lr}
-            (curves[name] if name in curves else self.metrics.setdefault(name, [])).append(value)
+        """Append an epoch of training: its mean "loss", its last "lr", and means of other scalars by name."""
+        for name in [name for name in means if name not in ("loss", "lr")]:
+            missing = [math.nan] * len(self)  # a scalar that earlier epochs did not log
+            self.metrics.setdefault(name, missing).append(means[name])
+        self.train_loss.append(means["loss"])
+        self.lr.append(means["lr"])
         self.seconds.append(seconds)
         self.images_per_second.append(images / seconds)
 
@@ -120,13 +122,13 @@ class TrainState:
 
     def run(
         self,
-        train_epoch: Callable[[int, tqdm], dict[str, float]],
+        train_epoch: Callable[[int, tqdm], list[dict]],
         *,
         epochs: int,
         steps: int,
-        images: int,
         resume: bool,
         progress: bool,
+        advice: str = "or look for odd images",
         validate: Callable[[], dict[str, float]] | None = None,
         callback: Callable[[History], None] | None = None,
     ) -> History:
@@ -134,9 +136,10 @@ class TrainState:
 
         Args:
             train_epoch: trains through an epoch (its number from 0), updates the progress bar by one per step, and
-                returns the epoch's means: "loss", "lr" and other metrics.
-            epochs, steps, images: number of epochs, of steps per epoch, of images per epoch.
+                returns what each step logged: "loss" and other scalars by name, its "lr" and number of "images".
+            epochs, steps: number of epochs, and of steps per epoch.
             resume, progress: as in `fit`.
+            advice: what to do about a loss that is not finite, beside lowering the learning rate.
             validate: returns "loss" and other metrics on the validation set.
             callback: called with the history after every epoch.
 
@@ -152,9 +155,10 @@ class TrainState:
         bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=hidden, unit="step")
         with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             while len(history) < epochs and not history.stopped_early:
-                start = time.perf_counter()
-                means = train_epoch(len(history), bar)
-                history.add_epoch(means, images, time.perf_counter() - start)
+                start, epoch = time.perf_counter(), len(history)
+                logs = train_epoch(epoch, bar)
+                means = average_logs(logs, epoch=epoch, first=epoch * steps, advice=advice, processes=self.processes)
+                history.add_epoch(means, sum(log["images"] for log in logs), time.perf_counter() - start)
                 bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
                 if validate is not None:
                     scores = self.processes.broadcast(validate() if self.processes.is_main else None)
@@ -220,45 +224,42 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed * LARGE_PRIME + epoch
 
 
-def epoch_means(
-    logs: Sequence[dict[str, Tensor]],
+def average_logs(
+    logs: Sequence[dict],
     *,
-    sizes: Sequence[int],
-    losses: Sequence[str],
-    first: int,
     epoch: int,
-    lr: Callable[[int], float],
+    first: int,
     advice: str,
-    processes: ProcessGroup = ProcessGroup(),  # noqa: B008  (it is frozen)
+    processes: ProcessGroup = ProcessGroup(),  # noqa: B008
 ) -> dict[str, float]:
-    """Means over the steps of an epoch of what each step logged; the one device synchronization of the epoch.
+    """Means over the steps of an epoch, weighted by their images; the one synchronization with the device per epoch.
 
     Args:
-        logs: scalars by name, one dict per step.
-        sizes: batch size of each step, which weights the means.
-        losses: names of the scalars that must be finite.
-        first: number of the epoch's first step, from 0.
+        logs: one dict per step: scalar tensors by name, and the numbers "lr" and "images".
         epoch: number of the epoch, from 0.
-        lr: learning rate of a step.
+        first: number of its first step, from 0.
         advice: what to do about a loss that is not finite, beside lowering the learning rate.
-        processes: the scalars are averaged over them.
+        processes: the tensors are averaged over them.
+
+    Returns:
+        The means by name, and the last "lr".
 
     Raises:
         FloatingPointError: a loss is NaN or infinite; names step, epoch and learning rate.
     """
-    names = list(logs[0])
+    names = [name for name in logs[0] if name not in ("lr", "images")]
     table = torch.stack([torch.stack([log[name].float() for name in names]) for log in logs])
     columns = dict(zip(names, processes.average(table).T.tolist()))
-    for step in range(len(logs)):
-        for name in losses:
-            if not math.isfinite(value := columns[name][step]):
+    for step, log in enumerate(logs):
+        for name in names:
+            if name.endswith("loss") and not math.isfinite(value := columns[name][step]):
                 raise FloatingPointError(
                     f"the {name.replace('_', ' ')} became {value} at step {first + step + 1} (epoch {epoch + 1}) with "
-                    f"learning rate {lr(first + step):.3g}: lower lr, {advice}"
+                    f"learning rate {log['lr']:.3g}: lower lr, {advice}"
                 )
-    return {
-        name: sum(value * size for value, size in zip(column, sizes)) / sum(sizes) for name, column in columns.items()
-    }
+    sizes = [log["images"] for log in logs]
+    means = {name: sum(v * n for v, n in zip(column, sizes)) / sum(sizes) for name, column in columns.items()}
+    return means | {"lr": logs[-1]["lr"]}
 
 
 def dataset_fingerprint(train: ImageSet) -> str:

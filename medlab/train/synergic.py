@@ -19,7 +19,7 @@ from medlab.train.devices import Placement, place_model
 from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
 from medlab.train.fit import Recipe, check_data, check_outputs, set_lr
-from medlab.train.state import History, TrainState, epoch_means, epoch_seed
+from medlab.train.state import History, TrainState, epoch_seed
 
 
 def fit_synergic(
@@ -65,7 +65,7 @@ def fit_synergic(
 
     Returns:
         History, whose `train_loss` is the mean cross-entropy of a component, with two more metrics of the training
-        pairs per epoch: "verifier_loss" and "verifier_accuracy" (NaN for one component).
+        pairs per epoch: "verifier_loss" and "verifier_accuracy" (for two components or more).
 
     Raises:
         ValueError: an argument out of its range, a task other than single classes, a class without training images,
@@ -94,8 +94,7 @@ def fit_synergic(
     train, val = train.to(placement.device), None if val is None else val.to(placement.device)
     trainer = SynergicTrainer(recipe, model, train, state.optimizers[0], placement, **own)
     return state.run(
-        trainer.train_epoch, epochs=epochs, steps=trainer.steps, resume=resume, progress=progress,
-        images=trainer.steps * batch_size * len(model.components),
+        trainer.train_epoch, epochs=epochs, steps=trainer.steps, resume=resume, progress=progress, advice="or synergy",
         validate=None if val is None else (lambda: validate(model, val, cross_entropy, placement)),
     )  # fmt: skip
 
@@ -117,50 +116,41 @@ class SynergicTrainer:
         """Steps per epoch."""
         return math.ceil(len(self.train) / self.recipe.batch_size)
 
-    def train_epoch(self, epoch: int, bar: tqdm) -> dict[str, float]:
-        """Train through epoch number `epoch` (from 0); its mean losses, verifier accuracy and last learning rate.
-
-        Raises:
-            FloatingPointError: the loss became NaN or infinite.
-        """
+    def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
+        """Train through epoch number `epoch` (from 0); what each step logged."""
         seed = epoch_seed(self.recipe.seed, epoch)
         torch.manual_seed(seed)  # dropout
         generator = torch.Generator().manual_seed(seed)
         n, components = self.steps * self.recipe.batch_size, len(self.model.components)
         # Sampled for the whole epoch, so that no step waits for the CPU.
         pairs = sample_pairs(self.train.targets.cpu(), components, n, generator).to(self.placement.device)
-        first, logs = epoch * self.steps, []
+        logs = []
         self.model.train()
-        for step, index in enumerate(pairs.split(self.recipe.batch_size, dim=1), start=first):
-            logs.append(self.train_step(index, self.learning_rate(step), generator))
+        for step, index in enumerate(pairs.split(self.recipe.batch_size, dim=1), start=epoch * self.steps):
+            lr = self.recipe.lr / (1 + self.decay * step)  # the paper's schedule
+            logs.append(self.train_step(index, lr, generator))
             bar.update()
-        means = epoch_means(
-            logs, sizes=[self.recipe.batch_size] * self.steps, losses=("loss",), first=first, epoch=epoch,
-            lr=self.learning_rate, advice="or synergy",
-        )  # fmt: skip
-        return means | {"lr": self.optimizer.param_groups[0]["lr"]}
+        return logs
 
-    def learning_rate(self, step: int) -> float:
-        """The paper's schedule."""
-        return self.recipe.lr / (1 + self.decay * step)
-
-    def train_step(self, index: Tensor, lr: float, generator: torch.Generator) -> dict[str, Tensor]:
+    def train_step(self, index: Tensor, lr: float, generator: torch.Generator) -> dict:
         """One gradient step on the images at `index` ``(components, n)``; what is logged."""
         set_lr(self.optimizer, lr)
         with self.placement.autocast():
             losses, features, classes = self._components(index, generator)
-            loss, verifier_loss, accuracy = losses.sum(), losses.new_tensor(math.nan), losses.new_tensor(math.nan)
+            loss, logs = losses.sum(), {"loss": losses.detach().float().mean(), "lr": lr, "images": index.numel()}
             if self.model.pairs:
                 same = torch.stack([classes[i] == classes[j] for i, j in self.model.pairs])
                 logits = self.model.verify(features).float()
                 verifiers = binary_cross_entropy_with_logits(logits, same.float(), reduction="none").mean(1)
-                loss, verifier_loss = loss + verifiers.sum(), verifiers.mean()
-                accuracy = ((logits > 0) == same).float().mean()
+                loss = loss + verifiers.sum()
+                logs |= {
+                    "verifier_loss": verifiers.detach().mean(),
+                    "verifier_accuracy": ((logits > 0) == same).float().mean(),
+                }
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        logs = {"loss": losses.float().mean(), "verifier_loss": verifier_loss, "verifier_accuracy": accuracy}
-        return {name: value.detach() for name, value in logs.items()}
+        return logs
 
     def _components(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Of every component on its images: the cross-entropy ``(components,)``, the features, the true classes."""
