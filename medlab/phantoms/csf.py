@@ -60,7 +60,7 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Ten
 
 
 def _regions(places: Tensor) -> tuple[Tensor, Tensor]:
-    """Masks of the ventricles and of the cisterns (ventricles included) at MNI coordinates ``(3, N, H, W)``.
+    """Masks of the ventricles and of the cisterns, which may overlap, at MNI coordinates ``(3, N, H, W)``.
 
     The bounds were read off the template; those that depend on z follow the ventricles' curve.
     """
