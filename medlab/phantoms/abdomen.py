@@ -20,7 +20,7 @@ FIELD_OF_VIEW = 344.0  # mm
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
+    """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view: the front of the body is up, the patient's right on the left. A patient's slices run downwards.
     """
@@ -28,7 +28,7 @@ def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 class _Canvas:
-    """CT values of a patient's planes, painted from the back to the front.
+    """CT values of a patient's planes; what is painted later covers what is there.
 
     Millimeters: x to the patient's left ``(size, size)``, y backwards ``(size, size)``, z upwards ``(planes, 1, 1)``.
     """
@@ -48,7 +48,7 @@ class _Canvas:
         return mean + deviation * torch.randn((), generator=self.generator).clamp(-2, 2).item()
 
     def paint(self, depth: Tensor, value: Tensor | float) -> Tensor:
-        """Fill where `depth` (mm below a surface) is positive; returns the fraction of each pixel that was filled."""
+        """Fill where `depth` (mm below a surface) is positive; returns the filled fraction of each pixel."""
         filled = (depth / self.pixel).add_(0.5).clamp_(0, 1)
         self.values.lerp_(torch.as_tensor(value), filled)
         return filled

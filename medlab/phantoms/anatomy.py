@@ -45,10 +45,10 @@ def template() -> Tensor:
 
 
 def in_chunks(make: Callable[..., tuple[Tensor, Tensor]], n: int, chunk: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images and targets of ``make(numbers, generator)``, called for `chunk` images at a time.
+    """Generate images and targets by ``make(numbers, generator)``, `chunk` images at a time.
 
-    A chunk fits the processor's cache, which is several times faster than one large batch. Every chunk has random
-    numbers of its own and the last is made whole and cut: an image depends on its number and the seed, not on `n`.
+    A chunk fits the processor's cache, which is several times faster than one large batch. Every chunk has its own
+    random generator, and the last is generated whole and cut: an image depends on its number and the seed, not on `n`.
     """
     parts = []
     for start in range(0, n, chunk):
@@ -60,7 +60,7 @@ def in_chunks(make: Callable[..., tuple[Tensor, Tensor]], n: int, chunk: int, se
 def slices(
     patient: Tensor, height: Tensor, size: int, generator: torch.Generator, strength: float = 1.0, plane: str = "axial"
 ) -> tuple[Tensor, Tensor]:
-    """Slices through deformed brains.
+    """Cut slices through deformed brains.
 
     Args:
         patient: ``(N,)`` virtual patient of each slice, from 0; a patient has one anatomy, in every slice of one call.

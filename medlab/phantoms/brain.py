@@ -15,7 +15,7 @@ SLICES_PER_PATIENT = 10
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
+    """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view: the front of the head is up, the patient's right on the left.
     """

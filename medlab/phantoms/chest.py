@@ -50,7 +50,7 @@ BEDSIDE = Hospital(
 
 
 def make(n: int, size: int, seed: int, hospital: Hospital = Hospital()) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
+    """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Seen from the front: the head is up, the patient's right on the left.
     """

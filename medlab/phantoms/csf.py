@@ -18,7 +18,7 @@ WINDOW = 80.0  # HU shown as 1
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
+    """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view: the front of the head is up, the patient's right on the left. A patient's slices run upwards.
     """
@@ -60,7 +60,7 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Ten
 
 
 def _regions(places: Tensor) -> tuple[Tensor, Tensor]:
-    """Where fluid at MNI coordinates ``(3, N, H, W)`` is in a ventricle, and where in a cistern (if in no ventricle).
+    """Masks of the ventricles and of the cisterns, which may overlap, at MNI coordinates ``(3, N, H, W)``.
 
     The bounds were read off the template; those that depend on z follow the ventricles' curve.
     """

@@ -38,7 +38,7 @@ TEXTURE = torch.tensor([0.6, 0.5, -0.5, 0.3])  # how much of what the tissue fra
 
 
 def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor]:
-    """Images ``(n, 4, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
+    """Generate images ``(n, 4, size, size)`` float32 in [0, 1], and uint8 label maps ``(n, size, size)``.
 
     Radiological view in the axial plane: the front of the head is up, the patient's right on the left. In the sagittal
     plane the head looks to the left.
@@ -82,7 +82,7 @@ def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str) 
 def _tumor(
     places: Tensor, patient: Tensor, patients: int, generator: torch.Generator
 ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
-    """How many mm each place ``(3, N, H, W)`` lies inside the tumor, how thick rim and edema are, how far it pushes.
+    """Depth of each place ``(3, N, H, W)`` in the tumor, thickness of rim and edema, displacement by the mass effect.
 
     The first of ``(N, H, W)``, the second two of ``(N, H, W)``, the last ``(N, 1, 1)``; mm throughout.
     """

@@ -24,7 +24,7 @@ NODULES, VESSELS = 7, 4  # at most
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Regions ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
+    """Generate regions ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
     return in_chunks(lambda *given: _regions(*given, size), n, 26, seed)
 
 

@@ -19,7 +19,7 @@ WINDOW = (-1000.0, 400.0)  # HU shown as 0 and 1
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Patches ``(n, 1, size, size)`` float32 in [0, 1], and patterns ``(n,)``."""
+    """Generate patches ``(n, 1, size, size)`` float32 in [0, 1], and patterns ``(n,)``."""
     generator = torch.Generator().manual_seed(seed)
     patients = -(-n // PATCHES_PER_PATIENT)
     pattern = torch.arange(patients) % len(PATTERNS)

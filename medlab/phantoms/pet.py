@@ -24,7 +24,7 @@ RANGE = {"axial": (10.0, 45.0), "coronal": (-65.0, -35.0), "sagittal": (-16.0, -
 
 
 def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], and stages ``(n,)``.
+    """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and stages ``(n,)``.
 
     Radiological view, see `anatomy.slices`.
     """
@@ -33,7 +33,7 @@ def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Te
 
 
 def colored(images: Tensor) -> Tensor:
-    """Uptake ``(N, 1, H, W)`` in [0, 1] as the colors ``(N, 3, H, W)`` of hot metal: black, red, yellow, white.
+    """Map uptake ``(N, 1, H, W)`` in [0, 1] to the hot metal colors ``(N, 3, H, W)``: black, red, yellow, white.
 
     Three channels, and still one measurement: their mean is the uptake again.
     """

@@ -18,7 +18,7 @@ CENTERS = 0.5 + RADIUS * torch.stack([ANGLES.cos(), ANGLES.sin()], 1)  # (MODES,
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Points ``(n, 2, 1, 1)`` float32 in [0, 1], and modes ``(n,)`` in turn; `size` is always 1."""
+    """Generate points ``(n, 2, 1, 1)`` float32 in [0, 1], and modes ``(n,)`` in turn; `size` is always 1."""
     modes = torch.arange(n) % MODES
     points = CENTERS[modes] + SIGMA * torch.randn(n, 2, generator=torch.Generator().manual_seed(seed))
     return points.clamp(0, 1)[:, :, None, None], modes

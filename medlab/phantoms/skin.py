@@ -24,7 +24,7 @@ HAIRS = 7  # at most
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 3, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
+    """Generate images ``(n, 3, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
     return in_chunks(lambda *given: _photographs(*given, size), n, 4 * len(OWNER), seed)
 
 

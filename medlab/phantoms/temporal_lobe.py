@@ -26,7 +26,7 @@ RADIUS = torch.tensor([6.0, 7.5, 7.0, 6.0, 5.0, 4.0])  # mm
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Volumes ``(n, 1, size, size, size)`` float32 in [0, 1], and uint8 masks ``(n, size, size, size)``.
+    """Generate volumes ``(n, 1, size, size, size)`` float32 in [0, 1], and uint8 masks ``(n, size, size, size)``.
 
     Axes from the feet up, from the front backwards, from the patient's right to the left, as `volume_set` has them.
     """

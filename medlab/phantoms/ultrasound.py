@@ -14,7 +14,7 @@ from medlab.phantoms.anatomy import blur, in_chunks, smooth_field
 
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``; the probe is at the top."""
+    """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``; the probe is at the top."""
     return in_chunks(lambda *given: _scans(*given, size), n, 24, seed)
 
 
