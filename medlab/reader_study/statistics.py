@@ -138,6 +138,7 @@ def turing_counts(
     counts = [real_as_real, real_as_synth, synth_as_real, synth_as_synth]
     if any(count != int(count) or count < 0 for count in counts):
         raise ValueError(f"counts must be whole numbers from 0, got {counts}")
+    real_as_real, real_as_synth, synth_as_real, synth_as_synth = counts = [int(count) for count in counts]
     check_level(level)
     real, synthetic = real_as_real + real_as_synth, synth_as_real + synth_as_synth
     if not (real and synthetic):
@@ -151,7 +152,7 @@ def turing_counts(
     hit, false_alarm = zs
     d, half = hit - false_alarm, float(ndtri((1 + level) / 2)) * math.sqrt(variance)
     d_prime, criterion = Interval(d, d - half, d + half), -(hit + false_alarm) / 2
-    return TuringReport(*map(int, counts), accuracy, p_value, d_prime, criterion)
+    return TuringReport(*counts, accuracy, p_value, d_prime, criterion)
 
 
 def turing_table(reports: Mapping[str, TuringReport]) -> DataFrame:

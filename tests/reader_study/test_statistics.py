@@ -24,6 +24,7 @@ T1_DCGAN = (26, 24, 6, 44)  # Han et al. 2018, as a report quotes its table
 def test_the_first_row_of_han():
     report = turing_counts(*T1_DCGAN)
     assert report.accuracy.value == 0.70 and report.images == 100
+    assert turing_counts(*map(float, T1_DCGAN)) == report  # as a table read from a file has them
     assert report.d_prime.value == pytest.approx(1.23, abs=0.01)
     assert report.d_prime.value == pytest.approx(norm.ppf(44 / 50) - norm.ppf(24 / 50))
     assert report.criterion < 0 and report.bias == "synthetic"
