@@ -40,7 +40,6 @@ EXPECTED = {
     "train.load_checkpoint": "one's own training loop resumes",
     "train.save_checkpoint": "one's own training loop is kept",
     "train.Saturating": "the loss of the first GAN, to compare with",
-    "visualize.latent_walk": "looks for abrupt changes between samples of one's own generator",
     "visualize.roc_curves": "the figure that goes with an AUC",
 }
 
