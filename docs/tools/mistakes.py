@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from medlab.classroom import check
-from medlab.classroom.exercise import MISTAKES
+from medlab.classroom.exercises import MISTAKES
 
 PAGE = Path(__file__).parents[1] / "likely-mistakes.md"
 HEAD = """\

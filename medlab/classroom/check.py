@@ -4,7 +4,7 @@ A check prints "not attempted yet", "passed" or the first case that failed, and 
 only in strict mode: ``check.strict()``, or MEDLAB_STRICT=1 in the environment.
 """
 
-from medlab.classroom.exercise import strict
+from medlab.classroom.exercises import strict
 from medlab.classroom.lesson00 import split_patients, window
 from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1
 from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_size

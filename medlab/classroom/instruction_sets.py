@@ -13,8 +13,6 @@ from pathlib import Path
 from runpy import run_path
 from statistics import median
 
-import torch
-
 # PyTorch's own kernels, oneDNN's, MKL's (by its reproducibility mode: the plain switch works on Intel only)
 LIMITS = {
     "no AVX": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"},
@@ -29,6 +27,8 @@ LIMITS = {
 
 def supported() -> list[str]:
     """The instruction sets of `LIMITS` that this processor has; ["no AVX"] on other architectures."""
+    import torch  # here: it takes a second to import, and the command line imports this room
+
     has = {"AVX2": torch.cpu._is_avx2_supported(), "AVX-512": torch.cpu._is_avx512_supported()}
     return ["no AVX", *(name for name, found in has.items() if found)]
 
@@ -55,6 +55,8 @@ def patches_per_second(seconds: float = 1.0) -> dict[str, float]:
 
 
 def _measure(seconds: float) -> float:
+    import torch
+
     # By path: importing the package would take longer than the measurement.
     ShallowCNN = run_path(str(Path(__file__).parents[1] / "models" / "shallow_cnn.py"))["ShallowCNN"]
     torch.set_num_threads(1)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from medlab.classroom.exercise import Attempt, describe, exercise
+from medlab.classroom.exercises import Attempt, describe, exercise
 
 
 @exercise

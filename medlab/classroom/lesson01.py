@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import conv2d
 
-from medlab.classroom.exercise import Attempt, Calls, exercise
+from medlab.classroom.exercises import Attempt, Calls, exercise
 
 
 @exercise

@@ -6,7 +6,7 @@ from torch.nn.functional import binary_cross_entropy as bce
 from torch.nn.functional import binary_cross_entropy_with_logits as bce_with_logits
 from torch.nn.functional import logsigmoid
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 PAIRS = 6000  # so many that a proportion of one half stays within 45 to 55 %
 

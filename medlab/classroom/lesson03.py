@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 Join = Callable[[list[Tensor]], Tensor]
 

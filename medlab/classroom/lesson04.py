@@ -5,7 +5,7 @@ from math import nan
 import torch
 from torch import Tensor
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 
 @exercise

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 
 @exercise

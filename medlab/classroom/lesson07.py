@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.special import ndtr, ndtri
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 
 @exercise

@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 from scipy.stats import chi2
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 
 @exercise

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from medlab.classroom.exercise import Attempt, exercise
+from medlab.classroom.exercises import Attempt, exercise
 
 
 @exercise

@@ -155,7 +155,7 @@ class GANTrainer:
     placement: Placement
 
     def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
-        """Train through epoch number `epoch` (from 0); what each generator step, and the discriminator step before, logged."""
+        """Train through epoch number `epoch` (from 0); what each generator step logged."""
         torch.manual_seed(epoch_seed(self.seed, epoch))  # for layers and losses that draw random numbers
         rng = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
         batches = self._real_batches(rng)

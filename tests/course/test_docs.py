@@ -10,7 +10,7 @@ import pytest
 from project import LESSONS, ROOT
 
 from medlab.classroom import check
-from medlab.classroom.exercise import MISTAKES
+from medlab.classroom.exercises import MISTAKES
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(<?([^)\s>]+)[^)]*\)")
