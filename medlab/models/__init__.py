@@ -1,7 +1,7 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
 from medlab.models.acgan import ACDiscriminator, ACGenerator
-from medlab.models.convolution import conv2d_loops, conv2d_unfold
+from medlab.models.convolution import conv2d_unfold
 from medlab.models.cost import count_parameters, multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
 from medlab.models.drinet import DRINet, InceptionModule, UnpoolingBlock
@@ -48,7 +48,6 @@ __all__ = [
     "WGANCritic",
     "WholeVolume",
     "WithReference",
-    "conv2d_loops",
     "conv2d_unfold",
     "count_parameters",
     "effective_receptive_field",

@@ -1,12 +1,11 @@
-"""2-D convolution written out, as nested loops and as one matrix product. To read; networks use PyTorch's."""
+"""2-D convolution written out as one matrix product. To read; networks use PyTorch's."""
 
-import torch
 from torch import Tensor
 from torch.nn.functional import unfold
 
 
-def conv2d_loops(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """2-D convolution as nested loops over images, output channels and positions (no padding, stride 1).
+def conv2d_unfold(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """2-D convolution as one matrix product: kernels as rows times patches as columns (no padding, stride 1).
 
     Args:
         images: ``(N, C, H, W)``.
@@ -15,23 +14,6 @@ def conv2d_loops(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
     Returns:
         ``(N, O, H - k + 1, W - k + 1)``.
-    """
-    n, _, height, width = images.shape
-    out_channels, _, k, _ = weight.shape
-    out = torch.empty(n, out_channels, height - k + 1, width - k + 1)
-    for image in range(n):
-        for channel in range(out_channels):
-            for row in range(height - k + 1):
-                for column in range(width - k + 1):
-                    patch = images[image, :, row : row + k, column : column + k]
-                    out[image, channel, row, column] = (patch * weight[channel]).sum() + bias[channel]
-    return out
-
-
-def conv2d_unfold(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """2-D convolution as one matrix product: kernels as rows times patches as columns (no padding, stride 1).
-
-    Takes and returns the shapes of `conv2d_loops`.
     """
     n, _, height, width = images.shape
     out_channels, _, k, _ = weight.shape
