@@ -7,4 +7,4 @@ def doctor() -> str:
     """Describe this installation in one line: versions, device, cached data sets. Quote it when you ask for help."""
     from medlab.environment import describe
 
-    return describe()
+    return describe(__version__)

@@ -5,13 +5,12 @@ import platform
 
 import torch
 
-import medlab
 from medlab.data import available
 from medlab.train import pick_device, pick_precision
 
 
-def describe() -> str:
-    """Return one line on versions, device and data sets."""
+def describe(version: str) -> str:
+    """Return one line on versions (medlab's is given), device and data sets."""
     device = pick_device()
     precision = str(pick_precision(None, device)).removeprefix("torch.")
     if device.type == "cuda":
@@ -21,7 +20,7 @@ def describe() -> str:
     sets = available()
     cached = sets["name"][(sets["kind"] == "real") & (sets["here"] == "cached")]
     return (
-        f"medlab {medlab.__version__}, Python {platform.python_version()}, PyTorch {torch.__version__}, "
+        f"medlab {version}, Python {platform.python_version()}, PyTorch {torch.__version__}, "
         f"{device.type} ({model}, {precision}); real images here: {', '.join(cached) or 'none'}; "
         f"MEDLAB_DATA {'set' if os.environ.get('MEDLAB_DATA') else 'not set'}"
     )

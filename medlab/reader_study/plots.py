@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from medlab.reader_study.advice import AdviceReport
 from medlab.reader_study.statistics import TuringReport
+from medlab.visualize.charts import grouped_bars
 from medlab.visualize.figures import LINES, MARKERS, PALETTE, Figure, subplots
 
 
@@ -50,20 +49,6 @@ def advice_plot(reports: Mapping[str, AdviceReport]) -> Figure:
     Raises:
         ValueError: no report.
     """
-    if not reports:
-        raise ValueError("nothing to draw: give at least one report with its name")
-    kinds = {"alone": "alone", "right advice": "right_advice", "wrong advice": "wrong_advice"}
-    each = [
-        f"{name}: " + ", ".join(f"{kind} {100 * getattr(one, field).value:.0f} %" for kind, field in kinds.items())
-        for name, one in reports.items()
-    ]
-    fig, ax = subplots(alt=f"Errors of {'; '.join(each)}.", size=(max(2.2 * len(reports) + 1.6, 4.6), 3.7))
-    for k, (kind, field) in enumerate(kinds.items()):
-        value, low, high = 100 * np.array([getattr(one, field) for one in reports.values()]).T
-        places = np.arange(len(reports)) + 0.22 * (k - 1)
-        ax.errorbar(places, value, [value - low, high - value], color=PALETTE[k], linestyle="", capsize=4, label=kind)
-    ax.set_xticks(range(len(reports)), list(reports))
-    ax.set(ylabel="error rate (%), 95 % interval", ylim=(-2, 102), xlim=(-0.5, len(reports) - 0.5))
-    ax.grid(False, axis="x")
-    fig.legend(loc="outside upper center", ncols=len(kinds), fontsize=9)  # bars may reach anywhere within the axes
-    return fig
+    fields = {"alone": "alone", "right advice": "right_advice", "wrong advice": "wrong_advice"}
+    rates = {kind: {name: getattr(report, field) for name, report in reports.items()} for kind, field in fields.items()}
+    return grouped_bars(rates, "error rate, 95 % interval")

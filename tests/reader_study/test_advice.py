@@ -139,5 +139,5 @@ def test_the_figure_says_the_errors_of_every_reader():
     session.decide_all(simulated_reader(0.9, 0.5))
     figure = advice_plot({"a reader": session.report()})
     assert "a reader: alone" in figure.alt and len(figure.axes[0].containers) == 3
-    with pytest.raises(ValueError, match="nothing to draw"):
+    with pytest.raises(ValueError, match="a value for the same categories"):
         advice_plot({})
