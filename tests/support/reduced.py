@@ -11,7 +11,7 @@ import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_notebook
 
-from medlab import visualize
+from medlab import reader_study, visualize
 
 # Runs before a reduced lesson. Whether its networks learn is tested where the whole lesson runs.
 QUICK = """
@@ -55,8 +55,8 @@ for function in [getattr(medlab.train, name) for name in medlab.train.__all__]:
 
 
 def makes_widgets() -> set[str]:
-    """The names in `medlab.visualize` that make a widget: classes of widgets, and functions said to return one."""
-    made = {name: getattr(visualize, name) for name in visualize.__all__}
+    """The public names of both rooms that make a widget: classes of widgets, and functions said to return one."""
+    made = {name: getattr(room, name) for room in (visualize, reader_study) for name in room.__all__}
     made = {name: thing if inspect.isclass(thing) else _returned(thing) for name, thing in made.items()}
     return {name for name, kind in made.items() if inspect.isclass(kind) and issubclass(kind, ipywidgets.Widget)}
 

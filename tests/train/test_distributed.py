@@ -64,7 +64,7 @@ def torchrun(*arguments: object, out: Path) -> str:
         "--nproc_per_node=2",
         *map(str, arguments),
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     with out.open("w+") as log:
         group = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
         try:

@@ -67,7 +67,7 @@ def test_an_image_does_not_change_when_its_companions_do():
 def test_what_has_no_norm_or_no_reference_is_refused():
     with pytest.raises(ValueError, match="no BatchNorm2d"):
         WithReference(nn.Linear(2, 2), torch.zeros(4, 2))
-    with pytest.raises(ValueError, match="no spread"):
+    with pytest.raises(ValueError, match="no variance"):
         WithReference(DCGenerator(8, width=8), torch.zeros(1, 100))
 
 

@@ -244,7 +244,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         ({"resume": True}, "resume=True needs `checkpoint`"),
         (
             {"pretrain": 0, "warmup": 0, "lr": 1e30},
-            r"the loss became .* at step 2 \(epoch 1\) with learning rate 1e\+30",
+            r"the adversarial loss became .* at step 1 \(epoch 1\) with learning rate 1e\+30",
         ),
         (
             {"pretrain": 0, "warmup": 2, "lr": 1e30},

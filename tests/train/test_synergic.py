@@ -259,7 +259,7 @@ def test_imagenet_weights_are_fetched_once(weights_server):
     expected = torch.load(weights_server, weights_only=True)["layer4.2.conv3.weight"]
     for _ in range(2):  # the second time from the cache: the file is gone from the server
         network = resnet50_backbone(16)
-        assert torch.equal(network[1].layer4[2].conv3.weight, expected)
+        assert torch.equal(network[-1].layer4[2].conv3.weight, expected)
         weights_server.unlink(missing_ok=True)
     assert network.eval()(torch.rand(2, 1, 32, 32)).shape == (2, 16)
 

@@ -207,7 +207,7 @@ def test_steps_read_no_value_where_that_would_stall():
         model, data = network(), stripes()
         trainer = SupervisedTrainer(
             recipe=recipe(clip=1.0, optimizer="adamw", augment=Augment(flip=True, shift=0.1, intensity=0.1)),
-            model=model, train=data, optimizer=recipe().make_optimizer(model), group=group,
+            model=model, train=data, optimizer=recipe().make_optimizer(model), processes=group,
             loss=nn.functional.cross_entropy, placement=place_model(model, data.images, "cpu", "float32"),
         )  # fmt: skip
         with Reads() as reads:
