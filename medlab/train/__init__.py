@@ -19,7 +19,7 @@ from medlab.train.gan_losses import (
     discriminator_bce,
     feature_matching_loss,
     non_saturating_loss,
-    real_or_fake,
+    real_logit,
 )
 from medlab.train.losses import dice_cross_entropy
 from medlab.train.sampling import sample, synthetic_images
@@ -53,7 +53,7 @@ __all__ = [
     "pick_device",
     "pick_precision",
     "predict",
-    "real_or_fake",
+    "real_logit",
     "sample",
     "sample_pairs",
     "save_checkpoint",

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, loaded without running any code in them."""
+"""Checkpoints: written atomically, loaded without executing code in them."""
 
 import os
 import zipfile
@@ -11,7 +11,7 @@ FORMAT = "medlab checkpoint 2"
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used: cut short, foreign, or made by another model or with other settings."""
+    """A checkpoint that cannot be used: truncated, not medlab's, or of another model or other settings."""
 
 
 def save_checkpoint(path: str | Path, state: dict) -> None:
@@ -43,20 +43,18 @@ def load_checkpoint(path: str | Path) -> dict:
 
     Raises:
         FileNotFoundError: no such file.
-        CheckpointError: the file is cut short, or was not written by medlab.
+        CheckpointError: the file is truncated, or was not written by medlab.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
-    refused = (
-        f"{path} is not a whole checkpoint of plain tensors; it may be cut short or foreign: delete it and train again"
-    )
+    message = f"{path} is not a whole checkpoint of plain tensors; it may be truncated: delete it and train again"
     if not zipfile.is_zipfile(path):  # torch's readers of older formats need not see it
-        raise CheckpointError(refused)
+        raise CheckpointError(message)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can break anywhere in the reader
-        raise CheckpointError(f"{refused} ({type(error).__name__})") from error
+        raise CheckpointError(f"{message} ({type(error).__name__})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path} was not written by medlab's training; expected format {FORMAT!r}")
     return state

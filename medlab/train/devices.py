@@ -18,24 +18,24 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
     Raises:
         ValueError: the named device is not on this machine.
     """
-    found = ["cpu"]
+    available = ["cpu"]
     if torch.backends.mps.is_available():
-        found.insert(0, "mps")
+        available.insert(0, "mps")
     if torch.cuda.is_available():
-        found.insert(0, "cuda")
+        available.insert(0, "cuda")
     if name is None:
-        return torch.device(found[0])
+        return torch.device(available[0])
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise unknown_name("device", name, found) from None
-    if device.type not in found:
-        raise ValueError(f"no {device.type!r} device on this machine; found: {', '.join(found)}")
+        raise unknown_name("device", name, available) from None
+    if device.type not in available:
+        raise ValueError(f"no {device.type!r} device on this machine; available: {', '.join(available)}")
     return device
 
 
 def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
-    """The dtype of that name; None takes bfloat16 where the hardware computes in it, else float32."""
+    """The dtype of that name; None takes bfloat16 where the hardware supports it, else float32."""
     if name is not None:
         if name not in PRECISIONS:
             raise unknown_name("precision", name, PRECISIONS)

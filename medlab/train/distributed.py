@@ -1,4 +1,4 @@
-"""Distributed training by processes that `torchrun` starts: gradients averaged, batches shared out (plain DDP)."""
+"""Distributed training by processes that `torchrun` starts: gradients averaged, batches sharded (plain DDP)."""
 
 import atexit
 import os
@@ -15,7 +15,7 @@ class ProcessGroup:
     """The processes that train together; one process outside `torchrun`."""
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -24,7 +24,7 @@ class ProcessGroup:
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model in `DistributedDataParallel`, with batch normalization over the whole batch."""
-        if self.size == 1:
+        if self.world_size == 1:
             return model
         if device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
@@ -36,21 +36,21 @@ class ProcessGroup:
 
     def shard(self, index: Tensor) -> tuple[Tensor, float]:
         """This process's part of a batch, and its weight, so that the averaged gradient is that of the whole batch."""
-        mine = index[self.rank :: self.size]
-        if len(mine) == 0:  # fewer images than processes: take part with weight 0 (but seen by batch normalization)
+        mine = index[self.rank :: self.world_size]
+        if len(mine) == 0:  # fewer images than processes: weight 0 (but seen by batch normalization)
             return index[:1], 0.0
-        return mine, len(mine) * self.size / len(index)
+        return mine, len(mine) * self.world_size / len(index)
 
     def average(self, values: Tensor) -> Tensor:
         """The mean of `values` over the processes."""
-        if self.size > 1:
+        if self.world_size > 1:
             dist.all_reduce(values)
-            values /= self.size
+            values /= self.world_size
         return values
 
     def broadcast(self, value: object) -> object:
         """The main process's `value`; that of every other process is ignored."""
-        if self.size == 1:
+        if self.world_size == 1:
             return value
         values = [value]
         dist.broadcast_object_list(values, src=0)
@@ -58,7 +58,7 @@ class ProcessGroup:
 
     def barrier(self) -> None:
         """Wait until every process has come this far."""
-        if self.size > 1:
+        if self.world_size > 1:
             dist.barrier()
 
 

@@ -65,7 +65,7 @@ def fit(
         patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device: None takes CUDA, MPS or CPU, whichever is there first.
-        precision: "float32" or "bfloat16" (autocast); None takes bfloat16 where the hardware computes in it.
+        precision: "float32" or "bfloat16" (autocast); None takes bfloat16 where the hardware supports it.
         checkpoint: file of the whole state, rewritten after every epoch; without `resume` it overwrites an older one.
         resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted.
         progress: show a progress bar with the loss.
@@ -87,7 +87,7 @@ def fit(
     check_data(recipe, train, val)
     device = pick_device(device)
     processes = init_distributed(device)
-    if device.type == "cuda" and processes.size > 1:
+    if device.type == "cuda" and processes.world_size > 1:
         device = torch.device("cuda", torch.cuda.current_device())
     placement = place_model(model, train.images, device, precision)
     if loss is None:
@@ -97,7 +97,7 @@ def fit(
         loss.to(device)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | {"processes": processes.size}, patience=patience,
+        settings=recipe.settings(train, val, placement) | {"processes": processes.world_size}, patience=patience,
         processes=processes,
     )  # fmt: skip
     val = None if val is None else val.to(device)
@@ -128,7 +128,9 @@ class SupervisedTrainer:
         """Train through epoch number `epoch` (from 0); what each step logged."""
         batches = self.sample_batches(epoch)
         first, steps = epoch * len(batches), self.recipe.epochs * len(batches)
-        show_loss = self.placement.device.type == "cpu" and self.processes.size == 1  # reading it would stall a GPU
+        show_loss = (
+            self.placement.device.type == "cpu" and self.processes.world_size == 1
+        )  # reading it would stall a GPU
         logs = []
         self.model.train()
         for step, (index, augmentation) in enumerate(batches, start=first):
@@ -161,7 +163,7 @@ class SupervisedTrainer:
         Sampled for the whole epoch at once: all processes get the same batches, and no step waits for the CPU.
         """
         seed = epoch_seed(self.recipe.seed, epoch)
-        torch.manual_seed(seed * self.processes.size + self.processes.rank)  # dropout
+        torch.manual_seed(seed * self.processes.world_size + self.processes.rank)  # dropout
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.train), generator=generator)
         batches = order.to(self.train.images.device).split(self.recipe.batch_size)
@@ -199,11 +201,11 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in {"epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
+        for name, minimum in {"epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
             value = getattr(self, name)
             if value is None and name == "patience":
                 continue
-            setattr(self, name, whole_number(name, value, least))
+            setattr(self, name, whole_number(name, value, minimum))
         self.lr, self.weight_decay = float(self.lr), float(self.weight_decay)
         if not 0 < self.lr < math.inf:  # false for NaN too
             raise ValueError(f"lr must be positive, got {self.lr}; 1e-3 is a usual start for adamw, 1e-2 for sgd")
@@ -227,10 +229,10 @@ class Recipe:
         """Learning rate of step `step` (from 0) of `steps`: constant, or a cosine after a linear warmup."""
         if self.schedule == "constant":
             return self.lr
-        warm = max(1, round(WARMUP * steps))
-        if step < warm:
-            return self.lr * (step + 1) / warm
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+        warmup = max(1, round(WARMUP * steps))
+        if step < warmup:
+            return self.lr * (step + 1) / warmup
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
     def settings(self, train: ImageSet, val: ImageSet | None, placement: Placement) -> dict:
         """All that decides the result, as plain values: the recipe, the precision and the images."""

@@ -100,7 +100,7 @@ def fit_gan(
     state = TrainState(
         model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
     )
-    trainer = GANTrainer(networks, loss, optimizers, train.to(placement.device), batch_size, steps, seed, placement)
+    trainer = GANTrainer(networks, loss, *optimizers, train.to(placement.device), batch_size, steps, seed, placement)
     history = state.run(
         trainer.train_epoch, epochs=epochs, steps=steps, resume=resume, progress=progress,
         callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
@@ -135,8 +135,8 @@ def fit_class_gans(
             raise ValueError(f"{train.info.name}: no image of class {name} to train its GAN on")
         seed_everything(seed + 1000 * c)
         generator, discriminator = build()
-        of_class = train[(train.targets == c).cpu().numpy()]
-        histories.append(fit_gan(generator, discriminator, of_class, seed=seed + 1000 * c, **kwargs))
+        class_images = train[(train.targets == c).cpu().numpy()]
+        histories.append(fit_gan(generator, discriminator, class_images, seed=seed + 1000 * c, **kwargs))
         generators.append(generator)
     return generators, histories
 
@@ -147,7 +147,8 @@ class GANTrainer:
 
     networks: nn.ModuleDict
     loss: GANLoss
-    optimizers: list[torch.optim.Optimizer]
+    generator_optimizer: torch.optim.Optimizer
+    discriminator_optimizer: torch.optim.Optimizer
     train: ImageSet
     batch_size: int
     steps: int
@@ -174,7 +175,7 @@ class GANTrainer:
 
     def discriminator_step(self, real: Batch, fake: Batch) -> dict[str, Tensor]:
         """One gradient step of the discriminator on real images and fakes; its loss and what is logged."""
-        discriminator, optimizer = self.networks["discriminator"], self.optimizers[1]
+        discriminator, optimizer = self.networks["discriminator"], self.discriminator_optimizer
         fake = fake._replace(images=fake.images.detach())  # no gradient to the generator
         with self.placement.autocast():
             loss, logs = self.loss.discriminator_loss(discriminator, real, fake)
@@ -187,7 +188,7 @@ class GANTrainer:
     def generator_step(self, real: Batch, fake: Batch) -> Tensor:
         """One gradient step of the generator, whose graph `fake` still holds; its loss."""
         generator, discriminator = self.networks["generator"], self.networks["discriminator"]
-        optimizer = self.optimizers[0]
+        optimizer = self.generator_optimizer
         discriminator.requires_grad_(False)  # the gradient passes through it to the generator
         with self.placement.autocast():
             loss = self.loss.generator_loss(discriminator, real, fake)

@@ -53,15 +53,15 @@ def discriminator_bce(real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor
         real, fake: logits of real and of fake images.
         target: of the real images; below 1 it is one-sided label smoothing. That of fakes is 0.
     """
-    on_real = binary_cross_entropy_with_logits(real, torch.full_like(real, target))
-    return on_real + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+    real_logits = binary_cross_entropy_with_logits(real, torch.full_like(real, target))
+    return real_logits + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
 
 
 def non_saturating_loss(fake: Tensor) -> Tensor:
     """Binary cross-entropy of the discriminator's logits ``(N,)`` on fakes with target 1: -log D(G(z)).
 
-    The minimax loss would be log(1 - D(G(z))); its gradient vanishes while the discriminator is sure, which is when the
-    generator needs it most.
+    The minimax loss would be log(1 - D(G(z))); its gradient vanishes while the discriminator is confident, which is
+    when the generator needs it most.
     """
     return binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
 
@@ -89,8 +89,10 @@ class NonSaturating(GANLoss):
         self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Binary cross-entropy; logs the "accuracy" on both batches."""
-        on_real, on_fake = discriminator(real.images).float(), discriminator(fake.images).float()
-        return discriminator_bce(on_real, on_fake), {"accuracy": discriminator_accuracy(on_real, on_fake)}
+        real_logits, fake_logits = discriminator(real.images).float(), discriminator(fake.images).float()
+        return discriminator_bce(real_logits, fake_logits), {
+            "accuracy": discriminator_accuracy(real_logits, fake_logits)
+        }
 
     def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Binary cross-entropy of the fakes with target 1."""
@@ -99,7 +101,7 @@ class NonSaturating(GANLoss):
 
 @dataclass(frozen=True)
 class Saturating(NonSaturating):
-    """Minimax GAN loss: the generator minimizes log(1 - D(G(z))), whose gradient vanishes while D is sure.
+    """Minimax GAN loss: the generator minimizes log(1 - D(G(z))), whose gradient vanishes while D is confident.
 
     Goodfellow et al. 2014, equation 1.
     """
@@ -181,9 +183,9 @@ def gradient_norms(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return gradient.flatten(1).norm(dim=1)
 
 
-def source_log_likelihood(on_real: Tensor, on_fake: Tensor) -> Tensor:
+def source_log_likelihood(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """ACGAN's L_S, from logits of real ``(N,)`` and of fake ``(M,)`` images."""
-    return logsigmoid(on_real).mean() + logsigmoid(-on_fake).mean()
+    return logsigmoid(real_logits).mean() + logsigmoid(-fake_logits).mean()
 
 
 def class_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
@@ -212,12 +214,12 @@ class AuxiliaryClassifier(NonSaturating):
         self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """``-(L_S + L_C)``; logs the "accuracy" on the source, and "class_accuracy" on the classes of real images."""
-        on_real, real_classes = (part.float() for part in discriminator(real.images))
-        on_fake, fake_classes = (part.float() for part in discriminator(fake.images))
-        source = source_log_likelihood(on_real, on_fake)
+        real_logits, real_classes = (part.float() for part in discriminator(real.images))
+        fake_logits, fake_classes = (part.float() for part in discriminator(fake.images))
+        source = source_log_likelihood(real_logits, fake_logits)
         classes = class_log_likelihood(real_classes, real.labels) + class_log_likelihood(fake_classes, fake.labels)
         logs = {
-            "accuracy": discriminator_accuracy(on_real, on_fake),
+            "accuracy": discriminator_accuracy(real_logits, fake_logits),
             "class_accuracy": (real_classes.argmax(1) == real.labels).float().mean(),
         }
         return -(source + classes), logs
@@ -270,11 +272,13 @@ class OneSidedSmoothing(NonSaturating):
         self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Binary cross-entropy with the smoothed target."""
-        on_real, on_fake = discriminator(real.images).float(), discriminator(fake.images).float()
-        return discriminator_bce(on_real, on_fake, self.target), {"accuracy": discriminator_accuracy(on_real, on_fake)}
+        real_logits, fake_logits = discriminator(real.images).float(), discriminator(fake.images).float()
+        return discriminator_bce(real_logits, fake_logits, self.target), {
+            "accuracy": discriminator_accuracy(real_logits, fake_logits)
+        }
 
 
-def real_or_fake(logits: Tensor) -> Tensor:
+def real_logit(logits: Tensor) -> Tensor:
     """Logits of K classes ``(N, K)`` to one logit of "real" ``(N,)``: log-sum-exp.
 
     A class K + 1 for fakes with its logit fixed at 0 leaves ``D(x) = Z / (Z + 1)`` with ``Z = sum_k exp l_k(x)``.
@@ -313,16 +317,16 @@ class SemiSupervised(NonSaturating):
         index = torch.randint(len(self.labels), (len(real.images),))
         labeled = (2 * self.images[index] - 1).to(real.images)
         classes = cross_entropy(discriminator(labeled).float(), self.labels[index].to(labeled.device))
-        on_real, on_fake = (real_or_fake(discriminator(batch.images).float()) for batch in (real, fake))
-        unsupervised = (softplus(-on_real).mean() + softplus(on_fake).mean()) / 2
-        logs = {"accuracy": discriminator_accuracy(on_real, on_fake), "class_loss": classes}
+        real_logits, fake_logits = (real_logit(discriminator(batch.images).float()) for batch in (real, fake))
+        unsupervised = (softplus(-real_logits).mean() + softplus(fake_logits).mean()) / 2
+        logs = {"accuracy": discriminator_accuracy(real_logits, fake_logits), "class_loss": classes}
         return classes + unsupervised, logs
 
     def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """The squared distance of the mean features, or the non-saturating loss."""
         if self.feature_matching:
             return FeatureMatching.generator_loss(self, discriminator, real, fake)
-        return softplus(-real_or_fake(discriminator(fake.images).float())).mean()
+        return softplus(-real_logit(discriminator(fake.images).float())).mean()
 
 
 LOSSES = {"non-saturating": NonSaturating, "saturating": Saturating, "wgan": Wasserstein, "wgan-gp": GradientPenalty}

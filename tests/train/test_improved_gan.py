@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 from medlab.data import load
 from medlab.models import DCDiscriminator, DCGenerator, MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.train import FeatureMatching, OneSidedSmoothing, SemiSupervised, fit_gan, sample, seed_everything
-from medlab.train.gan_losses import Batch, NonSaturating, discriminator_bce, feature_matching_loss, real_or_fake
+from medlab.train.gan_losses import Batch, NonSaturating, discriminator_bce, feature_matching_loss, real_logit
 
 # Minibatch discrimination
 
@@ -117,7 +117,7 @@ def test_smoothing_at_one_is_the_plain_game():
 def test_k_outputs_are_a_discriminator_with_a_fake_class_at_zero():
     logits = torch.randn(7, 4)
     with_fake = torch.cat([logits, torch.zeros(7, 1)], 1).softmax(1)
-    assert torch.allclose(real_or_fake(logits).sigmoid(), 1 - with_fake[:, 4], atol=1e-6)
+    assert torch.allclose(real_logit(logits).sigmoid(), 1 - with_fake[:, 4], atol=1e-6)
 
 
 class Classes(nn.Module):

@@ -212,7 +212,7 @@ def test_steps_read_no_value_where_that_would_stall():
         )  # fmt: skip
         with Reads() as reads:
             trainer.train_epoch(0, tqdm(disable=True))
-        counts[group.size] = reads.count
+        counts[group.world_size] = reads.count
     assert counts == {1: 6, 2: 0}  # 6 steps: on one CPU every loss is read
 
 
