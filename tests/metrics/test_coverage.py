@@ -32,7 +32,7 @@ def test_diversity_is_the_mean_over_pairs():
 
 
 def test_modes_of_the_ring():
-    points, labels, _ = ring.make(4000, 1, 0)
+    points, labels = ring.make(4000, 1, 0)
     full = modes_covered(points, ring.CENTERS, 3 * ring.SIGMA)
     assert full.covered == 8 and full.high_quality == pytest.approx(
         1 - math.exp(-4.5), abs=0.004

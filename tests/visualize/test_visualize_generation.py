@@ -18,7 +18,7 @@ from medlab.visualize.latent import _slerp
 
 RNG = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(20, 1, 16, 16, generator=RNG)
-POINTS, MODE, _ = ring.make(800, 1, 0)
+POINTS, MODE = ring.make(800, 1, 0)
 RADIUS = 3 * ring.SIGMA
 
 
