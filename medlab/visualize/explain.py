@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from medlab.metrics.intervals import to_array
-from medlab.visualize.figures import PALETTE, Figure, message, subplots
+from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import blank, image_grid, montage, pixels
 
 if TYPE_CHECKING:  # the room of the images loads scikit-learn, which takes seconds
@@ -142,7 +142,9 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
     targets, predicted, confidence = to_array(imageset.targets), probs.argmax(1), probs.max(1)
     wrong = np.flatnonzero(predicted != targets)
     if len(wrong) == 0:
-        return message(f"{info.name}: no mistake among {len(imageset)} images.")
+        fig, ax = subplots(alt=f"{info.name}: no mistake among {len(imageset)} images.", size=(5.2, 1.2))
+        blank(ax).set_title(fig.alt, fontsize=11, y=0.5)
+        return fig
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:n]
     labels = [
         f"true {info.classes[targets[i]]}\npredicted {info.classes[predicted[i]]}\nconfidence {confidence[i]:.0%}"
