@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest
 
-from medlab.metrics.intervals import Interval, check_level, nan_to_none, to_array
+from medlab.metrics.intervals import Interval, check_level, to_array
 
 NO_ADVICE = -1  # in place of the advice, where the reader decided alone
 
@@ -37,20 +37,14 @@ class AdviceReport:
     bias: Interval
     cases: dict[str, int]
 
-    def to_dict(self) -> dict:
-        """Convert the report to numbers and dicts, ready for JSON; None stands for a value that is not defined."""
-        return nan_to_none(self)
-
     def __str__(self) -> str:
         alone, right, wrong = self.cases.values()
-        return "\n".join(
-            [
-                f"errors alone              {self.alone:.2f}  of {alone} cases",
-                f"errors with right advice  {self.right_advice:.2f}  of {right}",
-                f"errors with wrong advice  {self.wrong_advice:.2f}  of {wrong}",
-                f"saved by advice           {self.benefit:+.2f}  errors alone minus advised; below 0: advice cost",
-                f"automation bias           {self.bias:+.2f}  errors with wrong advice minus alone",
-            ]
+        return (
+            f"errors alone              {self.alone:.2f}  of {alone} cases\n"
+            f"errors with right advice  {self.right_advice:.2f}  of {right}\n"
+            f"errors with wrong advice  {self.wrong_advice:.2f}  of {wrong}\n"
+            f"saved by advice           {self.benefit:+.2f}  errors alone minus advised; below 0: advice cost\n"
+            f"automation bias           {self.bias:+.2f}  errors with wrong advice minus alone"
         )
 
 

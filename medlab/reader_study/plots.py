@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from medlab.reader_study.advice import AdviceReport
 from medlab.reader_study.statistics import TuringReport
 from medlab.visualize.charts import grouped_bars
-from medlab.visualize.figures import LINES, MARKERS, PALETTE, Figure, subplots
+from medlab.visualize.figures import Figure, subplots
 
 
 def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
@@ -25,18 +25,16 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
     ]
     alt = f"Accuracy with 95 % interval, chance is 50 %; and d': {'; '.join(each)}."
     fig, (left, right) = subplots(1, 2, alt=alt, size=(9, max(3.6, 0.32 * len(reports) + 1.2)))
-    for i, (name, one) in enumerate(reports.items()):
-        style = {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[i % len(MARKERS)]}
-        value, low, high = (100 * part for part in one.accuracy)
-        left.plot([low, high], [i, i], color=style["color"], linestyle="-", marker="|", linewidth=1.6)
-        left.plot(value, i, linestyle="", **style)
+    for name, one in reports.items():
         false_alarms = 100 * one.real_as_synth / (one.real_as_real + one.real_as_synth)
         hits = 100 * one.synth_as_synth / (one.synth_as_real + one.synth_as_synth)
-        right.plot(false_alarms, hits, linestyle="", label=f"{name}, d' {one.d_prime.value:.2f}", **style)
-    left.axvline(50, color="0.4", linestyle=LINES[3], marker="")
-    left.set_yticks(range(len(reports)), list(reports))
-    left.set(xlabel="accuracy (%), exact 95 % interval", xlim=(-2, 102), ylim=(len(reports) - 0.4, -0.6))
-    right.plot([0, 100], [0, 100], color="0.4", linestyle=LINES[3], marker="", label="d' = 0")
+        right.plot(false_alarms, hits, linestyle="", label=f"{name}, d' {one.d_prime.value:.2f}")
+    accuracy = {name: {"all images": one.accuracy} for name, one in reports.items()}
+    grouped_bars(accuracy, "accuracy, exact 95 % interval", ax=left)
+    left.axhline(0.5, color="0.4", linestyle=":", marker="")
+    left.set(ylim=(-0.03, 1.03))
+    left.get_legend().remove()  # that of the right panel holds for both
+    right.plot([0, 100], [0, 100], color="0.4", linestyle=":", marker="", label="d' = 0")
     right.set(xlabel="false alarm rate (%): real as synthetic", xlim=(-3, 103), aspect="equal")
     right.set(ylabel="hit rate (%):\nsynthetic as synthetic", ylim=(-3, 103))
     right.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binomtest, fisher_exact, norm
 
-from medlab.metrics.intervals import Interval, check_level, nan_to_none, to_array
+from medlab.metrics.intervals import Interval, check_level, to_array
 
 if TYPE_CHECKING:  # pandas takes half a second to import
     from pandas import DataFrame
@@ -73,10 +73,6 @@ class TuringReport:
     def bias(self) -> str:
         """Response bias in words: towards "synthetic", "real" or "neither" (absolute value of c below 0.1)."""
         return "neither" if abs(self.criterion) < 0.1 else "synthetic" if self.criterion < 0 else "real"
-
-    def to_dict(self) -> dict[str, object]:
-        """Convert the report to numbers, lists and dicts, ready for JSON."""
-        return nan_to_none(self)
 
     def __str__(self) -> str:
         real, synthetic = self.real_as_real + self.real_as_synth, self.synth_as_real + self.synth_as_synth

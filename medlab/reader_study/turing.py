@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from medlab.errors import unknown_name
+from medlab.metrics.image_checks import check_images
 from medlab.metrics.intervals import to_array
 from medlab.reader_study.answers import KINDS, Answer, append_answers, read_answers, report_answers
 from medlab.reader_study.statistics import TuringReport
@@ -161,17 +162,10 @@ def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
     sets = []
     for name, images in zip(KINDS, (real, synthetic)):
         images = to_array(images)
-        images = images[:, None] if images.ndim == 3 else images
-        if images.ndim != 4 or len(images) == 0 or images.shape[1] not in (1, 3):
-            raise ValueError(f"{name} images must be (N, 1 or 3, H, W) or (N, H, W), got {images.shape}")
-        if images.dtype != np.uint8:
-            low, high = images.min(), images.max()
-            if not 0 <= low <= high <= 1:
-                raise ValueError(
-                    f"{name} images must lie in [0, 1], got {low:.3g} to {high:.3g}; see medlab.train.sample"
-                )
-            images = (255 * images).round().astype(np.uint8)
-        sets.append(np.ascontiguousarray(images))
+        images = check_images(images[:, None] if images.ndim == 3 else images, f"{name} images")
+        if images.shape[1] not in (1, 3):
+            raise ValueError(f"{name} images must have 1 or 3 channels, got {tuple(images.shape)}")
+        sets.append((255 * images.double()).round().byte().numpy())
     one, other = (images.shape for images in sets)
     if one[1:] != other[1:]:
         raise ValueError(

@@ -1,12 +1,9 @@
 """Reader study: widgets of the visual Turing test and of the remote clinic."""
 
 import time
-from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from html import escape
 from io import BytesIO
-from traceback import format_exc
 
 import numpy as np
 from ipywidgets import HTML, Button, HBox, Text, VBox
@@ -17,6 +14,8 @@ from medlab.reader_study.plots import advice_plot
 from medlab.reader_study.remote_clinic import RemoteClinic
 from medlab.reader_study.statistics import turing_table
 from medlab.reader_study.turing import TuringTest
+from medlab.visualize.figures import img_tag
+from medlab.visualize.widgets import errors_shown
 
 KEYS = {"r": "real", "s": "synthetic"}
 WIDTH = 320  # of an image on the page, in pixels
@@ -58,7 +57,7 @@ def turing_widget(test: TuringTest) -> VBox:
             control.disabled = True
 
     def give(answer: str) -> None:
-        with _errors_shown(status):
+        with errors_shown(status):
             if begin.disabled and test.answer(answer) is not None:
                 show()
             else:
@@ -78,7 +77,7 @@ def turing_widget(test: TuringTest) -> VBox:
 
     def start(_: object) -> None:
         begin.disabled = True
-        with _errors_shown(status):
+        with errors_shown(status):
             show()
 
     begin.on_click(start)
@@ -121,7 +120,7 @@ def clinic_widget(clinic: RemoteClinic, *, clock: Callable[[], float] = time.mon
 
     def give(decision: bool) -> None:
         nonlocal last
-        with _errors_shown(status):
+        with errors_shown(status):
             if clock() - last >= PAUSE:
                 clinic.decide(decision)
                 show()
@@ -143,16 +142,4 @@ def _image(image: np.ndarray, alt: str) -> str:
     """An image, uint8 ``(H, W)`` or ``(H, W, 3)``, as ``<img>``."""
     file = BytesIO()
     Image.fromarray(image).save(file, format="png")
-    source = b64encode(file.getvalue()).decode()
-    style = "image-rendering: pixelated; max-width: 100%; height: auto"
-    return f'<img alt="{escape(alt)}" width="{WIDTH}" style="{style}" src="data:image/png;base64,{source}">'
-
-
-@contextmanager
-def _errors_shown(status: HTML) -> Iterator[None]:
-    """Show an error in the widget too: not every front end shows what a callback raises."""
-    try:
-        yield
-    except Exception:
-        status.value = f'<pre role="alert">{escape(format_exc())}</pre>'
-        raise
+    return img_tag(file.getvalue(), WIDTH, alt, style="image-rendering: pixelated; ")

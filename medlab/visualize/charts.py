@@ -91,17 +91,15 @@ def compare(
     values: Mapping[str, Sequence[float]],
     ylabel: str,
     *,
-    level: float = 0.95,
     within: tuple[float, float] | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Scores of several variants over seeds: a dot per seed, with the mean and its t interval.
+    """Scores of several variants over seeds: a dot per seed, with the mean and its 95 % t interval.
 
     Args:
         values: the scores of each variant, one per seed. With fewer than three a variant gets no interval: that of two
             is nearly 13 times as wide as the dots lie apart, and would hide them.
         ylabel: what the score is, with its unit.
-        level: of the interval.
         within: the ends of the score's scale: the axis does not pass them, even where an interval does.
         ax: axes to draw in; None for a new figure.
 
@@ -113,13 +111,13 @@ def compare(
     means = {}
     for name, scores in values.items():
         few = 0 < len(scores) < 3 and np.isfinite(scores).all()
-        means[name] = (float(np.mean(scores)), np.nan, np.nan) if few else mean_interval(scores, level)
+        means[name] = (float(np.mean(scores)), np.nan, np.nan) if few else mean_interval(scores)
     spans = [
         f"{name} {mean:.3g}" + ("" if np.isnan(low) else f" ({low:.3g} to {high:.3g})")
         for name, (mean, low, high) in means.items()
     ]
     seeds = sorted({len(scores) for scores in values.values()})
-    black = f"mean and {level:.0%} interval" if seeds[-1] > 2 else "mean"
+    black = "mean and 95 % interval" if seeds[-1] > 2 else "mean"
     alt = f"{ylabel} per seed; {black}: {', '.join(spans)}."
     [ax] = panels(1, ax, alt=alt, size=(max(1.5 * len(values) + 1.2, 4.2), 3.5))
     for i, (name, scores) in enumerate(values.items()):

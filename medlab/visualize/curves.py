@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from medlab.metrics.classification import Calibration
 from medlab.metrics.intervals import to_array
-from medlab.visualize.figures import LINES, PALETTE, Figure, panels
+from medlab.visualize.figures import PALETTE, Figure, panels
 
 CHANCE_LOSS = math.log(2)  # binary cross-entropy of a discriminator that says 1/2: -log(1/2)
 
@@ -35,12 +35,8 @@ def learning_curves(history: object, *, ax: Axes | Sequence[Axes] | None = None)
         plots["validation score"] = scores
     if history.lr and max(history.lr) > min(history.lr):
         plots["learning rate"] = {"learning rate": history.lr}
-    lines = {
-        f"loss {name}" if label == "loss" else name: line
-        for label, each in plots.items()
-        for name, line in each.items()
-    }
-    alt = f"Training over {epochs} epochs, from first to last: {_ends(lines)}."
+    shown = "; ".join(f"{label}: {_ends(lines)}" for label, lines in plots.items())
+    alt = f"Training over {epochs} epochs, from first to last. {shown}."
     axes = panels(len(plots), ax, alt=alt, size=((4.8, 7.6, 9.6)[len(plots) - 1], 3.1))
     for ax, (label, lines) in zip(axes, plots.items()):
         per_epoch = all(len(line) == epochs for line in lines.values())
@@ -134,9 +130,8 @@ def roc_curves(probs: object, targets: object, classes: Sequence[str], *, ax: Ax
     areas = {k: auc(*curve) for k, curve in curves.items()}
     alt = f"ROC curve. AUC {', '.join(f'{classes[k]} {area:.2f}' for k, area in areas.items())}."
     [ax] = panels(1, ax, alt=alt, size=(4.8, 4.4))
-    for i, (k, curve) in enumerate(curves.items()):
-        style = {"color": PALETTE[i % 8], "linestyle": LINES[i % 8], "label": f"{classes[k]}, AUC {areas[k]:.2f}"}
-        ax.plot(*curve, marker="", linewidth=1.8, **style)
+    for k, curve in curves.items():
+        ax.plot(*curve, marker="", linewidth=1.8, label=f"{classes[k]}, AUC {areas[k]:.2f}")
     ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", marker="", linewidth=1, label="chance, AUC 0.50")
     ax.set(xlabel="false positive rate (1 - specificity)", ylabel="true positive rate (sensitivity)", aspect="equal")
     ax.legend(fontsize=9, loc="lower right")

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from medlab.metrics.intervals import to_array
-from medlab.visualize.figures import PALETTE, Figure, message, subplots
+from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import blank, image_grid, montage, pixels
 
 if TYPE_CHECKING:  # the room of the images loads scikit-learn, which takes seconds
@@ -46,11 +46,9 @@ def filters(conv_weight: Tensor | np.ndarray) -> Figure:
     rows = math.ceil(len(kernels) / ncols)
     alt = f"Convolution kernels: {which}; weights from {kernels.min():.2g} to {kernels.max():.2g}."
     fig, ax = subplots(alt=alt, size=(0.62 * ncols + 1.4, 0.65 * rows + 0.6))
-    montage(ax, list((kernels + top) / (2 * top)), ncols)
-    shown = ax.images[0]
-    shown.set_cmap("RdBu_r")
-    bar = fig.colorbar(shown, ax=ax, label="weight", ticks=[0, 0.5, 1], shrink=min(1, 1.6 / rows + 0.2))
-    bar.ax.set_yticklabels([f"{-top:.2g}", "0", f"{top:.2g}"])
+    montage(ax, list(kernels), ncols)
+    ax.images[0].set(cmap="RdBu_r", clim=(-top, top))
+    fig.colorbar(ax.images[0], ax=ax, label="weight", shrink=min(1, 1.6 / rows + 0.2))
     ax.set_title(which, fontsize=9)
     return fig
 
@@ -144,7 +142,9 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
     targets, predicted, confidence = to_array(imageset.targets), probs.argmax(1), probs.max(1)
     wrong = np.flatnonzero(predicted != targets)
     if len(wrong) == 0:
-        return message(f"{info.name}: no mistake among {len(imageset)} images.")
+        fig, ax = subplots(alt=f"{info.name}: no mistake among {len(imageset)} images.", size=(5.2, 1.2))
+        blank(ax).set_title(fig.alt, fontsize=11, y=0.5)
+        return fig
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:n]
     labels = [
         f"true {info.classes[targets[i]]}\npredicted {info.classes[predicted[i]]}\nconfidence {confidence[i]:.0%}"
@@ -154,15 +154,15 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
     return image_grid(imageset.batch(torch.from_numpy(shown))[0], labels, ncols=6, title=title)
 
 
-def receptive_field_map(field: Tensor | np.ndarray, image: object = None, *, title: str = "") -> Figure:
+def receptive_field_map(field: Tensor | np.ndarray, image: object, *, title: str = "") -> Figure:
     """Influence of the pixels on a logarithmic scale, with the box of all of it and the square of 95 % of it.
 
-    Without influence the map is light gray. Max pooling and ReLU close paths, so the box may be a little smaller than
+    Without influence the image is left clear. Max pooling and ReLU close paths, so the box may be a little smaller than
     the theoretical receptive field.
 
     Args:
         field: ``(H, W)``, at least 0, from `medlab.models.effective_receptive_field`.
-        image: ``(H, W)`` or ``(C, H, W)``, drawn beside it with the same squares; None for the map alone.
+        image: ``(H, W)`` or ``(C, H, W)``, drawn below it.
         title: e.g. the name of the network.
 
     Raises:
@@ -170,37 +170,28 @@ def receptive_field_map(field: Tensor | np.ndarray, image: object = None, *, tit
     """
     from medlab.models.receptive import receptive_field_size  # here: the networks take a second to import
 
-    field = to_array(field)
+    field, image = to_array(field), pixels(image)
     effective, _ = receptive_field_size(field)
-    if image is not None and pixels(image).shape[:2] != field.shape:
-        raise ValueError(f"image is {pixels(image).shape[:2]} but field {field.shape}; give both the same size")
+    if image.shape[:2] != field.shape:
+        raise ValueError(f"image is {image.shape[:2]} but field {field.shape}; give both the same size")
     rows, columns = np.flatnonzero(field.any(1)), np.flatnonzero(field.any(0))
     height, width = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
     cut = " (cut off by the image)" if height == field.shape[0] or width == field.shape[1] else ""
     alt = f"{title or 'Receptive field'}: influence of the pixels of the input on the central output. 95 % of it lies "
     alt += f"within {effective} x {effective} pixels, all of it within {height} x {width}{cut and ' or more'}{cut}."
-    n = 1 if image is None else 2
-    fig, axes = subplots(1, n, alt=alt, size=(3.7 * n + 0.9, 4.4 - 0.2 * n))
-    axes = np.ravel(axes)
-    decades = np.full(field.shape, np.nan)
-    decades[field > 0] = np.log10(field[field > 0] / field.max())
-    low = min(max(np.floor(np.nanmin(decades)), -DECADES), -1)
-    drawn = blank(axes[0]).imshow(decades, cmap="inferno", vmin=low, vmax=0, interpolation="nearest")
-    axes[0].set_facecolor("0.85")
-    fig.colorbar(drawn, ax=axes[0], shrink=0.75, label="influence (10 to the power of, largest = 0)", extend="min")
-    if image is not None:
-        blank(axes[1]).imshow(pixels(image), cmap="gray")
+    fig, ax = subplots(alt=alt, size=(5.4, 4.6))
+    blank(ax).imshow(image, cmap="gray")
+    decades = np.ma.log10(field / field.max())  # masked where there is no influence
+    low = min(max(np.floor(decades.min()), -DECADES), -1)
+    drawn = ax.imshow(decades, cmap="inferno", vmin=low, vmax=0, alpha=0.75, interpolation="nearest")
+    fig.colorbar(drawn, ax=ax, shrink=0.75, label="influence (10 to the power of, largest = 0)", extend="min")
     top, left = (length // 2 - effective // 2 for length in field.shape)
-    squares = (
-        ((columns[0], rows[0]), (width, height), PALETTE[3], "--", f"all: {height} x {width}{cut}"),
-        ((left, top), (effective, effective), "white", "-", f"95 %: {effective} x {effective}"),
-    )
-    for ax in axes:
-        for (x, y), sides, color, line, text in squares:
-            style = {"edgecolor": color, "linestyle": line, "linewidth": 1.5, "label": text}
-            ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
-    axes[0].set_title(title, fontsize=11)
-    handles = axes[0].get_legend_handles_labels()[0]
-    style = {"facecolor": "0.35", "labelcolor": "white", "framealpha": 1, "fontsize": 9}
-    fig.legend(handles=handles, loc="outside lower center", ncols=n, **style)
+    for x, y, sides, line, label in (
+        (columns[0], rows[0], (width, height), "--", f"all: {height} x {width}{cut}"),
+        (left, top, (effective, effective), "-", f"95 %: {effective} x {effective}"),
+    ):
+        style = {"edgecolor": PALETTE[3], "linestyle": line, "linewidth": 1.5, "label": label}
+        ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
+    ax.set_title(title, fontsize=11)
+    fig.legend(loc="outside lower center", ncols=2, fontsize=9)
     return fig

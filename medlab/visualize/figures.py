@@ -43,7 +43,7 @@ class Figure(matplotlib.figure.Figure):
 
     def html(self) -> str:
         """The picture as one ``<img>`` with its alt text and its size on the page."""
-        return _img(self.png(), self._width(), self.alt)
+        return img_tag(self.png(), self._width(), self.alt)
 
     def _width(self) -> int:
         return round(self.get_figwidth() * PIXELS_PER_INCH)
@@ -52,7 +52,7 @@ class Figure(matplotlib.figure.Figure):
         """PNG and text, plus the HTML: neither nbconvert 7.17 nor JupyterLab 4 reads an alt text from PNG metadata."""
         png = self.png()
         data = {
-            "text/html": _img(png, self._width(), self.alt),
+            "text/html": img_tag(png, self._width(), self.alt),
             "image/png": b64encode(png).decode(),
             "text/plain": self.alt,
         }
@@ -66,9 +66,10 @@ class Figure(matplotlib.figure.Figure):
         display(data, metadata=metadata, raw=True)
 
 
-def _img(png: bytes, width: int, alt: str) -> str:
+def img_tag(png: bytes, width: int, alt: str, style: str = "") -> str:
+    """A PNG as ``<img>``, `width` pixels wide where the page has so much room; `style` is further CSS."""
     source = f"data:image/png;base64,{b64encode(png).decode()}"
-    return f'<img alt="{escape(alt)}" width="{width}" style="max-width: 100%; height: auto" src="{source}">'
+    return f'<img alt="{escape(alt)}" width="{width}" style="{style}max-width: 100%; height: auto" src="{source}">'
 
 
 def subplots(
@@ -113,10 +114,3 @@ def panels(n: int, ax: Axes | Sequence[Axes] | None, *, alt: str, size: tuple[fl
 def short(number: float) -> str:
     """Three significant digits, and no powers of ten below a million: 0.942, 12,000."""
     return f"{number:,.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
-
-
-def message(text: str) -> Figure:
-    """A figure that holds nothing but `text`, for when there is nothing to draw."""
-    fig = Figure(figsize=(5.2, 1.2), alt=text)
-    fig.text(0.5, 0.5, text, ha="center", va="center", wrap=True)
-    return fig

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 from medlab.metrics.coverage import modes_covered, nearest
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import PALETTE, Figure, subplots
-from medlab.visualize.images import blank, image_grid, pixels, row_grid
+from medlab.visualize.images import blank, image_grid, pixels, tile_grid
 
 
 def sample_grid(samples: Mapping[str, Sequence], *, n: int = 8, title: str = "") -> Figure:
@@ -37,7 +37,7 @@ def sample_grid(samples: Mapping[str, Sequence], *, n: int = 8, title: str = "")
     if len(sizes := {tile.shape for row in rows.values() for tile in row}) > 1:
         raise ValueError(f"images of one size go into one grid, got {sorted(sizes)}")
     alt = f"{title or 'Samples'}: the first {n} images each of {', '.join(samples)}, one row each."
-    return row_grid(rows, alt=alt, title=title)[0]
+    return tile_grid([tile for row in rows.values() for tile in row], n, alt=alt, title=title, rows=list(rows))
 
 
 def ring_scatter(
@@ -116,19 +116,15 @@ def nearest_pairs(samples: object, training: object, *, n: int = 8, title: str =
         f"image, each above that image. Distances (RMSE) from {distances[0]:.3f} to {distances[-1]:.3f}; median of all "
         f"{median:.3f}."
     )
-    rows = {"sample": samples[order], "nearest\nin training": training[found.index[order]]}
-    rows = {name: [pixels(image) for image in images] for name, images in rows.items()}
-    fig, places = row_grid(rows, alt=alt, title=title, room=0.2)
+    tiles = [pixels(image) for images in (samples[order], training[found.index[order]]) for image in images]
+    above, rows = [f"{distance:.3f}" for distance in distances], ["sample", "nearest\nin training"]
+    fig = tile_grid(tiles, len(order), alt=alt, title=title, above=above, rows=rows)
     [ax] = fig.axes
-    for place, distance in zip(places, distances):
-        ax.annotate(f"{distance:.3f}", place, (0, 2), textcoords="offset points", ha="center", fontsize=8)
     ax.set_xlabel(f"RMSE above each pair; median of all {len(found.distance)} samples {median:.3f}", fontsize=9)
     return fig
 
 
-def live_grid(
-    n: int = 32, *, every: int = 1, draw: Callable[[object, object], Figure] | None = None
-) -> Callable[[object, object], None]:
+def live_grid(n: int = 32) -> Callable[[object, object], None]:
     """A callback for `watch` of `medlab.train.fit_gan`: one figure in the notebook, updated during the training.
 
     The noise is the same after every epoch, so each place of the grid shows the progress of one image. A notebook that
@@ -136,35 +132,28 @@ def live_grid(
 
     Args:
         n: images shown, at most 64.
-        every: epochs between two updates; the first epoch is shown.
-        draw: function of images ``(64, C, H, W)`` and history that returns the Figure, for samples that are no images,
-            such as points; None draws a grid.
 
     Returns:
         A function of images and history.
 
     Raises:
-        ValueError: n or every below 1.
+        ValueError: n below 1.
     """
-    if n < 1 or every < 1:
-        raise ValueError(f"n and every must be at least 1, got {n} and {every}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
     handle = None
-
-    def grid(images: object, history: object) -> Figure:
-        numbers = {"discriminator loss": history.train_loss[-1]} | {
-            name.replace("_", " "): values[-1] for name, values in history.metrics.items()
-        }
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in numbers.items())
-        return image_grid(images[:n], title=fill(f"epoch {len(history)}: {shown}", 76))
 
     def watch(images: object, history: object) -> None:
         nonlocal handle
         from IPython import get_ipython
         from IPython.display import display
 
-        if get_ipython() is None or (len(history) - 1) % every:
+        if get_ipython() is None:
             return
-        data, metadata = (draw or grid)(images, history)._repr_mimebundle_()
+        numbers = {"discriminator loss": history.train_loss} | history.metrics
+        shown = ", ".join(f"{name.replace('_', ' ')} {values[-1]:.3g}" for name, values in numbers.items())
+        title = fill(f"epoch {len(history)}: {shown}", 76)
+        data, metadata = image_grid(images[:n], title=title)._repr_mimebundle_()
         if handle is None:
             handle = display(data, metadata=metadata, raw=True, display_id=True)
         else:

@@ -56,46 +56,57 @@ def pixels(image: object) -> np.ndarray:
     return image
 
 
-def montage(ax: Axes, tiles: Sequence[np.ndarray], ncols: int, room: float = 0.06) -> list[tuple[float, float]]:
+def arrange(tiles: list[np.ndarray], ncols: int, room: float = 0.06) -> tuple[np.ndarray, list[tuple[float, float]]]:
+    """One array of the tiles in rows, each with `room` times its width free above; and the top center of each.
+
+    What is free is NaN, or white among colors.
+    """
+    height, width, *colors = tiles[0].shape
+    gap, head = max(round(width * 0.06), 1), max(math.ceil(width * room), 1)
+    nrows = math.ceil(len(tiles) / ncols)
+    sheet = np.full((nrows * (height + head), ncols * (width + gap) - gap, *colors), 1.0 if colors else np.nan)
+    centers = []
+    for i, one in enumerate(tiles):
+        top, left = (i // ncols) * (height + head) + head, (i % ncols) * (width + gap)
+        sheet[top : top + height, left : left + width] = one
+        centers.append((left + width / 2 - 0.5, top - 0.5))
+    return sheet, centers
+
+
+def montage(ax: Axes, tiles: list[np.ndarray], ncols: int, room: float = 0.06) -> list[tuple[float, float]]:
     """Draw the tiles in rows in one axes, each with `room` times its width free above; return the top center of each.
 
     A single axes draws a hundred images as fast as one.
     """
-    height, width = tiles[0].shape[:2]
-    gap, head = max(round(width * 0.06), 1), max(math.ceil(width * room), 1)
-    nrows = math.ceil(len(tiles) / ncols)
-    shape = (nrows * (height + head), ncols * (width + gap) - gap, *tiles[0].shape[2:])
     low, high = min(tile.min() for tile in tiles), max(tile.max() for tile in tiles)
     if low >= 0 and high <= 1:
         bright = float(np.quantile(np.concatenate([tile.ravel() for tile in tiles]), 0.999))
         low, high = 0.0, bright if 0 < bright < 0.6 else 1.0  # lung patches fill less than half of the range
-    sheet = np.full(shape, 1.0 if len(shape) == 3 else np.nan)  # NaN is drawn as nothing
-    centers = []
-    for i, tile in enumerate(tiles):
-        top, left = (i // ncols) * (height + head) + head, (i % ncols) * (width + gap)
-        sheet[top : top + height, left : left + width] = (
-            tile if tile.ndim == 2 else np.clip((tile - low) / (high - low), 0, 1)
-        )
-        centers.append((left + width / 2 - 0.5, top - 0.5))
+    if tiles[0].ndim == 3:
+        tiles = [np.clip((one - low) / (high - low), 0, 1) for one in tiles]
+    sheet, centers = arrange(tiles, ncols, room)
     blank(ax).imshow(sheet, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     return centers
 
 
-def row_grid(
-    rows: Mapping[str, Sequence[np.ndarray]], *, alt: str, title: str = "", room: float = 0.06
-) -> tuple[Figure, list[tuple[float, float]]]:
-    """Equally many tiles per row, the row's name to the left; returns the figure and the top center of each tile."""
-    tiles = [tile for row in rows.values() for tile in row]
-    columns, (height, width) = len(tiles) // len(rows), tiles[0].shape[:2]
-    tile = min(max(7.4 / columns, 0.7), 1.4)  # inches
-    beside = 0.25 + 0.085 * max(len(line) for name in rows for line in name.split("\n"))
-    size = (max(tile * columns + beside, 3.2), len(rows) * tile * (height / width + room + 0.02) + 0.2)
-    fig, ax = subplots(alt=alt, size=(size[0], size[1] + 0.25 * bool(title)))
-    centers = montage(ax, tiles, columns, room)
-    ax.set_yticks([top + height / 2 for _, top in centers[::columns]], rows, fontsize=9)
+def tile_grid(
+    tiles: list[np.ndarray], ncols: int, *, alt: str, title: str, above: Sequence[str] = (), rows: Sequence[str] = ()
+) -> Figure:
+    """A figure of the tiles in rows, with words above each and the names of the rows to the left."""
+    side = min(max(7 / ncols, 0.75), 2.0)  # inches
+    above = ["\n".join(fill(line, round(15 * side)) for line in word.split("\n")) for word in above]
+    room = 0.06 + 0.14 * max((word.count("\n") + 1 for word in above), default=0) / side
+    nrows, (height, width) = math.ceil(len(tiles) / ncols), tiles[0].shape[:2]
+    beside = 0.16 + 0.085 * max((len(line) for row in rows for line in row.split("\n")), default=0)
+    size = (max(side * ncols, 2.5) + beside, 0.95 * side * nrows * (height / width + room) + 0.12 + 0.25 * bool(title))
+    fig, ax = subplots(alt=alt, size=size)
+    centers = montage(ax, tiles, ncols, room)
+    for center, word in zip(centers, above):
+        ax.annotate(word, center, (0, 3), textcoords="offset points", ha="center", fontsize=8, linespacing=1.05)
+    ax.set_yticks([top + height / 2 for _, top in centers[::ncols]][: len(rows)], rows, fontsize=9)
     ax.tick_params(length=0)
     ax.set_title(title, fontsize=11)
-    return fig, centers
+    return fig
 
 
 def image_grid(
@@ -126,21 +137,9 @@ def image_grid(
     if words and len(words) != len(tiles):
         raise ValueError(f"{len(tiles)} images but {len(words)} labels; give one label per image")
     ncols = min(ncols, len(tiles))
-    tile = min(max(7 / ncols, 1.0), 2.0)  # inches
-    words = ["\n".join(fill(line, round(15 * tile)) for line in word.split("\n")) for word in words]
-    lines = max((word.count("\n") + 1 for word in words), default=0)
     alt = f"{title or 'Images'}: {len(tiles)} images in rows of {ncols}"
     alt += f", labeled {_list([word.replace(chr(10), ' ') for word in words])}." if words else "."
-    ratio = tiles[0].shape[0] / tiles[0].shape[1]
-    room = 0.06 + 0.14 * lines / tile
-    height = 0.95 * tile * math.ceil(len(tiles) / ncols) * (ratio + room)
-    size = (max(tile * ncols, 2.5) + 0.16, height + 0.12 + 0.25 * bool(title))
-    fig, ax = subplots(alt=alt, size=size)
-    for (x, y), word in zip(montage(ax, tiles, ncols, room), words):
-        above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "baseline"}
-        ax.annotate(word, (x, y), fontsize=8, linespacing=1.05, **above)
-    ax.set_title(title, fontsize=11)
-    return fig
+    return tile_grid(tiles, ncols, alt=alt, title=title, above=words)
 
 
 def _name(label: object, classes: Sequence[str] | None) -> str:
@@ -163,15 +162,15 @@ def class_grid(imageset: ImageSet, per_class: int = 6, *, seed: int = 0) -> Figu
         ValueError: a segmentation set, which has no class per image (use `segmentation_grid`).
     """
     rng, info, counts = np.random.default_rng(seed), imageset.info, imageset.counts()
-    rows = {}
-    for name, members in zip(info.classes, _of_class(imageset)):
+    empty = np.ones_like(pixels(imageset.images[0]))
+    tiles = []
+    for members in _of_class(imageset):
         images, _ = imageset.batch(torch.from_numpy(rng.permutation(members)[:per_class]))
-        rows[f"{fill(name, 18)}\n(n = {counts[name]})"] = [pixels(image) for image in images]
-    empty = np.ones_like(next(tile for row in rows.values() for tile in row))
-    rows = {name: row + [empty] * (per_class - len(row)) for name, row in rows.items()}
+        tiles += [pixels(image) for image in images] + [empty] * (per_class - len(images))
+    rows = [f"{fill(name, 18)}\n(n = {counts[name]})" for name in info.classes]
     shown = _list([f"{name} ({counts[name]} in the set)" for name in info.classes])
     alt = f"{info.name}, {info.modality}: up to {per_class} images in one row for each class: {shown}."
-    return row_grid(rows, alt=alt, title=f"{info.name} ({info.modality})")[0]
+    return tile_grid(tiles, per_class, alt=alt, title=f"{info.name} ({info.modality})", rows=rows)
 
 
 def _of_class(imageset: ImageSet) -> list[np.ndarray]:
@@ -289,28 +288,23 @@ def orthoviews(
     fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9 + 0.3 * bool(masks)))
     styles = {name: mask_style(k) for k, name in enumerate(masks)}
     cross = "0.75" if masks else PALETTE[1]  # the first outline is orange
+    start, end = -np.array(spacing) / 2, (np.array(volume.shape) - 0.5) * spacing  # edges of the outer voxels
     for axis, ax in enumerate(axes):
-        _plane(ax, volume, index[axis], axis, spacing)
         down, across = (i for i in range(3) if i != axis)
+        extent = (start[across], end[across], start[down], end[down])
+        style = {"cmap": "gray", "vmin": volume.min(), "vmax": volume.max()}
+        ax.imshow(volume.take(index[axis], axis), extent=extent, origin="lower", **style)
+        ax.set(xlabel=f"{AXES[across]} (mm)", ylabel=f"{AXES[down]} (mm)")
+        ax.set_title(f"{PLANES[axis]}, slice {index[axis]}", fontsize=11)
+        ax.grid(False)
         ax.axhline(index[down] * spacing[down], color=cross, linewidth=0.8)
         ax.axvline(index[across] * spacing[across], color=cross, linewidth=0.8)
         for name, mask in masks.items():
             plane, (color, line) = mask.take(index[axis], axis), styles[name].values()
             if plane.any() and not plane.all():  # else there is no outline
                 style = {"colors": [color], "linestyles": [line], "linewidths": 1.5}
-                ax.contour(plane, [0.5], extent=ax.images[0].get_extent(), origin="lower", **style)
+                ax.contour(plane, [0.5], extent=extent, origin="lower", **style)
     if masks:
         handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
         fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
     return fig
-
-
-def _plane(ax: Axes, volume: np.ndarray, index: int, axis: int, spacing: tuple[float, ...]) -> None:
-    down, across = (i for i in range(3) if i != axis)
-    plane, (tall, wide) = volume.take(index, axis), (spacing[down], spacing[across])
-    rows, columns = plane.shape
-    extent = (-wide / 2, (columns - 0.5) * wide, -tall / 2, (rows - 0.5) * tall)
-    ax.imshow(plane, cmap="gray", extent=extent, origin="lower", vmin=volume.min(), vmax=volume.max())
-    ax.set(xlabel=f"{AXES[across]} (mm)", ylabel=f"{AXES[down]} (mm)")
-    ax.set_title(f"{PLANES[axis]}, slice {index}", fontsize=11)
-    ax.grid(False)

@@ -1,6 +1,7 @@
 """Sliders around figures. A lesson shows the static figure first, then the same with sliders."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from traceback import format_exc
 
@@ -37,16 +38,23 @@ def browse(draw: Callable[..., Figure], **sliders: Sequence) -> VBox:
     picture = HTML()
 
     def update(change: object = None) -> None:
-        try:
+        with errors_shown(picture):
             picture.value = draw(**{name: control.value for name, control in controls.items()}).html()
-        except Exception:
-            picture.value = f'<pre role="alert">{escape(format_exc())}</pre>'
-            raise
 
     update()
     for control in controls.values():
         control.observe(update, names="value")
     return VBox([*controls.values(), picture])
+
+
+@contextmanager
+def errors_shown(place: HTML) -> Iterator[None]:
+    """Show an error in the widget too: not every front end shows what a callback raises."""
+    try:
+        yield
+    except Exception:
+        place.value = f'<pre role="alert">{escape(format_exc())}</pre>'
+        raise
 
 
 def _slider(name: str, *given: object) -> IntSlider | FloatSlider:

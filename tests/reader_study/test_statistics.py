@@ -1,6 +1,5 @@
 """The visual Turing test: its statistics against published and hand-worked numbers, its files, and bad input."""
 
-import json
 import math
 
 import numpy as np
@@ -54,7 +53,6 @@ def test_answers_in_order_give_the_same_as_their_counts_and_more():
     assert report.p_learning == pytest.approx(2 / math.comb(8, 4))
     assert report.seconds == {"all": 1.5, "right": 1.0, "wrong": 2.0}
     assert report.d_prime.value == 0 and report.bias == "neither"
-    assert json.loads(json.dumps(report.to_dict()))["halves"][1]["value"] == 1.0
     assert "p = 0.029 for no change" in str(report)
 
 

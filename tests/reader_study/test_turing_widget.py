@@ -119,7 +119,7 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path):
         ({"synthetic": images(1, size=16)}, r"real images are \(1, 8, 8\), synthetic ones \(1, 16, 16\).*size=16"),
         ({"synthetic": images(1, n=3)}, "5 real and 3 synthetic"),
         ({"synthetic": 2 * SYNTHETIC - 1}, r"must lie in \[0, 1\].*medlab.train.sample"),
-        ({"synthetic": SYNTHETIC * float("nan")}, "must lie in"),
+        ({"synthetic": SYNTHETIC * float("nan")}, "synthetic images: 5 images hold NaN"),
         (
             {"synthetic": torch.cat([SYNTHETIC[:4], SYNTHETIC[:1]])},
             "image 4 is the same as synthetic image 0",

@@ -120,26 +120,20 @@ from medlab import visualize
 class History(SimpleNamespace):
     def __len__(self):
         return len(self.train_loss)
-watch = visualize.live_grid(4{options})
-images = torch.rand(64, {shape}, generator=torch.Generator().manual_seed(0))
+watch = visualize.live_grid(4)
+images = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 for epoch in range(1, 4):
-    watch(images, History(train_loss=[0.5] * epoch, metrics={{"generator_loss": [epoch] * epoch}}))
+    watch(images, History(train_loss=[0.5] * epoch, metrics={"generator_loss": [epoch] * epoch}))
 """
-LIVE = [
-    ("", "1, 8, 8", "^epoch 3: discriminator loss 0.5, generator loss 3: 4 images in rows of 4"),
-    (", every=4", "1, 8, 8", "^epoch 1: "),
-    (", draw=lambda points, history: visualize.bars({'x': len(history)}, 'u')", "2, 1, 1", "^u: x 3"),
-]
 
 
 def test_the_live_grid_leaves_one_picture():
-    cells = [nbformat.v4.new_code_cell(WATCHED.format(options=options, shape=shape)) for options, shape, _ in LIVE]
-    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WATCHED)])
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    for cell, (_, _, alt) in zip(notebook.cells, LIVE):
-        [output] = cell.outputs
-        assert re.search(alt, output.data["text/plain"]), output.data["text/plain"]
-        assert "image/png" in output.data and 'alt="' in output.data["text/html"]
+    [output] = notebook.cells[0].outputs
+    alt = "epoch 3: discriminator loss 0.5, generator loss 3: 4 images in rows of 4"
+    assert output.data["text/plain"].startswith(alt), output.data["text/plain"]
+    assert "image/png" in output.data and 'alt="' in output.data["text/html"]
 
 
 def test_the_live_grid_is_silent_in_a_script(capsys):

@@ -33,7 +33,7 @@ FIGURES = {
     ),
     "one": (lambda: visualize.error_map(np.zeros((12, 16)), {"a": PREDICTED[3]}, TRUTH[3], CLASSES), "a: missed 8"),
     "field": (
-        lambda: visualize.receptive_field_map(FIELD, title="Net"),
+        lambda: visualize.receptive_field_map(FIELD, np.eye(11), title="Net"),
         "^Net: .* within 3 x 3 .*all of it within 3 x 3.",
     ),
     "image": (lambda: visualize.receptive_field_map(torch.tensor(FIELD), np.eye(11)), "^Receptive field: influence"),
@@ -78,12 +78,16 @@ def test_error_map_paints_each_error_in_its_own_way():
     assert grays[0] > 0.75 and grays[1] < 0.3 and ERRORS["wrong organ"][1]  # the image is drawn from 0.3 to 0.75
 
 
-def test_a_field_cut_off_by_the_image_is_predicted_so():
-    assert "all of it within 8 x 8 or more (cut off by the image)" in visualize.receptive_field_map(np.ones((8, 8))).alt
+def test_a_field_cut_off_by_the_image_is_said_to_be():
+    assert (
+        "all of it within 8 x 8 or more (cut off by the image)"
+        in visualize.receptive_field_map(np.ones((8, 8)), np.eye(8)).alt
+    )
     fig = visualize.receptive_field_map(FIELD, np.eye(11))
-    for ax in fig.axes[:2]:
-        whole, effective = ax.patches
-        assert whole.get_xy() == (3.5, 3.5) and (whole.get_width(), effective.get_width()) == (3, 3)
+    whole, effective = fig.axes[0].patches
+    assert whole.get_xy() == (3.5, 3.5) and (whole.get_width(), effective.get_width()) == (3, 3)
+    image, influence = (drawn.get_array() for drawn in fig.axes[0].images)
+    assert np.array_equal(image, np.eye(11)) and np.array_equal(influence.mask, FIELD == 0)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +97,15 @@ def test_a_field_cut_off_by_the_image_is_predicted_so():
         (lambda: visualize.segmentation_grid(IMAGES, MASKS, CLASSES, n=0), "give at least one of each"),
         (lambda: visualize.segmentation_grid(IMAGES[:2], MASKS, CLASSES), r"masks\['truth'\] is \(5, 12, 16\), but"),
         (lambda: visualize.segmentation_grid([], MASKS, CLASSES), "there are 0 images"),
-        (lambda: visualize.segmentation_grid(IMAGES, MASKS, CLASSES[:2]), "whole numbers from 0 to 1"),
-        (lambda: visualize.segmentation_grid(IMAGES, {"t": TRUTH / 2}, CLASSES), "whole numbers from 0 to 2"),
+        (lambda: visualize.segmentation_grid(IMAGES, MASKS, CLASSES[:2]), "labels from 0 to 2, allowed are 0 to 1"),
+        (lambda: visualize.segmentation_grid(IMAGES, {"t": TRUTH / 2}, CLASSES), "of whole numbers, got float64"),
         (lambda: visualize.error_map(IMAGES[3], {"t": TRUTH[3]}, TRUTH, CLASSES), "share one height and width"),
         (lambda: visualize.error_map(IMAGES[3], {}, TRUTH[3], CLASSES), "0 masks"),
-        (lambda: visualize.error_map(IMAGES[3], {"t": TRUTH[3] * 5}, TRUTH[3], CLASSES), "whole numbers from 0 to 2"),
-        (lambda: visualize.receptive_field_map(np.zeros((4, 4))), "influence"),
+        (
+            lambda: visualize.error_map(IMAGES[3], {"t": TRUTH[3] * 5}, TRUTH[3], CLASSES),
+            "labels from 0 to 10, allowed are 0 to 2",
+        ),
+        (lambda: visualize.receptive_field_map(np.zeros((4, 4)), np.eye(4)), "influence"),
         (lambda: visualize.receptive_field_map(FIELD, np.eye(4)), "give both the same size"),
     ],
 )
