@@ -24,13 +24,12 @@ def triplanar(triplanar: Attempt) -> None:
     cases.append((noise, (4, 3, 6), 4))
     for volume, center, width in cases:
         planes = _planes(volume, center, width)
-        last_first = tuple(reversed(center))
         mistakes = {
             "order": planes.flip(0),
             "transposed": planes.mT,
             "one_plane": planes[:1].expand(3, -1, -1),
             "stacked": _stack(volume, center, width),
-            "center_reversed": _planes(volume, last_first, width),
+            "center_reversed": _planes(volume, center[::-1], width),
         }
         mistake, step = ("odd_center", -1) if width % 2 else ("even_center", 1)
         mistakes[mistake] = _planes(volume, tuple(c + step for c in center), width)
@@ -109,16 +108,14 @@ def dice_at(dice_at: Attempt) -> None:
     cases.append((tenths * 0.9, torch.zeros(6).bool(), torch.tensor([0.5, 1.0])))  # nothing to find, nothing predicted
     for probs, target, thresholds in cases:
         expected = _dice_at(probs, target, thresholds)
-        at_half = _dice_at(probs, target, torch.full_like(thresholds, 0.5))
         predicted = torch.stack([probs >= t for t in thresholds])
         each = torch.stack([2 * (p & target).sum() / (2 * (p & target).sum() + (p ^ target).sum()) for p in predicted])
-        agreed = torch.stack([(p == target).double().mean() for p in predicted])
         soft = 2 * (probs * target).sum() / (probs.sum() + target.sum())
         mistakes = {
             "above": _dice_at(probs, target, thresholds, strict=True),
-            "thresholds_unused": at_half,
+            "thresholds_unused": _dice_at(probs, target, torch.full_like(thresholds, 0.5)),
             "below": _dice_at(-probs, target, -thresholds),
-            "accuracy": agreed,
+            "accuracy": torch.stack([(p == target).double().mean() for p in predicted]),
             "iou": each / (2 - each),
             "soft": soft.expand(len(thresholds)),
             "empty_as_zero": expected.nan_to_num(0.0),

@@ -135,25 +135,20 @@ class DCDiscriminator(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
-        self.features = strided_features(size, channels, width, kernel, activation, norm)
+        widths = [width * 2**k for k in range(upsampling_steps(size))]
+        first = nn.Sequential(strided_conv(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
+        further = (
+            nn.Sequential(
+                strided_conv(a, b, kernel, bias=not norm),
+                nn.BatchNorm2d(b) if norm else nn.Identity(),
+                ACTIVATIONS[activation](),
+            )
+            for a, b in zip(widths, widths[1:])
+        )
+        self.features = nn.Sequential(first, *further, nn.Flatten())  # strided convolutions down to 4 x 4
         self.head = nn.Linear(width * size * 2, 1)  # width size / 8 channels of 4 x 4
         self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)``."""
         return self.head(self.features(images)).squeeze(1)
-
-
-def strided_features(size: int, channels: int, width: int, kernel: int, activation: str, norm: bool) -> nn.Sequential:
-    """Strided convolutions down to 4 x 4, flattened: images ``(N, channels, size, size)`` to ``(N, 2 size width)``."""
-    widths = [width * 2**k for k in range(upsampling_steps(size))]
-    first = nn.Sequential(strided_conv(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
-    further = (
-        nn.Sequential(
-            strided_conv(a, b, kernel, bias=not norm),
-            nn.BatchNorm2d(b) if norm else nn.Identity(),
-            ACTIVATIONS[activation](),
-        )
-        for a, b in zip(widths, widths[1:])
-    )
-    return nn.Sequential(first, *further, nn.Flatten())
