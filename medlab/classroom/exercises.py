@@ -70,7 +70,9 @@ class Attempt:
             got: the answer to the latest call.
             expected: tensor or array (floating point), int or float.
             mistakes: the answers that likely mistakes give, by the keys of the mistakes.
-            tolerance: absolute, and relative to the expected value.
+            tolerance: absolute, and relative to the expected value; an int must be exact.
+
+        nan is right where nan is expected; elsewhere the mistakes `nan` and `no_nan`, if the exercise has them, tell.
         """
         answers = {self.mistakes[key]: answer for key, answer in mistakes.items()}  # an unknown key fails in any case
         kinds = {Tensor: "a torch tensor", np.ndarray: "a NumPy array", int: "a whole number (int)", float: "a number"}
@@ -78,6 +80,7 @@ class Attempt:
         if not _is(kind, got):
             hint = f"returned {type(got).__name__}, not {kinds[kind]}"
             self._end(got, f"{kinds[kind]}, {describe(expected)}", hint)
+        tolerance = 0.0 if kind is int else tolerance
         if _close(got, expected, tolerance):
             if kind in (Tensor, np.ndarray) and "float" not in str(got.dtype):
                 self._end(got, expected, f"returned {got.dtype}, not floating point")
@@ -85,10 +88,18 @@ class Attempt:
                 self._end(got, expected, f"returned {type(got).__name__}, not int: divide with //")
             self.ruled_out |= {text for text, answer in answers.items() if not _close(got, answer, tolerance)}
             return
+        if kind is float and math.isnan(got) != math.isnan(expected):
+            key = "nan" if math.isnan(got) else "no_nan"
+            answers = {self.mistakes[key]: got} if key in self.mistakes else answers
         for text, answer in answers.items():
             if text not in self.ruled_out and _close(got, answer, tolerance):
                 self._end(got, expected, text)
         self._end(got, expected, _difference(_array(got), _array(expected), tolerance))
+
+    def check_gradient(self, *args: object) -> None:
+        """End the check unless gradients flow from the answer, a tensor, back to the arguments that require them."""
+        if not self(*args).requires_grad:
+            self.wrong("a tensor without gradient", "a tensor through which gradients flow", "no_gradient")
 
     def wrong(self, got: object, expected: object, mistake: str = "", **values: object) -> None:
         """End the check: report the latest case; texts are shown as they are, other values described.
@@ -190,7 +201,7 @@ def _is(kind: type, value: object) -> bool:
 
 def _close(got: object, expected: object, tolerance: float) -> bool:
     got, expected = _array(got), _array(expected)
-    return got.shape == expected.shape and bool(np.allclose(got, expected, rtol=tolerance, atol=tolerance))
+    return got.shape == expected.shape and bool(np.allclose(got, expected, tolerance, tolerance, equal_nan=True))
 
 
 def _same(left: object, right: object) -> bool:

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import torch
-from scipy.stats import binom
+from scipy.special import entr, rel_entr
+from scipy.stats import binom, norm
 
 from medlab.classroom.exercises import Attempt, exercise
 
@@ -27,8 +28,6 @@ def minibatch_discrimination(closeness: Attempt) -> None:
         apart = (matrices[:, None] - matrices).abs()  # (N, N, B, C)
         near = torch.exp(-apart.sum(3))  # (N, N, B)
         own, rows = near.sum(1), matrices.flatten(1)
-        per_number = torch.exp(-apart).sum((1, 3))
-        squared = torch.exp(-apart.square().sum(3)).sum(1)
         one_for_all = torch.exp(-(rows[:, None] - rows).abs().sum(2)).sum(1)
         closeness.compare(
             closeness(matrices),
@@ -37,11 +36,11 @@ def minibatch_discrimination(closeness: Attempt) -> None:
                 "without_itself": own - 1,
                 "mean_over_batch": own / len(matrices),
                 "sign": torch.exp(apart.sum(3)).sum(1),
-                "squared": squared,
+                "squared": torch.exp(-apart.square().sum(3)).sum(1),
                 "euclidean": torch.exp(-apart.square().sum(3).sqrt()).sum(1),
                 "mean_over_c": torch.exp(-apart.mean(3)).sum(1),
                 "distances": apart.sum((1, 3)),
-                "exp_first": per_number,
+                "exp_first": torch.exp(-apart).sum((1, 3)),
                 "one_distance": one_for_all[:, None].expand_as(own),
                 "not_summed": near,
                 "transposed": own.T,
@@ -65,16 +64,12 @@ def inception_score(inception_score: Attempt) -> None:
     cases += [np.eye(5)[np.arange(20) % 5], np.eye(5)[:1].repeat(4, 0), np.full((6, 3), 1 / 3)]
     for probs in cases:
         mean = probs.mean(0)
-        safe = np.where(probs > 0, probs, 1.0)
-        ratio = np.where(probs > 0, np.log(safe / np.where(mean > 0, mean, 1.0)), 0.0)
-        divergences = (probs * ratio).sum(1)
+        terms = rel_entr(probs, mean)  # p log(p / m), where 0 log 0 is 0
+        divergences, entropies = terms.sum(1), entr(probs).sum(1)
         expected = float(np.exp(divergences.mean()))
         got = inception_score(probs)
         if isinstance(got, float | np.floating) and math.isnan(got) and (probs == 0).any():
             inception_score.wrong(got, expected, "zero_log_zero")
-        backwards = (mean * -ratio).sum(1)
-        entropies = -(probs * np.log(safe)).sum(1)
-        of_mean = -(mean * np.log(np.where(mean > 0, mean, 1.0))).sum()
         inception_score.compare(
             got,
             expected,
@@ -82,11 +77,11 @@ def inception_score(inception_score: Attempt) -> None:
                 "no_exponential": divergences.mean(),
                 "mean_of_exponentials": np.exp(divergences).mean(),
                 "sum": np.exp(min(divergences.sum(), 700.0)),
-                "mean_over_classes": np.exp((probs * ratio).mean()),
-                "swapped": np.exp(backwards.mean()),
+                "mean_over_classes": np.exp(terms.mean()),
+                "swapped": np.exp(rel_entr(mean, probs).sum(1).mean()),
                 "base_2": np.exp(divergences.mean() / np.log(2)),
                 "entropy_of_rows": np.exp(entropies.mean()),
-                "entropy_of_mean": np.exp(of_mean),
+                "entropy_of_mean": np.exp(entr(mean).sum()),
                 "from_uniform": np.exp((np.log(probs.shape[1]) - entropies).mean()),
             },
             tolerance=1e-6,
@@ -108,8 +103,6 @@ def better_than_chance(p_value: Attempt) -> None:
         far = max(right, n - right)
         tail = float(binom.sf(far - 1, n, 0.5))
         expected = min(1.0, 2 * tail)
-        spread = math.sqrt(n) / 2
-        normal = math.erfc(abs(right - n / 2) / spread / math.sqrt(2))
         p_value.compare(
             p_value(right, n),
             expected,
@@ -119,7 +112,7 @@ def better_than_chance(p_value: Attempt) -> None:
                 "without_itself": 2 * float(binom.sf(far, n, 0.5)),
                 "no_cap": 2 * tail,
                 "this_result": float(binom.pmf(right, n, 0.5)),
-                "normal": normal,
+                "normal": 2 * float(norm.sf(abs(right - n / 2) / (math.sqrt(n) / 2))),
                 "complement": 1 - expected,
                 "share": right / n,
             },

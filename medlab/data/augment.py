@@ -1,6 +1,7 @@
 """Augmentation of whole batches of 2-D images on the device, with other random parameters for every image."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ class Augment:
         >>> images, labels = augment(images, labels, generator=torch.Generator().manual_seed(0))
     """
 
+    LAYOUT: ClassVar[str] = "NCHW"
+    PARAMS: ClassVar[int] = 7  # random numbers for each image
+
     flip: bool = False
     shift: float = 0.0
     rotate: float = 0.0
@@ -38,8 +42,11 @@ class Augment:
             raise ValueError(f"{kind}: scale must stay below 1, got {self.scale}")
 
     def make_params(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw the random parameters of `n` images, ``(n, 7)`` uniform in [-1, 1], in units of the largest changes."""
-        return 2 * torch.rand(n, 7, generator=generator) - 1
+        """Draw the random parameters of `n` images, uniform in [-1, 1], in units of the largest changes.
+
+        ``(n, 7)`` for images, ``(n, 202)`` for volumes: 10, and 3 for each control point.
+        """
+        return 2 * torch.rand(n, self.PARAMS, generator=generator) - 1
 
     def __call__(
         self,
@@ -52,16 +59,22 @@ class Augment:
         """Augment ``(N, C, H, W)`` images in [0, 1] and, with them, label maps ``(N, H, W)``.
 
         Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` of
-        `make_params`. Labels of any other shape (classes) come back as they are.
+        `make_params`. Labels of any other shape (classes) come back as they are. `AugmentVolumes` takes volumes
+        ``(N, C, D, H, W)`` and label maps ``(N, D, H, W)``.
 
         Raises:
-            ValueError: images that are not 2-D.
+            ValueError: images with another number of axes.
         """
-        if images.ndim != 4:
-            raise ValueError(f"Augment takes 2-D images (N, C, H, W), got {tuple(images.shape)}")
+        if images.ndim != len(self.LAYOUT):
+            raise ValueError(
+                f"{type(self).__name__} takes images ({', '.join(self.LAYOUT)}), got {tuple(images.shape)}"
+            )
         if params is None:
             params = self.make_params(len(images), generator or torch.default_generator)
-        mirror, right, down, turn, size, contrast, brightness = params.to(images.device).unbind(1)
+        return self._apply(images, labels, params.to(images.device))
+
+    def _apply(self, images: Tensor, labels: Tensor | None, params: Tensor) -> tuple[Tensor, Tensor | None]:
+        mirror, right, down, turn, size, contrast, brightness = params.unbind(1)
         if self.shift or self.rotate or self.scale:
             grid = _grid(self._matrices(mirror, right, down, turn, size), *images.shape[2:])
             images, labels = resample(images, labels, grid)

@@ -1,6 +1,7 @@
 """Augmentation of whole batches of volumes on the device, as `Augment` does for 2-D images."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,33 +26,12 @@ class AugmentVolumes(Augment):
         >>> volumes, masks = augment(volumes, masks, generator=torch.Generator().manual_seed(0))
     """
 
+    LAYOUT: ClassVar[str] = "NCDHW"
+    PARAMS: ClassVar[int] = 10 + 3 * KNOTS**3
+
     warp: float = 0.0
 
-    def make_params(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw the random parameters of `n` volumes, ``(n, 202)`` uniform in [-1, 1]: 10 and 3 a control point."""
-        return 2 * torch.rand(n, 10 + 3 * KNOTS**3, generator=generator) - 1
-
-    def __call__(
-        self,
-        images: Tensor,
-        labels: Tensor | None = None,
-        *,
-        generator: torch.Generator | None = None,
-        params: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Augment ``(N, C, D, H, W)`` volumes in [0, 1] and, with them, label maps ``(N, D, H, W)``.
-
-        Edges are repeated outwards; label maps take the nearest label. Give either `generator` or the `params` of
-        `make_params`. Labels of any other shape (classes) come back as they are.
-
-        Raises:
-            ValueError: images that are not volumes.
-        """
-        if images.ndim != 5:
-            raise ValueError(f"AugmentVolumes takes volumes (N, C, D, H, W), got {tuple(images.shape)}")
-        if params is None:
-            params = self.make_params(len(images), generator or torch.default_generator)
-        params = params.to(images.device)
+    def _apply(self, images: Tensor, labels: Tensor | None, params: Tensor) -> tuple[Tensor, Tensor | None]:
         mirror, size, contrast, brightness = params[:, :4].unbind(1)
         grid = affine_grid(self._matrices(mirror, size, params[:, 4:7], params[:, 7:10], images), images.shape, False)
         if self.warp:

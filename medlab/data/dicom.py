@@ -58,15 +58,14 @@ def load_dicom_series(folder: str | Path) -> Volume:
     corners = np.array([header.ImagePositionPatient for header in headers], float)
     heights = corners @ np.cross(*directions)
     order = np.argsort(heights)
-    names = [paths[index].name for index in order]
-    _check_gaps(folder, names, heights[order])
-    corners = corners[order]
+    paths, corners, heights = [paths[index] for index in order], corners[order], heights[order]
+    _check_gaps(folder, [path.name for path in paths], heights)
     affine = np.eye(4)  # from (column, row, slice) to mm left, back, up
     affine[:3, 0] = directions[0] * float(headers[0].PixelSpacing[1])
     affine[:3, 1] = directions[1] * float(headers[0].PixelSpacing[0])
     affine[:3, 2] = (corners[-1] - corners[0]) / (len(paths) - 1)
     affine[:3, 3] = corners[0]
-    voxels = np.stack([_dicom_pixels(paths[index]) for index in order])
+    voxels = np.stack([_dicom_pixels(path) for path in paths])
     return canonical(nib.Nifti1Image(voxels.T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine))
 
 

@@ -5,6 +5,7 @@ lung is decided by its position, not by its name: in the usual view the patient'
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,12 @@ JSRT = Info(
     unit="0 = least, 1 = most attenuation on the film",
     note="One image per patient; about half of them with a lung nodule.",
 )
-MONTGOMERY = Info(
+MONTGOMERY = replace(
+    JSRT,
     name="montgomery",
-    modality="X-ray (chest)",
-    task="segmentation",
     classes=("background", *ORGANS[:2]),
     license="terms of the US NLM",
     citation="Jaeger et al., Quantitative Imaging in Medicine and Surgery 4(6):475-477, 2014",
-    unit="0 = least, 1 = most attenuation on the film",
     note="One image per patient, tuberculosis screening; no masks of the heart. Padded to squares.",
 )
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from medlab.errors import unknown_name
+from medlab.models.layers import transposed_conv, upsample2x
 
 ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.2, inplace=True), "elu": lambda: nn.ELU(inplace=True)}
 NOISES = ("uniform", "normal")
@@ -41,12 +42,6 @@ def upsampling_steps(size: int) -> int:
             f"got {size!r}: resize or pad the images"
         )
     return steps
-
-
-def transposed_conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.ConvTranspose2d:
-    """A fractionally strided convolution that doubles height and width; `kernel` is 4 or 5."""
-    padding = (kernel - 1) // 2
-    return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, padding, kernel % 2, bias=bias)
 
 
 def strided_conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool) -> nn.Conv2d:
@@ -100,13 +95,9 @@ class DCGenerator(nn.Module):
             nn.Linear(latent, width * 16, bias=False), nn.Unflatten(1, (width, 4, 4)),
             nn.BatchNorm2d(width), nn.ReLU(inplace=True),
         )  # fmt: skip
-        self.upsample = nn.Sequential(*(
-            nn.Sequential(transposed_conv(a, b, kernel, bias=False), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
-            for a, b in zip(widths, widths[1:])
-        ))  # fmt: skip
-        self.to_image = nn.Sequential(
-            transposed_conv(widths[-1], channels, kernel, bias=True), nn.Tanh() if tanh else nn.Identity()
-        )
+        self.upsample = nn.Sequential(*(upsample2x(a, b, kernel, bias=False) for a, b in zip(widths, widths[1:])))
+        conv = transposed_conv(widths[-1], channels, kernel)
+        self.to_image = nn.Sequential(conv, nn.Tanh() if tanh else nn.Identity())
         self.apply(init_weights)
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:
@@ -144,25 +135,20 @@ class DCDiscriminator(nn.Module):
         super().__init__()
         if activation not in ACTIVATIONS:
             raise unknown_name("activation", activation, ACTIVATIONS)
-        self.features = strided_features(size, channels, width, kernel, activation, norm)
+        widths = [width * 2**k for k in range(upsampling_steps(size))]
+        first = nn.Sequential(strided_conv(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
+        further = (
+            nn.Sequential(
+                strided_conv(a, b, kernel, bias=not norm),
+                nn.BatchNorm2d(b) if norm else nn.Identity(),
+                ACTIVATIONS[activation](),
+            )
+            for a, b in zip(widths, widths[1:])
+        )
+        self.features = nn.Sequential(first, *further, nn.Flatten())  # strided convolutions down to 4 x 4
         self.head = nn.Linear(width * size * 2, 1)  # width size / 8 channels of 4 x 4
         self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)``."""
         return self.head(self.features(images)).squeeze(1)
-
-
-def strided_features(size: int, channels: int, width: int, kernel: int, activation: str, norm: bool) -> nn.Sequential:
-    """Strided convolutions down to 4 x 4, flattened: images ``(N, channels, size, size)`` to ``(N, 2 size width)``."""
-    widths = [width * 2**k for k in range(upsampling_steps(size))]
-    first = nn.Sequential(strided_conv(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
-    further = (
-        nn.Sequential(
-            strided_conv(a, b, kernel, bias=not norm),
-            nn.BatchNorm2d(b) if norm else nn.Identity(),
-            ACTIVATIONS[activation](),
-        )
-        for a, b in zip(widths, widths[1:])
-    )
-    return nn.Sequential(first, *further, nn.Flatten())

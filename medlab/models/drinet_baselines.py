@@ -16,10 +16,10 @@ the background) the FCN has 2 713 860 parameters and the U-Net 2 907 396. The pa
 million, and not the layers: three convolutions a level and up-convolutions of 2 x 2 are what fits both.
 """
 
-import torch
 from torch import Tensor, nn
 
 from medlab.models.layers import check_sides, conv_bn_relu, upsample2x
+from medlab.models.unet import UNet
 
 
 def three_convs(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -35,7 +35,7 @@ def init_truncated_normal(network: nn.Module, std: float | None) -> None:
             nn.init.trunc_normal_(layer.weight, std=std)
 
 
-class DRINetBaseline(nn.Module):
+class DRINetBaseline(UNet):
     """The U-Net of the DRINet paper, or without skip connections its FCN.
 
     Args:
@@ -59,19 +59,14 @@ class DRINetBaseline(nn.Module):
         skips: bool = True,
         weight_std: float | None = 0.01,
     ) -> None:
-        super().__init__()
-        if levels < 2:
-            raise ValueError(f"DRINetBaseline needs at least 2 levels, got {levels}; 4 are the paper's")
-        self.skips = skips
-        channels = [width * 2**level for level in range(levels)]
-        self.down = nn.ModuleList(
-            three_convs(before, after) for before, after in zip([in_channels, *channels], channels)
-        )
-        self.pool = nn.MaxPool2d(2)
-        self.up = nn.ModuleList(upsample2x(2 * c, c, 2) for c in channels[-2::-1])
-        self.merge = nn.ModuleList(three_convs((1 + skips) * c, c) for c in channels[-2::-1])
-        self.head = nn.Conv2d(width, classes, kernel_size=1)
+        super().__init__(in_channels, classes, width, levels, skips=skips)
         init_truncated_normal(self, weight_std)
+
+    def _block(self, in_channels: int, out_channels: int) -> nn.Module:
+        return three_convs(in_channels, out_channels)
+
+    def _upsample(self, in_channels: int, out_channels: int) -> nn.Module:
+        return upsample2x(in_channels, out_channels, 2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images ``(N, in_channels, H, W)`` to logits ``(N, classes, H, W)``.
@@ -80,11 +75,4 @@ class DRINetBaseline(nn.Module):
             ValueError: a side that the poolings do not divide.
         """
         check_sides(images, len(self.up), self)
-        x, skips = self.down[0](images), []
-        for level in self.down[1:]:
-            skips.append(x)  # level l: (N, width 2^l, H / 2^l, W / 2^l)
-            x = level(self.pool(x))
-        for up, merge in zip(self.up, self.merge):
-            x, skip = up(x), skips.pop()
-            x = merge(torch.cat([skip, x], 1) if self.skips else x)
-        return self.head(x)  # (N, classes, H, W)
+        return super().forward(images)

@@ -2,19 +2,38 @@
 
 from torch import Tensor, nn
 
+LAYERS = {  # by number of axes: convolution, up-convolution, batch normalization, pooling
+    2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
+    3: (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
+}
 
-def conv_bn_relu(
-    in_channels: int, out_channels: int, kernel: int, *, dilation: int = 1, bias: bool = True
-) -> nn.Sequential:
+
+def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, *, dilation: int = 1) -> nn.Sequential:
     """Convolution that keeps the sides, batch normalization, ReLU."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel, padding="same", dilation=dilation, bias=bias)
+    conv = nn.Conv2d(in_channels, out_channels, kernel, padding="same", dilation=dilation)
     return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
 
-def upsample2x(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:
-    """Transposed convolution (kernel 2 or 3) that doubles the sides, batch normalization, ReLU."""
-    padding, output_padding = (kernel - 1) // 2, kernel % 2
-    conv = nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, padding, output_padding)
+def two_convs(
+    in_channels: int, out_channels: int, padding: str = "same", norm: bool = True, axes: int = 2
+) -> nn.Sequential:
+    """Two times convolution 3 x 3 (x 3), batch normalization with `norm`, ReLU."""
+    convolution, _, normalization, _ = LAYERS[axes]
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        layers.append(convolution(channels, out_channels, 3, padding=padding, bias=not norm))
+        layers += [*([normalization(out_channels)] if norm else []), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def transposed_conv(in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """Transposed convolution (kernel 2 to 5) that doubles the sides."""
+    return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, (kernel - 1) // 2, kernel % 2, bias=bias)
+
+
+def upsample2x(in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.Sequential:
+    """Transposed convolution (kernel 2 to 5) that doubles the sides, batch normalization, ReLU."""
+    conv = transposed_conv(in_channels, out_channels, kernel, bias=bias)
     return nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
 
 

@@ -84,9 +84,8 @@ class PatchCNN(nn.Module):
         if tuple(patches.shape[1:]) != expected:
             raise ValueError(f"the {self.view} view takes patches (N, {expected}), got {tuple(patches.shape)}")
         planes = patches.chunk(len(self.streams), 1)  # one for each stream
-        features = [
-            stream(plane).flatten(1) for stream, plane in zip(self.streams, planes)
-        ]  # (N, channels[1] side^axes) each
+        # (N, channels[1] side^axes) each
+        features = [stream(plane).flatten(1) for stream, plane in zip(self.streams, planes)]
         return self.head(self.dense(torch.cat(features, 1)).relu())
 
 

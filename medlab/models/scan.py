@@ -23,7 +23,7 @@ The critic has stages 1 to 5 as well. Its head, global average pooling and one f
 
 from torch import Tensor, cat, nn
 
-from medlab.models.layers import check_sides
+from medlab.models.layers import check_sides, conv_bn_relu
 
 
 class ResidualBlock(nn.Module):
@@ -37,13 +37,9 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
-        self.path = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(out_channels, out_channels, kernel, padding=kernel // 2),
-            nn.BatchNorm2d(out_channels),
-        )
+        first = conv_bn_relu(in_channels, out_channels, kernel)
+        second = conv_bn_relu(out_channels, out_channels, kernel)[:2]  # its ReLU follows the sum
+        self.path = nn.Sequential(*first, *second)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,14 +16,7 @@ Blocks as in Simonyan and Zisserman 2015 (arXiv:1409.1556), batch normalization 
 import torch
 from torch import Tensor, nn
 
-from medlab.models.layers import conv_bn_relu
-
-
-def block(in_channels: int, out_channels: int, pool: bool) -> nn.Sequential:
-    """Two times convolution 3 x 3, batch normalization and ReLU; with `pool`, a max pooling that halves the sides."""
-    first = conv_bn_relu(in_channels, out_channels, 3, bias=False)
-    second = conv_bn_relu(out_channels, out_channels, 3, bias=False)
-    return nn.Sequential(*first, *second, *([nn.MaxPool2d(2)] if pool else []))
+from medlab.models.layers import two_convs
 
 
 class SmallCNN(nn.Module):
@@ -39,9 +32,9 @@ class SmallCNN(nn.Module):
     def __init__(self, in_channels: int = 1, classes: int = 2, width: int = 32, dropout: float = 0.0) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            block(in_channels, width, pool=True),  # (N, width, H / 2, W / 2)
-            block(width, 2 * width, pool=True),  # (N, 2 width, H / 4, W / 4)
-            block(2 * width, 4 * width, pool=False),  # (N, 4 width, H / 4, W / 4)
+            two_convs(in_channels, width).append(nn.MaxPool2d(2)),  # (N, width, H / 2, W / 2)
+            two_convs(width, 2 * width).append(nn.MaxPool2d(2)),  # (N, 2 width, H / 4, W / 4)
+            two_convs(2 * width, 4 * width),  # (N, 4 width, H / 4, W / 4)
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(4 * width, classes)

@@ -20,20 +20,7 @@ normalization.
 import torch
 from torch import Tensor, nn
 
-LAYERS = {  # by number of axes: convolution, up-convolution, batch normalization, pooling
-    2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
-    3: (nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
-}
-
-
-def convolutions(in_channels: int, out_channels: int, padding: str, norm: bool, axes: int = 2) -> nn.Sequential:
-    """Two times convolution 3 x 3 (x 3), batch normalization with `norm`, ReLU."""
-    convolution, _, normalization, _ = LAYERS[axes]
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        layers.append(convolution(channels, out_channels, 3, padding=padding, bias=not norm))
-        layers += [*([normalization(out_channels)] if norm else []), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+from medlab.models.layers import LAYERS, two_convs
 
 
 class UNet(nn.Module):
@@ -66,20 +53,27 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         if levels < 2:
-            raise ValueError(f"UNet needs at least 2 levels, got {levels}; 5 are the paper's")
+            raise ValueError(f"{type(self).__name__} needs at least 2 levels, got {levels}: with one it cannot pool")
         if axes not in LAYERS:
             raise ValueError(f"UNet has 2 axes for images or 3 for volumes, got {axes}")
-        self.padding, self.skips = padding, skips
-        convolution, upconvolution, _, pooling = LAYERS[axes]
+        self.padding, self.norm, self.skips, self.axes = padding, norm, skips, axes
+        convolution, _, _, pooling = LAYERS[axes]
         channels = [width * 2**level for level in range(levels)]
         self.down = nn.ModuleList(
-            convolutions(before, after, padding, norm, axes)
-            for before, after in zip([in_channels, *channels], channels)
+            self._block(before, after) for before, after in zip([in_channels, *channels], channels)
         )
         self.pool = pooling(2)
-        self.up = nn.ModuleList(upconvolution(2 * c, c, kernel_size=2, stride=2) for c in channels[-2::-1])
-        self.merge = nn.ModuleList(convolutions((1 + skips) * c, c, padding, norm, axes) for c in channels[-2::-1])
+        self.up = nn.ModuleList(self._upsample(2 * c, c) for c in channels[-2::-1])
+        self.merge = nn.ModuleList(self._block((1 + skips) * c, c) for c in channels[-2::-1])
         self.head = convolution(width, classes, kernel_size=1)
+
+    def _block(self, in_channels: int, out_channels: int) -> nn.Module:
+        """The convolutions of a level."""
+        return two_convs(in_channels, out_channels, self.padding, self.norm, self.axes)
+
+    def _upsample(self, in_channels: int, out_channels: int) -> nn.Module:
+        """The layer that doubles the sides."""
+        return LAYERS[self.axes][1](in_channels, out_channels, kernel_size=2, stride=2)
 
     def output_size(self, size: int) -> int:
         """Side of the label map for images of that side: 388 for 572 with the paper's settings.

@@ -135,5 +135,5 @@ def test_negative_arguments(name):
 def test_scale_of_one_and_volumes():
     with pytest.raises(ValueError, match="Augment: scale must stay below 1, got 1"):
         Augment(scale=1)
-    with pytest.raises(ValueError, match=r"Augment takes 2-D images \(N, C, H, W\), got \(1, 1, 4, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"Augment takes images \(N, C, H, W\), got \(1, 1, 4, 4, 4\)"):
         Augment()(torch.rand(1, 1, 4, 4, 4))

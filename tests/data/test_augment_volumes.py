@@ -67,5 +67,5 @@ def test_bad_arguments_are_refused():
         AugmentVolumes(warp=-0.1)
     with pytest.raises(ValueError, match="scale must stay below 1"):
         AugmentVolumes(scale=1)
-    with pytest.raises(ValueError, match=r"takes volumes \(N, C, D, H, W\), got \(2, 1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"takes images \(N, C, D, H, W\), got \(2, 1, 8, 8\)"):
         AugmentVolumes()(torch.rand(2, 1, 8, 8))

@@ -118,6 +118,7 @@ WRONG = [
     ),
     ("dense_parameters", lambda *a, **k: float(dense_parameters(*a, **k)), "returned float, not int"),
     ("dense_parameters", lambda *a, **k: 147, "expected: 12801000"),
+    ("dense_parameters", counted(lambda n, u, s: n + (n > 10**6)), "expected: 12801000"),  # one of millions too many
     ("dice_at", lambda p, t, th: by_broadcasting(p - 1e-6, t, th), "use >=, not >"),
     ("dice_at", lambda p, t, th: dice_at(p, t, 0 * th + 0.5), "`thresholds` is not used"),
     ("dice_at", lambda p, t, th: dice_at(-p, t, -th), "high, not low"),
