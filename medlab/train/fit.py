@@ -52,7 +52,7 @@ def fit(
 
     Args:
         model: maps images ``(N, C, H, W)`` to logits ``(N, K)``, or ``(N, K, H, W)`` for label maps.
-        train, val: the sets; the training images live on the device as one tensor, a batch is an index.
+        train, val: the sets; the training images live on the device as one tensor, of which a batch selects rows.
         epochs: passes over the training images.
         batch_size: images per step, over all processes together; the last batch of an epoch may be smaller.
         lr: (highest) learning rate.
@@ -107,14 +107,17 @@ def fit(
     )  # fmt: skip
     return state.run(
         trainer.train_epoch, epochs=epochs, steps=math.ceil(len(train) / batch_size), resume=resume,
-        progress=progress, advice="clip the gradient (clip=1.0), or look for odd images",
+        progress=progress, advice="clip the gradient (clip=1.0), or look for images with extreme values",
         validate=None if val is None else (lambda: validate(model, val, loss, placement)),
     )  # fmt: skip
 
 
 @dataclass(kw_only=True)
 class SupervisedTrainer:
-    """One epoch, and one step, of supervised training."""
+    """One epoch, and one step, of supervised training.
+
+    `placement` is where and how it computes (device, precision, memory format), `processes` those of `torchrun`.
+    """
 
     recipe: "Recipe"
     model: nn.Module
@@ -127,14 +130,14 @@ class SupervisedTrainer:
     def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
         """Train through epoch number `epoch` (from 0); what each step logged."""
         batches = self.sample_batches(epoch)
-        first, steps = epoch * len(batches), self.recipe.epochs * len(batches)
+        first_step, total_steps = epoch * len(batches), self.recipe.epochs * len(batches)
         show_loss = (
             self.placement.device.type == "cpu" and self.processes.world_size == 1
         )  # reading it would stall a GPU
         logs = []
         self.model.train()
-        for step, (index, augmentation) in enumerate(batches, start=first):
-            logs.append(self.train_step(index, augmentation, self.recipe.learning_rate(step, steps)))
+        for step, (index, augmentation) in enumerate(batches, start=first_step):
+            logs.append(self.train_step(index, augmentation, self.recipe.learning_rate(step, total_steps)))
             if show_loss:
                 loss = logs[-1]["loss"].item()
                 if not math.isfinite(loss):
@@ -158,7 +161,7 @@ class SupervisedTrainer:
         return {"loss": loss.detach(), "lr": lr, "images": len(index)}
 
     def sample_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
-        """The shuffled batches of an epoch: indices of their images, and the parameters of their augmentation.
+        """Seed the epoch; its shuffled batches: indices of their images, and the parameters of their augmentation.
 
         Sampled for the whole epoch at once: all processes get the same batches, and no step waits for the CPU.
         """
@@ -173,7 +176,10 @@ class SupervisedTrainer:
         return list(zip(batches, augmentations.split(self.recipe.batch_size)))
 
     def load_batch(self, index: Tensor, augmentation: Tensor | None) -> tuple[Tensor, Tensor, float]:
-        """This process's images and targets at `index`, augmented, and the weight of their loss (1 in one process)."""
+        """This process's images and targets at `index`, augmented, and the weight of their loss.
+
+        The weight is 1 in one process; in several it makes the averaged gradient that of the whole batch.
+        """
         shard, weight = self.processes.shard(index)
         images, targets = self.train.batch(shard)
         if augmentation is not None:
@@ -225,14 +231,14 @@ class Recipe:
             return torch.optim.AdamW(model.parameters(), **shared)
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=self.optimizer == "nesterov", **shared)
 
-    def learning_rate(self, step: int, steps: int) -> float:
-        """Learning rate of step `step` (from 0) of `steps`: constant, or a cosine after a linear warmup."""
+    def learning_rate(self, step: int, total_steps: int) -> float:
+        """Learning rate of a step (from 0) of the whole training: constant, or a cosine after a linear warmup."""
         if self.schedule == "constant":
             return self.lr
-        warmup = max(1, round(WARMUP * steps))
+        warmup = max(1, round(WARMUP * total_steps))
         if step < warmup:
             return self.lr * (step + 1) / warmup
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total_steps - warmup)))
 
     def settings(self, train: ImageSet, val: ImageSet | None, placement: Placement) -> dict:
         """All that decides the result, as plain values: the recipe, the precision and the images."""

@@ -153,7 +153,7 @@ class SCANTrainer(SupervisedTrainer):
                 step = self.critic_step(images, probs, targets)
                 logs.append(step | {"lr": self.recipe.lr, "images": len(index)})
             advice = "or look at the critic: this was its warmup"
-            average_logs(logs, epoch=epoch, first=epoch * len(logs), advice=advice)
+            average_logs(logs, epoch=epoch, first_step=epoch * len(logs), advice=advice)
 
     def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict:
         """A step of the critic, then one of the segmenter, on the images at `index`; what is logged."""

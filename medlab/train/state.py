@@ -1,9 +1,8 @@
 """What every training has in common: its state, its checkpoint, and the loop over epochs.
 
-A trainer (`fit`, `fit_gan`, `fit_scan`, `fit_synergic`) supplies one epoch; `TrainState.run` does the rest. A
-checkpoint holds the network's weights, the optimizers' states, the history and the best weights so far; resuming
-restores exactly these. Random numbers need no entry: those of an epoch follow from the seed and the epoch's number
-(`epoch_seed`).
+`fit`, `fit_gan`, `fit_scan` and `fit_synergic` supply one epoch each; `TrainState.run` does the rest. A checkpoint
+holds the network's weights, the optimizers' states, the history and the best weights so far; resuming restores exactly
+these. Random numbers need no entry: those of an epoch follow from the seed and the epoch's number (`epoch_seed`).
 """
 
 import math
@@ -22,7 +21,7 @@ from medlab.train.checkpoint import check_model, check_settings, load_checkpoint
 from medlab.train.devices import Placement
 from medlab.train.distributed import ProcessGroup
 
-LARGE_PRIME = 1_000_003  # keeps the seeds of neighboring epochs and runs apart
+LARGE_PRIME = 1_000_003  # keeps the seeds of runs apart: those of the epochs of one run are neighbors
 
 
 @dataclass
@@ -128,7 +127,7 @@ class TrainState:
         steps: int,
         resume: bool,
         progress: bool,
-        advice: str = "or look for odd images",
+        advice: str = "or look for images with extreme values",
         validate: Callable[[], dict[str, float]] | None = None,
         callback: Callable[[History], None] | None = None,
     ) -> History:
@@ -157,7 +156,9 @@ class TrainState:
             while len(history) < epochs and not history.stopped_early:
                 start, epoch = time.perf_counter(), len(history)
                 logs = train_epoch(epoch, bar)
-                means = average_logs(logs, epoch=epoch, first=epoch * steps, advice=advice, processes=self.processes)
+                means = average_logs(
+                    logs, epoch=epoch, first_step=epoch * steps, advice=advice, processes=self.processes
+                )
                 history.add_epoch(means, sum(log["images"] for log in logs), time.perf_counter() - start)
                 bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
                 if validate is not None:
@@ -228,7 +229,7 @@ def average_logs(
     logs: Sequence[dict],
     *,
     epoch: int,
-    first: int,
+    first_step: int,
     advice: str,
     processes: ProcessGroup = ProcessGroup(),  # noqa: B008
 ) -> dict[str, float]:
@@ -237,7 +238,7 @@ def average_logs(
     Args:
         logs: one dict per step: scalar tensors by name, and the numbers "lr" and "images".
         epoch: number of the epoch, from 0.
-        first: number of its first step, from 0.
+        first_step: number of its first step in the whole training, from 0.
         advice: what to do about a loss that is not finite, beside lowering the learning rate.
         processes: the tensors are averaged over them.
 
@@ -254,8 +255,8 @@ def average_logs(
         for name in names:
             if name.endswith("loss") and not math.isfinite(value := columns[name][step]):
                 raise FloatingPointError(
-                    f"the {name.replace('_', ' ')} became {value} at step {first + step + 1} (epoch {epoch + 1}) with "
-                    f"learning rate {log['lr']:.3g}: lower lr, {advice}"
+                    f"the {name.replace('_', ' ')} became {value} at step {first_step + step + 1} "
+                    f"(epoch {epoch + 1}) with learning rate {log['lr']:.3g}: lower lr, {advice}"
                 )
     sizes = [log["images"] for log in logs]
     means = {name: sum(v * n for v, n in zip(column, sizes)) / sum(sizes) for name, column in columns.items()}
