@@ -5,8 +5,8 @@ from difflib import get_close_matches
 from numbers import Integral
 
 
-def unknown_name(kind: str, given: object, allowed: Iterable[str]) -> ValueError:
-    """Return the error for a name that is not in `allowed`, e.g. ``raise unknown_name("model", name, MODELS)``.
+def unknown_name_error(kind: str, given: object, allowed: Iterable[str]) -> ValueError:
+    """Return the error for a name that is not in `allowed`, e.g. ``raise unknown_name_error("model", name, MODELS)``.
 
     Args:
         kind: what the name names, for the message.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from medlab.data.draws import check_count, draw_evenly
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 SPLITS = ("train", "val", "test")
 TASKS = ("multi-class", "multi-label", "segmentation")
@@ -35,7 +35,7 @@ class Info:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise unknown_name("task", self.task, TASKS)
+            raise unknown_name_error("task", self.task, TASKS)
 
 
 class ImageSet:
@@ -196,7 +196,7 @@ class ImageSet:
                 published set of which only one split was loaded.
         """
         if by not in ("patient", "image"):
-            raise unknown_name("way to split by", by, ("patient", "image"))
+            raise unknown_name_error("way to split by", by, ("patient", "image"))
         if self.published_split is not None:
             return tuple(self._named_split(name) for name in SPLITS)
         if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:

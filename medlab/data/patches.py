@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from medlab.data.images import ImageSet
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 VIEWS = ("single", "stacked", "triplanar", "volume")
 
@@ -66,7 +66,7 @@ def _offsets(view: str, width: int) -> Tensor:
 
 def _check(volumes: Tensor, centers: Tensor, view: str, width: int) -> None:
     if view not in VIEWS:
-        raise unknown_name("view", view, VIEWS)
+        raise unknown_name_error("view", view, VIEWS)
     if volumes.ndim != 5 or volumes.shape[1] != 1:
         raise ValueError(f"volumes must be (N, 1, D, H, W), got {tuple(volumes.shape)}")
     sides = volumes.shape[2:] if view in ("triplanar", "volume") else volumes.shape[3:]

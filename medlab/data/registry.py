@@ -15,7 +15,7 @@ from medlab.data.medmnist import channels_first
 from medlab.data.png import load_png_folder
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
 from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.phantoms.catalog import PHANTOMS
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def load(
     """
     names = (*PHANTOMS, *medmnist.SOURCES, *REAL)
     if name not in names:
-        raise unknown_name("set", name, names)
+        raise unknown_name_error("set", name, names)
     if split is not None and split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
+        raise unknown_name_error("split", split, SPLITS)
     if patients is not None and n is not None:
         raise ValueError(
             f"{name}: both patients = {patients!r} and n = {n!r} are given; give `patients` for all images of that "

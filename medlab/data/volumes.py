@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medlab.data.files import disk_errors
 from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import Volume, canonical, check_size, load_nifti_pair
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
 
@@ -139,7 +139,7 @@ def _download_task(folder: Path) -> None:
 
     task = folder.name
     if task not in DecathlonDataset.resource:
-        raise unknown_name("Decathlon task", task, DecathlonDataset.resource)
+        raise unknown_name_error("Decathlon task", task, DecathlonDataset.resource)
     url, md5 = DecathlonDataset.resource[task], DecathlonDataset.md5[task]
     try:
         with disk_errors(folder.parent), tempfile.TemporaryDirectory(dir=folder.parent) as part:

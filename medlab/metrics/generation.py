@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.metrics.classification import check_probs
 from medlab.metrics.coverage import CHUNK, nearest
 from medlab.metrics.image_checks import check_images, check_same_size, check_ssim_size
@@ -79,7 +79,7 @@ def psnr_ssim(
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
     if pairing not in PAIRINGS:
-        raise unknown_name("pairing", pairing, PAIRINGS)
+        raise unknown_name_error("pairing", pairing, PAIRINGS)
     fake, real = check_images(fake, "fake"), check_images(real, "real")
     check_same_size(fake, real, "fake", "real")
     inside = _mask(mask, fake)

@@ -22,7 +22,7 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.models.layers import transposed_conv, upsample2x
 
 ACTIVATIONS = {"leaky_relu": lambda: nn.LeakyReLU(0.2, inplace=True), "elu": lambda: nn.ELU(inplace=True)}
@@ -86,7 +86,7 @@ class DCGenerator(nn.Module):
         if latent < 1:
             raise ValueError(f"latent must be at least 1, got {latent}: without noise all images are the same; try 100")
         if noise not in NOISES:
-            raise unknown_name("noise", noise, NOISES)
+            raise unknown_name_error("noise", noise, NOISES)
         if width < 2 ** (steps - 1):
             raise ValueError(f"width {width} cannot be halved {steps - 1} times; take at least {2 ** (steps - 1)}")
         self.size, self.channels, self.latent, self.noise = size, channels, latent, noise
@@ -134,7 +134,7 @@ class DCDiscriminator(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if activation not in ACTIVATIONS:
-            raise unknown_name("activation", activation, ACTIVATIONS)
+            raise unknown_name_error("activation", activation, ACTIVATIONS)
         widths = [width * 2**k for k in range(upsampling_steps(size))]
         first = nn.Sequential(strided_conv(channels, width, kernel, bias=True), ACTIVATIONS[activation]())
         further = (

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv3d, pad
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 STREAMS = {"single": 1, "stacked": 1, "triplanar": 3, "volume": 1}  # parallel pairs of convolutions
 CHANNELS = {"single": 1, "stacked": 3, "triplanar": 1, "volume": 1}  # of the input of each of them
@@ -53,7 +53,7 @@ class PatchCNN(nn.Module):
     ) -> None:
         super().__init__()
         if view not in STREAMS:
-            raise unknown_name("view", view, STREAMS)
+            raise unknown_name_error("view", view, STREAMS)
         side = width - 2 * (kernel - 1)
         if side < 1:
             raise ValueError(

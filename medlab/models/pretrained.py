@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.models.cost import count_parameters
 from medlab.models.dcgan import DCGenerator
 
@@ -68,7 +68,7 @@ def load_pretrained(name: str, folder: str | Path | None = None) -> tuple[nn.Mod
             f"no pretrained generators in {folder}: work in a checkout of the repository, or {AGAIN}"
         )
     if name not in names:
-        raise unknown_name("pretrained generator", name, names)
+        raise unknown_name_error("pretrained generator", name, names)
     file, card = folder / f"{name}.safetensors", _read_card(folder / f"{name}.json")
     data = file.read_bytes()
     if (got := hashlib.sha256(data).hexdigest()) != card["sha256"]:
@@ -94,7 +94,7 @@ def _build(data: bytes, card: ModelCard, file: Path) -> nn.Module:
     from safetensors.torch import load
 
     if card["generator"] not in GENERATORS:
-        raise unknown_name(f"generator on the model card of {file.name}", card["generator"], GENERATORS)
+        raise unknown_name_error(f"generator on the model card of {file.name}", card["generator"], GENERATORS)
     try:
         weights = {key: part.float() if part.is_floating_point() else part for key, part in load(data).items()}
         with torch.device("meta"):
@@ -131,7 +131,7 @@ def save_pretrained(
 
     kind = type(generator).__name__
     if kind not in GENERATORS:
-        raise unknown_name("class of generator to save", kind, GENERATORS)
+        raise unknown_name_error("class of generator to save", kind, GENERATORS)
     state = {key: part.cpu().contiguous() for key, part in generator.state_dict().items()}
     data = save({key: part.half() if part.is_floating_point() else part for key, part in state.items()})
     entries = {"name": name, "generator": kind, "arguments": arguments, "weights": count_parameters(generator)}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 TISSUES = ("csf", "gray matter", "white matter")
 CITATION = "Fonov et al., NeuroImage 54(1):313-327, 2011 (ICBM 152 nonlinear 2009a symmetric template)"
@@ -77,7 +77,7 @@ def slices(
         patient's right is on the left; a sagittal head looks to the left.
     """
     if plane not in PLANES:
-        raise unknown_name("plane", plane, PLANES)
+        raise unknown_name_error("plane", plane, PLANES)
     across, row, column = PLANES[plane]
     patients = int(patient.max()) + 1
     scale = strength * 0.05 * torch.randn(patients, 3, generator=generator)[patient]

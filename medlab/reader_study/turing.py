@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.metrics.image_checks import check_images
 from medlab.metrics.intervals import to_array
 from medlab.reader_study.answers import KINDS, Answer, append_answers, read_answers, report_answers
@@ -120,7 +120,7 @@ class TuringTest:
             OSError: the file cannot be written; the image is still to be answered.
         """
         if answer not in KINDS:
-            raise unknown_name("answer", answer, KINDS)
+            raise unknown_name_error("answer", answer, KINDS)
         if self._shown is None:
             raise ValueError("no image is shown: call show() first")
         seconds = self.clock() - self._shown

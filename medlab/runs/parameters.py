@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.runs.recording import to_strict_json
 
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
@@ -96,7 +96,7 @@ def find_notebook(notebook: str | int | Path) -> Path:
     if len(names) > 1:
         raise ValueError(f"{len(names)} notebooks are numbered {text}; give one name: {', '.join(names)}.")
     if not names:
-        raise unknown_name("lesson", text, lessons)
+        raise unknown_name_error("lesson", text, lessons)
     return lessons[names[0]]
 
 
@@ -168,7 +168,7 @@ def check_parameters(path: Path, given: dict[str, object], text: bool = False) -
         if not known:
             raise ValueError(f"{path.name} takes no parameters (it has no cell tagged `parameters`); got {name!r}.")
         if name not in known:
-            raise unknown_name(f"parameter of {path.stem}", name, known)
+            raise unknown_name_error(f"parameter of {path.stem}", name, known)
     return {name: known[name].from_text(v) if text else known[name].check(v) for name, v in given.items()}
 
 

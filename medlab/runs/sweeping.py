@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.runs.executing import run
 from medlab.runs.parameters import check_parameters, find_notebook, run_facts, runs_folder
 from medlab.runs.state import STATUS, RunResult, fail_run, prepare_folder, read_run
@@ -87,7 +87,7 @@ def _read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
         raise ValueError(f"{what} must hold the names {', '.join(KEYS)}; got {plan!r}.")
     for key in plan:
         if key not in KEYS:
-            raise unknown_name(f"name in {what}", key, KEYS)
+            raise unknown_name_error(f"name in {what}", key, KEYS)
     if "notebook" not in plan:
         raise ValueError(f'{what} does not say which notebook to run, such as `notebook: "01"`.')
     fixed, grid = plan.get("parameters") or {}, plan.get("grid") or {}

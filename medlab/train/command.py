@@ -5,7 +5,7 @@ from torch import nn
 from medlab.data import load
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 from medlab.metrics import classification_report
 from medlab.models import ShallowCNN, SmallCNN, small_resnet18
 from medlab.models.standardize import Standardize
@@ -30,7 +30,7 @@ def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, 
         ValueError: an unknown name, a set that is not one of 2-D images to classify, an argument that `fit` refuses.
     """
     if model not in CLASSIFIERS:
-        raise unknown_name("model", model, CLASSIFIERS)
+        raise unknown_name_error("model", model, CLASSIFIERS)
     seed_everything(seed)
     images = load(data, size=size, n=n, seed=seed)
     if images.info.task == "segmentation" or images.images.ndim != 4:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -28,7 +28,7 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise unknown_name("device", name, available) from None
+        raise unknown_name_error("device", name, available) from None
     if device.type not in available:
         raise ValueError(f"no {device.type!r} device on this machine; available: {', '.join(available)}")
     return device
@@ -38,7 +38,7 @@ def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
     """The dtype of that name; None takes bfloat16 where the hardware supports it, else float32."""
     if name is not None:
         if name not in PRECISIONS:
-            raise unknown_name("precision", name, PRECISIONS)
+            raise unknown_name_error("precision", name, PRECISIONS)
         return PRECISIONS[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32

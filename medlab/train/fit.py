@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
-from medlab.errors import unknown_name, whole_number
+from medlab.errors import unknown_name_error, whole_number
 from medlab.train.devices import Placement, pick_device, place_model
 from medlab.train.distributed import ProcessGroup, init_distributed
 from medlab.train.evaluate import validate
@@ -51,7 +51,7 @@ def fit(
     """Train `model` in place, leave it in evaluation mode on the device, and return its learning curves.
 
     Args:
-        model: maps images ``(N, C, H, W)`` to logits ``(N, K)``, or ``(N, K, H, W)`` for label maps.
+        model: maps images ``(N, C, H, W)`` to logits ``(N, K)``, or ``(N, K, H, W)`` for label maps (segmentation).
         train, val: the sets; the training images live on the device as one tensor, of which a batch selects rows.
         epochs: passes over the training images.
         batch_size: images per step, over all processes together; the last batch of an epoch may be smaller.
@@ -61,7 +61,8 @@ def fit(
         schedule: "constant", or "cosine": linear warmup over the first 5 % of the steps, then a cosine to zero.
         clip: maximal norm of the gradient, None for no limit.
         augment: applied to every training batch, with random parameters of its own for each image.
-        loss: takes (logits, targets), gives the batch's mean; None takes the cross-entropy that fits the task.
+        loss: takes (logits, targets), gives the batch's mean; None takes the cross-entropy that fits the set's task
+            (binary where an image has several labels).
         patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device: None takes CUDA, MPS or CPU, whichever is there first.
@@ -97,7 +98,7 @@ def fit(
         loss.to(device)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | {"processes": processes.world_size}, patience=patience,
+        settings=recipe.settings(train, val, placement) | {"world_size": processes.world_size}, patience=patience,
         processes=processes,
     )  # fmt: skip
     val = None if val is None else val.to(device)
@@ -106,7 +107,7 @@ def fit(
         loss=loss, placement=placement, processes=processes,
     )  # fmt: skip
     return state.run(
-        trainer.train_epoch, epochs=epochs, steps=math.ceil(len(train) / batch_size), resume=resume,
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=math.ceil(len(train) / batch_size), resume=resume,
         progress=progress, advice="clip the gradient (clip=1.0), or look for images with extreme values",
         validate=None if val is None else (lambda: validate(model, val, loss, placement)),
     )  # fmt: skip
@@ -158,7 +159,7 @@ class SupervisedTrainer:
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.optimizer.step()
-        return {"loss": loss.detach(), "lr": lr, "images": len(index)}
+        return {"loss": loss.detach(), "lr": lr, "n_images": len(index)}
 
     def sample_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:
         """Seed the epoch; its shuffled batches: indices of their images, and the parameters of their augmentation.
@@ -220,9 +221,9 @@ class Recipe:
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive, got {self.clip}; 1.0 is usual, None for no limit")
         if self.optimizer not in OPTIMIZERS:
-            raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
+            raise unknown_name_error("optimizer", self.optimizer, OPTIMIZERS)
         if self.schedule not in SCHEDULES:
-            raise unknown_name("schedule", self.schedule, SCHEDULES)
+            raise unknown_name_error("schedule", self.schedule, SCHEDULES)
 
     def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         """The optimizer of the model's parameters, on the device where they are."""
@@ -241,7 +242,7 @@ class Recipe:
         return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total_steps - warmup)))
 
     def settings(self, train: ImageSet, val: ImageSet | None, placement: Placement) -> dict:
-        """All that decides the result, as plain values: the recipe, the precision and the images."""
+        """What decides the result, as numbers and strings: the recipe, the precision and the images."""
         data = f"{dataset_fingerprint(train)}, {len(val or ())} for validation"
         return {**asdict(self), "augment": repr(self.augment), "precision": placement.precision, "data": data}
 

@@ -102,7 +102,7 @@ def fit_gan(
     )
     trainer = GANTrainer(networks, loss, *optimizers, train.to(placement.device), batch_size, steps, seed, placement)
     history = state.run(
-        trainer.train_epoch, epochs=epochs, steps=steps, resume=resume, progress=progress,
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, progress=progress,
         callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
     )  # fmt: skip
     if ema is not None:
@@ -169,7 +169,7 @@ class GANTrainer:
                     fake = self._generate(self.networks["generator"], self.batch_size, rng)
                 logged = self.discriminator_step(real, fake)
             logged["generator_loss"] = self.generator_step(real, fake)
-            logs.append(logged | {"lr": self.loss.lr, "images": self.loss.critic_steps * self.batch_size})
+            logs.append(logged | {"lr": self.loss.lr, "n_images": self.loss.critic_steps * self.batch_size})
             bar.update()
         return logs
 

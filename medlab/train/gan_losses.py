@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, softplus
 
-from medlab.errors import unknown_name
+from medlab.errors import unknown_name_error
 
 
 class Batch(NamedTuple):
@@ -198,7 +198,7 @@ class AuxiliaryClassifier(NonSaturating):
     """ACGAN loss: real or fake, and which class.
 
     Odena, Olah, Shlens: Conditional Image Synthesis with Auxiliary Classifier GANs. ICML 2017, arXiv:1610.09585. With S
-    the source and C the class of an image,
+    the source and C the class of an image::
 
         L_S = E[log P(S = real | real image)] + E[log P(S = fake | fake image)]
         L_C = E[log P(C = c | real image)]    + E[log P(C = c | fake image)]
@@ -341,5 +341,5 @@ def resolve_loss(loss: str | GANLoss) -> GANLoss:
     if isinstance(loss, GANLoss):
         return loss
     if loss not in LOSSES:
-        raise unknown_name("loss", loss, LOSSES)
+        raise unknown_name_error("loss", loss, LOSSES)
     return LOSSES[loss]()

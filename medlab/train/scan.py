@@ -121,7 +121,7 @@ def fit_scan(
         return both.train_epoch(epoch, bar)
 
     return state.run(
-        train_epoch, epochs=pretrain + epochs, steps=math.ceil(len(train) / batch_size),
+        train_epoch, epochs=pretrain + epochs, steps_per_epoch=math.ceil(len(train) / batch_size),
         resume=resume, progress=progress,
         validate=None if val is None else (lambda: validate(segmenter, val, cross_entropy, placement)),
     )  # fmt: skip
@@ -151,7 +151,7 @@ class SCANTrainer(SupervisedTrainer):
                 with torch.no_grad(), self.placement.autocast():
                     probs = self.model(images).softmax(1)
                 step = self.critic_step(images, probs, targets)
-                logs.append(step | {"lr": self.recipe.lr, "images": len(index)})
+                logs.append(step | {"lr": self.recipe.lr, "n_images": len(index)})
             advice = "or look at the critic: this was its warmup"
             average_logs(logs, epoch=epoch, first_step=epoch * len(logs), advice=advice)
 
@@ -173,7 +173,7 @@ class SCANTrainer(SupervisedTrainer):
         self.optimizer.step()
         self.critic.requires_grad_(True)
         logs |= {"loss": loss.detach(), "adversarial_loss": adversarial.detach()}
-        return logs | {"lr": lr, "images": len(index)}
+        return logs | {"lr": lr, "n_images": len(index)}
 
     def critic_step(self, images: Tensor, probs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """One gradient step of the critic on true masks and on `probs`; its loss and its accuracy."""

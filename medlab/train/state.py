@@ -1,8 +1,9 @@
 """What every training has in common: its state, its checkpoint, and the loop over epochs.
 
-`fit`, `fit_gan`, `fit_scan` and `fit_synergic` supply one epoch each; `TrainState.run` does the rest. A checkpoint
-holds the network's weights, the optimizers' states, the history and the best weights so far; resuming restores exactly
-these. Random numbers need no entry: those of an epoch follow from the seed and the epoch's number (`epoch_seed`).
+`fit`, `fit_gan`, `fit_scan` (SCAN: a segmenter against a critic) and `fit_synergic` (synergic deep learning: networks
+that check each other) supply one epoch each; `TrainState.run` does the rest. A checkpoint holds the network's weights,
+the optimizers' states, the history and the best weights so far; resuming restores exactly these. Random numbers need no
+entry: those of an epoch follow from the seed and the epoch's number (`epoch_seed`).
 """
 
 import math
@@ -98,7 +99,7 @@ class TrainState:
         model: the network; several that train together are one `nn.ModuleDict`.
         optimizers: they hold the learning rates and the momentum buffers.
         placement: device and precision.
-        settings: all that decides the result, as plain values; a checkpoint with other settings is refused.
+        settings: the arguments that decide the result, as numbers and strings; a checkpoint with others is refused.
         checkpoint: the file; None writes nothing.
         patience: as in `fit`.
         processes: those that train together; the main one validates and saves.
@@ -124,7 +125,7 @@ class TrainState:
         train_epoch: Callable[[int, tqdm], list[dict]],
         *,
         epochs: int,
-        steps: int,
+        steps_per_epoch: int,
         resume: bool,
         progress: bool,
         advice: str = "or look for images with extreme values",
@@ -135,8 +136,8 @@ class TrainState:
 
         Args:
             train_epoch: trains through an epoch (its number from 0), updates the progress bar by one per step, and
-                returns what each step logged: "loss" and other scalars by name, its "lr" and number of "images".
-            epochs, steps: number of epochs, and of steps per epoch.
+                returns what each step logged: "loss" and other scalars by name, its "lr" and "n_images".
+            epochs, steps_per_epoch: how many there are.
             resume, progress: as in `fit`.
             advice: what to do about a loss that is not finite, beside lowering the learning rate.
             validate: returns "loss" and other metrics on the validation set.
@@ -151,15 +152,15 @@ class TrainState:
         if not len(history):
             self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
         hidden = not (progress and self.processes.is_main)
-        bar = tqdm(total=epochs * steps, initial=len(history) * steps, disable=hidden, unit="step")
+        bar = tqdm(total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step")
         with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             while len(history) < epochs and not history.stopped_early:
                 start, epoch = time.perf_counter(), len(history)
                 logs = train_epoch(epoch, bar)
                 means = average_logs(
-                    logs, epoch=epoch, first_step=epoch * steps, advice=advice, processes=self.processes
+                    logs, epoch=epoch, first_step=epoch * steps_per_epoch, advice=advice, processes=self.processes
                 )
-                history.add_epoch(means, sum(log["images"] for log in logs), time.perf_counter() - start)
+                history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
                 bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
                 if validate is not None:
                     scores = self.processes.broadcast(validate() if self.processes.is_main else None)
@@ -236,7 +237,7 @@ def average_logs(
     """Means over the steps of an epoch, weighted by their images; the one synchronization with the device per epoch.
 
     Args:
-        logs: one dict per step: scalar tensors by name, and the numbers "lr" and "images".
+        logs: one dict per step: scalar tensors by name, and the numbers "lr" and "n_images".
         epoch: number of the epoch, from 0.
         first_step: number of its first step in the whole training, from 0.
         advice: what to do about a loss that is not finite, beside lowering the learning rate.
@@ -248,7 +249,7 @@ def average_logs(
     Raises:
         FloatingPointError: a loss is NaN or infinite; names step, epoch and learning rate.
     """
-    names = [name for name in logs[0] if name not in ("lr", "images")]
+    names = [name for name in logs[0] if name not in ("lr", "n_images")]
     table = torch.stack([torch.stack([log[name].float() for name in names]) for log in logs])
     columns = dict(zip(names, processes.average(table).T.tolist()))
     for step, log in enumerate(logs):
@@ -258,7 +259,7 @@ def average_logs(
                     f"the {name.replace('_', ' ')} became {value} at step {first_step + step + 1} "
                     f"(epoch {epoch + 1}) with learning rate {log['lr']:.3g}: lower lr, {advice}"
                 )
-    sizes = [log["images"] for log in logs]
+    sizes = [log["n_images"] for log in logs]
     means = {name: sum(v * n for v, n in zip(column, sizes)) / sum(sizes) for name, column in columns.items()}
     return means | {"lr": logs[-1]["lr"]}
 

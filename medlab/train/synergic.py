@@ -94,7 +94,8 @@ def fit_synergic(
     train, val = train.to(placement.device), None if val is None else val.to(placement.device)
     trainer = SynergicTrainer(recipe, model, train, state.optimizers[0], placement, **own)
     return state.run(
-        trainer.train_epoch, epochs=epochs, steps=trainer.steps, resume=resume, progress=progress, advice="or synergy",
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=trainer.steps, resume=resume, progress=progress,
+        advice="or synergy",
         validate=None if val is None else (lambda: validate(model, val, cross_entropy, placement)),
     )  # fmt: skip
 
@@ -137,7 +138,7 @@ class SynergicTrainer:
         set_lr(self.optimizer, lr)
         with self.placement.autocast():
             losses, features, classes = self._components(index, generator)
-            loss, logs = losses.sum(), {"loss": losses.detach().float().mean(), "lr": lr, "images": index.numel()}
+            loss, logs = losses.sum(), {"loss": losses.detach().float().mean(), "lr": lr, "n_images": index.numel()}
             if self.model.pairs:
                 same = torch.stack([classes[i] == classes[j] for i, j in self.model.pairs])
                 logits = self.model.verify(features).float()

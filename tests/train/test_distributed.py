@@ -96,7 +96,7 @@ def test_the_command_runs_in_two_processes_and_prints_once(tmp_path):
     arguments = ["ShallowCNN", "lung", "--epochs", 1, "--lr", 1e-4, "--checkpoint", file, "--precision", "float32"]
     text = torchrun("-m", "medlab", "train", *arguments, out=tmp_path / "log")
     assert text.count("balanced accuracy") == 1 and text.count("History(1 epochs") == 1
-    assert load_checkpoint(file)["settings"]["processes"] == 2
+    assert load_checkpoint(file)["settings"]["world_size"] == 2
 
 
 def child(rank: int, port: int, file: str | None, dies: bool, pipe) -> None:
