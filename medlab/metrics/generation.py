@@ -121,22 +121,20 @@ def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np
     """
     import torch
 
+    from medlab.models.modes import eval_mode
+
     images = check_images(images, "images")
     heads = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
     if not heads:
         raise ValueError(f"{type(network).__name__} has no linear layer to take features before; give a classifier")
     seen, device = [], next(network.parameters()).device
     hook = heads[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu()))
-    training = [module for module in network.modules() if module.training]
-    network.eval()
     try:
-        with torch.inference_mode():
+        with eval_mode(network), torch.inference_mode():
             for some in images.split(batch_size):
                 network(some.to(device))
     finally:
         hook.remove()
-        for module in training:
-            module.training = True
     return torch.cat(seen).numpy()
 
 

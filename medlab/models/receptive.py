@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from medlab.models.modes import eval_mode
+
 
 def effective_receptive_field(model: nn.Module, size: int, in_channels: int = 1, seed: int = 0) -> Tensor:
     """How strongly each pixel of the input influences the central output: ``(size, size)``, zero outside the field.
@@ -24,20 +26,15 @@ def effective_receptive_field(model: nn.Module, size: int, in_channels: int = 1,
     Raises:
         ValueError: a model that does not give logits per pixel.
     """
-    modes = {module: module.training for module in model.modules()}
     device = next(model.parameters()).device
     noise = torch.rand(8, in_channels, size, size, generator=torch.Generator().manual_seed(seed))
     images = noise.to(device).requires_grad_()
-    try:
-        with torch.enable_grad():
-            logits = model.eval()(images)
-            if logits.ndim != 4:
-                raise ValueError(f"the model must give logits (N, K, H, W), got {tuple(logits.shape)}")
-            center = logits[:, :, logits.shape[2] // 2, logits.shape[3] // 2].sum()
-            gradient = torch.autograd.grad(center, images)[0]
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with eval_mode(model), torch.enable_grad():
+        logits = model(images)
+        if logits.ndim != 4:
+            raise ValueError(f"the model must give logits (N, K, H, W), got {tuple(logits.shape)}")
+        center = logits[:, :, logits.shape[2] // 2, logits.shape[3] // 2].sum()
+        gradient = torch.autograd.grad(center, images)[0]
     return gradient.abs().mean((0, 1)).cpu()
 
 

@@ -1,13 +1,13 @@
 """Inference and validation."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
+from medlab.models.modes import eval_mode
 from medlab.train.devices import Placement
 
 
@@ -40,18 +40,6 @@ def predict(
     with eval_mode(model):
         logits = torch.cat([forward(images.to(device)).float().cpu() for images, _ in data.batches(batch_size)])
     return logits.sigmoid() if data.info.task == "multi-label" else logits.softmax(1)
-
-
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Context in which `model` is in evaluation mode; afterwards every module is in the mode it was in."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:  # one by one: a frozen part may have been in evaluation mode
-            module.training = True
 
 
 def _windowed(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
-from medlab.train.evaluate import eval_mode
+from medlab.models.modes import eval_mode
 
 NO_PATIENT = -1  # the patient of a synthetic image
 LABEL_SEED = 1  # added to the seed of the noise: labels and noise must not come from the same random numbers

@@ -36,7 +36,8 @@ def latent_walk(
     Raises:
         ValueError: fewer than two seeds, a position off the path, a truncation below 0.
     """
-    from medlab.train.sampling import to_pixels  # here: the training takes a second to import
+    from medlab.models.modes import eval_mode  # here: networks and training take a second to import
+    from medlab.train.sampling import to_pixels
 
     if len(seeds) < 2 or not 0 <= position <= len(seeds) or truncation < 0:
         raise ValueError(
@@ -47,12 +48,10 @@ def latent_walk(
     start = min(int(position), len(seeds) - 1)
     here = _slerp(stops[start], stops[(start + 1) % len(seeds)], position - start)
     z = truncation * torch.cat([here[None], stops])
-    device, training = next(generator.parameters()).device, generator.training
+    device = next(generator.parameters()).device
     given = [z.to(device)] + ([] if label is None else [torch.full((len(z),), label, device=device)])
-    generator.eval()
-    with torch.no_grad():
+    with eval_mode(generator), torch.no_grad():
         images = to_pixels(generator(*given)).cpu()
-    generator.train(training)
     large, *small = (pixels(image) for image in images)
     where = f"position {position:g} of {len(seeds)}, from seed {seeds[start]} to seed {seeds[(start + 1) % len(seeds)]}"
     alt = f"Walk through the latent space: {where}; truncation {truncation:g}."

@@ -148,3 +148,9 @@ def test_a_class_without_images_has_no_gan(parts):
     no_cyst = parts[0][(parts[0].targets != 0).numpy()]
     with pytest.raises(ValueError, match="no image of class cyst to train its GAN on"):
         fit_class_gans(no_cyst, tiny, **SETTINGS)
+
+
+def test_the_gans_of_the_classes_share_no_checkpoint(parts, tmp_path):
+    with pytest.raises(ValueError, match="a checkpoint holds one GAN"):
+        fit_class_gans(parts[0], tiny, checkpoint=tmp_path / "gan.pt", **SETTINGS)
+    assert not list(tmp_path.iterdir())
