@@ -17,6 +17,7 @@ from medlab.metrics.intervals import Interval, check_groups, check_level, to_arr
 from medlab.metrics.report import Report
 
 BINS = 15
+ECE = 5  # its place among the scores of `_Scorer`
 MAX_TEMPERATURE = 20.0  # probabilities are close to 1 / K at it
 
 
@@ -109,7 +110,8 @@ def classification_report(
     groups = check_groups(patients, len(probs))
     names = check_names(classes, probs.shape[1])
     scorer = _Scorer(probs, targets, specificity)
-    scores = weighted_bootstrap(scorer, groups, resamples, level, seed)
+    units = scorer.units(groups)
+    scores = weighted_bootstrap(scorer, groups, resamples, level, seed, units=units, bounds=(0.0, 1.0), biased=[ECE])
     images = scorer.one_hot.sum(0).astype(int)
     if (images == 0).any():
         missing = ", ".join(name for name, count in zip(names, images) if count == 0)
@@ -137,6 +139,18 @@ class _Scorer:
         self.bins = _bins(*_confidence(probs, targets), BINS)
         self.ranked = [_rank(column) for column in probs.T]
         self.averaged = [1] if k == 2 and not self.multi_label else range(k)
+
+    def units(self, groups: np.ndarray) -> np.ndarray:
+        """Patients that each score depends on ``(6 + 5 K,)``: those of the class; for its AUC also those of others."""
+        patients = len(np.unique(groups))
+        have, lack = (
+            np.array([len(np.unique(groups[of])) for of in part.T > 0]) for part in (self.one_hot, 1 - self.one_hot)
+        )
+        curves = np.minimum(have, lack)
+        ranked = curves[1] if len(self.averaged) == 1 and not self.multi_label else patients
+        return np.concatenate(
+            [[ranked, patients, patients, patients, ranked, patients], have, have, have, curves, curves]
+        )
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         total = weights.sum(1, keepdims=True)

@@ -109,7 +109,15 @@ def segmentation_report(
     for p in range(len(ids)):
         dice[p], hd95[p] = _patient(masks[members == p], targets[members == p], len(names), steps)
     values = np.concatenate([nan_mean(dice)[:, None], nan_mean(hd95)[:, None], dice, hd95], 1)  # (P, 2 K)
-    scores = weighted_bootstrap(lambda weights: _weighted(weights, values), np.arange(len(ids)), resamples, level, seed)
+    scores = weighted_bootstrap(
+        lambda weights: _weighted(weights, values),
+        np.arange(len(ids)),
+        resamples,
+        level,
+        seed,
+        units=(~np.isnan(values)).sum(0),
+        bounds=[(0.0, 1.0), None] + [(0.0, 1.0)] * len(labels) + [None] * len(labels),
+    )
     axes = tuple(range(1, targets.ndim))
     present, predicted = (
         np.stack([np.bincount(members, (maps == k).any(axes)) > 0 for k in labels], 1) for maps in (targets, masks)
