@@ -82,6 +82,22 @@ def sweep(
 
 
 @app.command()
+def record(
+    name: Annotated[str, typer.Argument(help="Of the record, such as 09-claim; its plan is data/results/NAME.yaml.")],
+    workers: Annotated[int | None, typer.Option(help="Parallel runs; by default one.")] = None,
+) -> None:
+    """Run the seeds that a recorded result lacks, and add each to it; a second call goes on with the rest."""
+    from medlab import runs
+
+    with _wrong_arguments():
+        try:
+            typer.echo(str(runs.grow_record(name, workers)))
+        except RuntimeError as error:  # a run failed
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+@app.command()
 def table(
     folder: Annotated[Path | None, typer.Argument(help="Folder of runs, searched recursively.")] = None,
 ) -> None:

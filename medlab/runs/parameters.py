@@ -106,7 +106,8 @@ def runs_folder(path: Path) -> Path:
     return beside / "runs" / path.stem
 
 
-def _code_cells(path: Path) -> list[dict]:
+def code_cells(path: Path) -> list[dict]:
+    """Return the code cells of a notebook, each with its source as one text; ValueError if it is no notebook."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
@@ -121,7 +122,7 @@ def read_parameters(path: Path) -> dict[str, Parameter]:
         ValueError: the cell holds anything but literals, or a type that a run cannot check.
     """
     found = {}
-    tagged = [cell for cell in _code_cells(path) if "parameters" in cell["metadata"].get("tags", [])]
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell["metadata"].get("tags", [])]
     try:
         statements = ast.parse(tagged[0]["source"]).body if tagged else []
     except SyntaxError as error:
@@ -178,7 +179,7 @@ def run_facts(path: Path, chosen: dict[str, object]) -> dict:
     "notebook" is its name, "code" the SHA-256 of its code cells (a finished run stays valid when text is edited, but
     not when code is), "command" repeats the run, and "parameters" has the defaults too.
     """
-    code = json.dumps([cell["source"] for cell in _code_cells(path)])
+    code = json.dumps([cell["source"] for cell in code_cells(path)])
     lessons = lessons_folder()
     outside = path.parent != lessons and path.is_relative_to(lessons.parent)  # elsewhere in the repository
     name = path.relative_to(lessons.parent).as_posix() if outside else path.stem

@@ -104,13 +104,22 @@ def publish(name: str, generator: nn.Module, arguments: dict[str, object], **fac
 
 
 def provenance(folder: Path) -> dict:
-    """Return what a result depends on beside its notebook: the commit checked out in `folder`, hardware, versions.
+    """Return what a result depends on beside its notebook: commit, hardware, threads, precision, versions.
 
-    The commit ends in "-dirty" if tracked files were changed, and is None outside a repository.
+    The commit is that checked out in `folder`; it ends in "-dirty" if tracked files were changed, recorded results
+    apart, and is None outside a repository. "precision" is what a training computes in here when none is named.
     """
+    from medlab.train.devices import pick_device, pick_precision
+
+    git = ("git", "-C", str(folder))
+    commit = _output(*git, "rev-parse", "HEAD")
+    changed = _output(*git, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)data/results")
+    cores = _hardware()["cores"]
     return {
-        "commit": _output("git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"),
+        "commit": commit and commit + "-dirty" * bool(changed),
         "hardware": _hardware(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or cores),
+        "precision": str(pick_precision(None, pick_device(None))).removeprefix("torch."),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("medlab", "torch")},
     }
 

@@ -1,62 +1,73 @@
-"""Recorded results that come with the course, `data/results/NAME.json`: one of them, and all as tables in Markdown."""
+"""All recorded results as tables in Markdown: claim by claim, lesson by lesson, and paper by paper."""
 
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from medlab.runs.parameters import lessons_folder
-from medlab.runs.state import load_json
+from medlab.runs.records import Recorded, recorded, results_folder
 from medlab.runs.tables import markdown_table, to_interval
 
 CLAIM = "## Did the claim hold?"  # the section of a lesson
-VERDICTS = ["claim", "difference [95 % interval]", "verdict"]  # columns
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """One recorded result. Printing it gives its verdicts, scores and provenance.
-
-    `details` holds "values" (what the run recorded, figures per seed among them), "command", "commit", "hardware",
-    "versions", "seconds" and "started"; it is None while there is no record of this name.
-    """
-
-    name: str
-    details: dict | None
-
-    @property
-    def values(self) -> dict:
-        """What the run recorded; empty while there is no record."""
-        return self.details["values"] if self.details else {}
-
-    def __str__(self) -> str:
-        if self.details is None:
-            return f"recorded result {self.name}: none yet"
-        lines = [f"recorded result {self.name} ({_provenance(self.details)}):"]
-        verdicts, scores = self.values.get("verdicts", {}), self.values.get("scores", {})
-        wide = max(map(len, [*verdicts, *scores]), default=0)
-        for claim, outcome in verdicts.items():
-            difference = to_interval(self.values["differences"][claim])
-            lines.append(f"  {claim:{wide}} difference {difference:.3f}   {outcome}")
-        lines += [f"  {name:{wide}} {to_interval(score):.3f}" for name, score in scores.items()]
-        return "\n".join(lines)
-
-
-def results_folder() -> Path:
-    """Return the folder of the recorded results, `data/results/` beside the lessons."""
-    return lessons_folder().parent / "data" / "results"
-
-
-def recorded(name: str) -> Recorded:
-    """Load a recorded result by name, e.g. "01-claim"; printing it gives its verdicts, scores and provenance."""
-    file = results_folder() / f"{name}.json"
-    return Recorded(name, load_json(file) if file.is_file() else None)
+DIFFERENCE = "difference [95 % interval]"
+VERDICTS = ["claim", DIFFERENCE, "margin", "control", "detectable", "seeds", "verdict"]  # columns
+VERDICT = VERDICTS.index("verdict")
 
 
 def claims_table() -> str:
-    """Tabulate all recorded claims in Markdown: the difference with its interval, the verdict, the record's name."""
-    rows = [[*row, name] for name in _names() for row in _verdicts(recorded(name).values)]
-    return markdown_table([*VERDICTS, "record"], rows)
+    """Tabulate all recorded claims in Markdown: difference, margin, control, seeds, verdict, the record's name."""
+    from medlab.metrics.claims import NO_ROOM, UNDECIDED
+
+    rows = [[*row, name] for name in _names() for row in _verdicts(recorded(name))]
+    undecided = sum(row[VERDICT] in (NO_ROOM, UNDECIDED) for row in rows)
+    table = markdown_table([*VERDICTS, "record"], rows)
+    return f"{table}\n\n{undecided} of {len(rows)} claims are undecided (*{UNDECIDED}* or *{NO_ROOM}*)."
+
+
+def replication_rows() -> list[dict]:
+    """The surveyed claims, one per lesson, as the replication table shows them: the primary claim of its record.
+
+    Each is a dict of texts: "lesson", "claim", "paper" (its own figures), "ours" (difference with its interval),
+    "margin", "verdict", "images", "cpu_hours", "record" and "link"; "outcome" is the `Outcome`, None for a record of a
+    single run, of which margin, paper and images are not known.
+    """
+    rows = []
+    for path in sorted(lessons_folder().glob("[0-9]*.ipynb")):
+        names = [name for name in _names() if name.startswith(f"{path.stem[:2]}-")]
+        results = [recorded(name) for name in sorted(names, key=lambda name: not name.endswith("-claim"))]
+        found = [(one, result) for result in results for one in result.outcomes if one.claim.primary]
+        old = [result for result in results if not result.scores and result.values.get("verdicts")]
+        if not found and not old:
+            continue
+        outcome, result = found[0] if found else (None, old[0])
+        row = dict(zip(VERDICTS, _verdicts(result)[result.outcomes.index(outcome) if outcome else 0]))
+        rows.append(
+            {
+                "lesson": _claim(path)[0],
+                "claim": row["claim"],
+                "paper": outcome.claim.paper if outcome else "",
+                "ours": row[DIFFERENCE],
+                "margin": row["margin"],
+                "verdict": row["verdict"] + (", and it matters" if outcome and outcome.matters else ""),
+                "images": outcome.claim.images if outcome else "",
+                "cpu_hours": f"{sum(run['seconds'] for run in result.runs) / 3600:.1f}",
+                "record": result.name,
+                "link": f"../notebooks/{path.name}#did-the-claim-hold",
+                "outcome": outcome,
+            }
+        )
+    return rows
+
+
+def replication_table() -> str:
+    """The replication table in Markdown: what each surveyed paper claims, and what came out here."""
+    head = ["lesson", "claim", "the paper", "here", "margin", "verdict", "images", "CPU hours"]
+    keys = ("claim", "paper", "ours", "margin", "verdict", "images", "cpu_hours")
+    rows = replication_rows()
+    table = markdown_table(head, [["{lesson}", *(row[key] for key in keys)] for row in rows])
+    for row in rows:  # links are Markdown, which the cells of the table escape
+        table = table.replace("{lesson}", f"[{row['lesson']}]({row['link']})", 1)
+    return table
 
 
 def results_page() -> str:
@@ -67,7 +78,7 @@ def results_page() -> str:
     """
     parts = ["## All claims", claims_table()]
     for path in sorted(lessons_folder().glob("*.ipynb")):
-        asked = set(re.findall(r'recorded\(\\"([\w-]+)\\"\)', path.read_text(encoding="utf-8")))
+        asked = set(re.findall(r'recorded\(\\"([\w-]+)\\"', path.read_text(encoding="utf-8")))
         names = sorted(asked | {name for name in _names() if name.startswith(f"{path.stem[:2]}-")})
         title, claim = _claim(path)
         if claim:
@@ -81,15 +92,23 @@ def _names() -> list[str]:
     return sorted(path.stem for path in results_folder().glob("*.json"))
 
 
-def _verdicts(values: dict) -> list[list[str]]:
-    differences = values.get("differences", {})
-    return [[claim, _figure(differences[claim]), outcome] for claim, outcome in values.get("verdicts", {}).items()]
-
-
-def _provenance(details: dict) -> str:
-    hardware = details["hardware"]
-    device = hardware["gpu"] or f"{hardware['cpu']}, {hardware['cores']} core{'s' * (hardware['cores'] > 1)}"
-    return f"`{details['command']}`, {details['seconds']:,.0f} s on {device}, {details['started'][:10]}"
+def _verdicts(result: Recorded) -> list[list[str]]:
+    """The claims of a record, one a row in the columns of `VERDICTS`; what a single run does not know is empty."""
+    rows = [
+        [
+            one.claim.name + " (primary)" * one.claim.primary,
+            _figure(one.difference._asdict()),
+            f"{one.claim.margin:g}",
+            "" if one.control is None else f"{one.claim.control}: {_figure(one.control._asdict())}",
+            f"{one.detectable:.2g}",
+            str(one.seeds) if one.seeds == one.claim.seeds else f"{one.seeds} of {one.claim.seeds}",
+            one.verdict,
+        ]
+        for one in result.outcomes
+    ]
+    differences = result.values.get("differences", {})
+    old = result.values.get("verdicts", {}).items()
+    return rows + [[claim, _figure(differences[claim]), "", "", "", "", outcome] for claim, outcome in old]
 
 
 def _claim(path: Path) -> tuple[str, str]:
@@ -106,14 +125,18 @@ def _section(result: Recorded) -> str:
     parts = [f"### {result.name}"]
     if result.details is None:
         return f"{parts[0]}\n\nNot recorded yet."
-    if rows := _verdicts(result.values):
+    if rows := _verdicts(result):
         parts.append(markdown_table(VERDICTS, rows))
-    known = {"verdicts", "differences", "per_seed", *result.values.get("differences", {})}
-    parts += _figures({name: value for name, value in result.values.items() if name not in known})
-    versions = ", ".join(f"{name} {version}" for name, version in result.details["versions"].items())
+    if result.scores:
+        parts += _figures(result.scores)
+    else:
+        known = {"verdicts", "differences", "per_seed", *result.values.get("differences", {})}
+        parts += _figures({name: value for name, value in result.values.items() if name not in known})
+    versions = ", ".join(f"{name} {version}" for name, version in result.runs[0]["versions"].items())
+    commits = ", ".join(f"`{commit[:12]}`" for commit in dict.fromkeys(run["commit"] for run in result.runs))
     plan = f"{result.name}.yaml"
     parts.append(
-        f"{_provenance(result.details)}; commit `{result.details['commit'][:12]}`, {versions}. "
+        f"{result.origin}; commit {commits}, {versions}. "
         f"Seed by seed: [{result.name}.json](../data/results/{result.name}.json)"
         + (f"; plan: [{plan}](../data/results/{plan})." if (results_folder() / plan).is_file() else ".")
     )

@@ -55,7 +55,7 @@ def sweep(
     """
     if workers is not None and (workers < 1 or scheduler):
         raise ValueError("workers must be at least 1, and is only for workers on this computer (no scheduler).")
-    path, combinations, name = _read_plan(plan)
+    path, combinations, name = read_plan(plan)
     root = Path(out).resolve() if out is not None else runs_folder(path) / name
     chosen = {root / _fingerprint(path, combination): combination for combination in combinations}
     if len(chosen) < len(combinations):
@@ -70,8 +70,8 @@ def sweep(
     return results
 
 
-def _read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
-    """Return the notebook, the checked parameters of each run, and a name for the sweep."""
+def read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
+    """Return the notebook, the checked parameters of each run, and a name for the sweep; errors as of `sweep`."""
     import yaml
 
     name, what = "sweep", "the plan"

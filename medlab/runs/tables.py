@@ -20,7 +20,7 @@ class Table:
     """The rows that `table` returns. Printing it, or showing it in a notebook, gives Markdown.
 
     Each row is a dict: "settings" (name and value), "runs" (how many), "values" (the `Interval` of each recorded
-    number, and of the difference of each claim in the recorded "differences"; its ends are NaN for a single run) and
+    number, and of the difference of each claim in the recorded "differences"; its ends are NaN for fewer than three runs) and
     "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
     that only repeat another one.
     """
@@ -113,7 +113,7 @@ def to_interval(value: object) -> Interval | None:
     if isinstance(value, dict) and value.keys() == {"value", "low", "high"}:
         return Interval(**{name: math.nan if number is None else number for name, number in value.items()})
     if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):
-        return mean_interval(value) if len(value) > 1 else Interval(float(value[0]), math.nan, math.nan)
+        return mean_interval(value) if len(value) > 2 else Interval(sum(value) / len(value), math.nan, math.nan)
     return None
 
 

@@ -9,6 +9,7 @@ from medlab.visualize.charts import bars, bland_altman, compare, confusion_matri
 from medlab.visualize.curves import gan_curves, learning_curves, reliability_diagram, roc_curves, sample_size_curves
 from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters, receptive_field_map
 from medlab.visualize.figures import Figure, subplots
+from medlab.visualize.forest import forest_plot
 from medlab.visualize.generation import live_grid, nearest_pairs, ring_scatter, sample_grid
 from medlab.visualize.images import class_grid, image_grid, intensity_histogram, orthoviews, window_level
 from medlab.visualize.latent import latent_walk
@@ -28,6 +29,7 @@ __all__ = [
     "error_gallery",
     "error_map",
     "filters",
+    "forest_plot",
     "gan_curves",
     "grouped_bars",
     "image_grid",
