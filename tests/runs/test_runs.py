@@ -16,7 +16,16 @@ import torch
 from nbformat.v4 import new_notebook
 from notebook_files import write
 
-from medlab.runs import check_parameters, find_notebook, parameters, read_parameters, read_run, record, run
+from medlab.runs import (
+    RunResult,
+    check_parameters,
+    find_notebook,
+    parameters,
+    read_parameters,
+    read_run,
+    record,
+    run,
+)
 from medlab.runs.state import failed_cell
 
 MEDLAB = [sys.executable, "-c", "from medlab.cli import app; app()"]
@@ -193,15 +202,15 @@ def test_a_result_that_cannot_be_shown_is_a_failure(tmp_path):
     show = "class Broken:\n    def _repr_html_(self):\n        1 / 0\n\nBroken()"
     result = run(write(tmp_path / "nb.ipynb", show, "print('later')"), out=tmp_path / "out", progress=False)
     assert (result.state, result.error) == ("failed", "ZeroDivisionError: division by zero")
-    assert (result.details["cell"], result.details["line"]) == (2, "class Broken:")
+    assert failure(result) == (2, 3, "1 / 0")
 
 
 def test_a_failing_cell_is_named_and_what_there_was_is_kept(tmp_path):
     path = write(tmp_path / "nb.ipynb", "import medlab.runs; medlab.runs.record(a=1)", "# why\n1 / 0", "print('later')")
     result = run(path, {"seed": 1}, out=tmp_path / "out", progress=False)
     assert (result.state, result.error, result.values) == ("failed", "ZeroDivisionError: division by zero", {"a": 1})
-    assert (result.details["cell"], result.details["line"]) == (4, "1 / 0")
-    assert "failed in cell [4] `1 / 0`: ZeroDivisionError" in str(result)
+    assert failure(result) == (4, 2, "1 / 0")
+    assert "failed in cell [4], line 2 `1 / 0`: ZeroDivisionError" in str(result)
     assert not (tmp_path / "out" / "results.json").exists()
     html = (tmp_path / "out" / "executed.html").read_text()
     assert "recorded: a=1" in html and "ZeroDivisionError" in html
@@ -210,18 +219,33 @@ def test_a_failing_cell_is_named_and_what_there_was_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "error"),
+    ("code", "place"),
     [
-        ("import os; os._exit(1)", "DeadKernelError: Kernel died"),  # papermill marks every cell as completed
-        ("import sys; sys.exit()", "ended itself with SystemExit"),  # papermill takes it for success
-        ("import time; time.sleep(60)", "CellTimeoutError"),
+        ("n = 2\n\nassert n < 2, 'too many'", (3, "assert n < 2, 'too many'")),
+        ("half(1)\nprint(\n    half(0),\n)", (3, "half(0),")),  # not the line of the function, which is in another cell
+        ("def inner():\n    return half(0)\n\n\ninner()", (2, "return half(0)")),
+        ("try:\n    1 / 0\nexcept ZeroDivisionError:\n    json.loads('{')", (4, "json.loads('{')")),
+        ("x = 1\nx ===", (2, "x ===")),
+    ],
+)  # fmt: skip
+def test_the_failing_line_is_named(tmp_path, code, place):
+    path = write(tmp_path / "nb.ipynb", "import json\n\n\ndef half(n):\n    assert n\n    return n / 2", code)
+    assert failure(run(path, out=tmp_path / "out", progress=False)) == (3, *place)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "row"),
+    [
+        ("import os; os._exit(1)", "DeadKernelError: Kernel died", None),  # papermill marks every cell as completed
+        ("import sys; sys.exit()", "ended itself with SystemExit", None),  # papermill takes it for success
+        ("import time; time.sleep(60)", "CellTimeoutError", 1),
     ],
 )
-def test_an_end_before_the_last_cell_is_a_failure(tmp_path, code, error):
+def test_an_end_before_the_last_cell_is_a_failure(tmp_path, code, error, row):
     path = write(tmp_path / "nb.ipynb", "x = 1", code, "print('later')")
     result = run(path, out=tmp_path / "out", progress=False, timeout=3)
     assert result.state == "failed" and error in result.error
-    assert (result.details["cell"], result.details["line"]) == (3, code)
+    assert failure(result) == (3, row, code)
     assert not (tmp_path / "out" / "results.json").exists()
     assert (tmp_path / "out" / "executed.html").exists()
 
@@ -261,6 +285,11 @@ def test_foreign_files_are_left_alone(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run"):
         read_run(tmp_path)
     assert path.exists()
+
+
+def failure(result: RunResult) -> tuple:
+    assert result.state == "failed"
+    return result.details["cell"], result.details.get("line_number"), result.details["line"]
 
 
 def started(folder: Path, line: str) -> bool:
