@@ -142,7 +142,7 @@ def failed_cell(folder: Path) -> dict:
 
 
 def _failing_line(cell: dict, number: int) -> int | None:
-    """The last line of this cell in the traceback of its error, counted from 1: IPython names it "Cell In[4], line 2"."""
+    """The last line of this cell, from 1, in the traceback of its error, where it is called "Cell In[4], line 2"."""
     errors = [output["traceback"] for output in cell["outputs"] if output["output_type"] == "error"]
     if not errors:
         return None

@@ -114,7 +114,8 @@ def test_find_by_number_name_and_path(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 notebooks are numbered 01"):
         find_notebook("01")
     capstone = write(tmp_path / "capstone.ipynb")
-    assert find_notebook("capstone") == capstone and parameters.run_facts(capstone, {"seed": 1})["command"] == "medlab run capstone -p seed 1"
+    assert find_notebook("capstone") == capstone
+    assert parameters.run_facts(capstone, {"seed": 1})["command"] == "medlab run capstone -p seed 1"
     (tmp_path / "02_broken.ipynb").write_text("{")
     with pytest.raises(ValueError, match="not a Jupyter notebook"):
         run("02")
