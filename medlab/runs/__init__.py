@@ -4,7 +4,7 @@ Importing this room is light: papermill, Dask, pandas and SciPy are imported by 
 """
 
 from medlab.runs.executing import run
-from medlab.runs.parameters import check_parameters, find_notebook, read_parameters
+from medlab.runs.parameters import check_parameter, check_parameters, find_notebook, read_parameters
 from medlab.runs.recording import publish, record
 from medlab.runs.results import claims_table, recorded, results_folder, results_page
 from medlab.runs.state import RunResult, read_run
@@ -13,6 +13,7 @@ from medlab.runs.tables import table
 
 __all__ = [
     "RunResult",
+    "check_parameter",
     "check_parameters",
     "claims_table",
     "find_notebook",

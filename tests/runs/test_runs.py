@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import torch
@@ -18,6 +19,7 @@ from notebook_files import write
 
 from medlab.runs import (
     RunResult,
+    check_parameter,
     check_parameters,
     find_notebook,
     parameters,
@@ -96,6 +98,35 @@ def test_a_notebook_without_parameters_says_so(tmp_path):
     nbformat.write(new_notebook(), tmp_path / "nb.ipynb")
     with pytest.raises(ValueError, match="takes no parameters"):
         check_parameters(tmp_path / "nb.ipynb", {"seed": 1})
+
+
+def test_a_lesson_takes_what_is_within_its_ranges():
+    check_parameter("seeds", 1, least=1)
+    check_parameter("seeds", np.int64(5), least=1, most=5)
+    check_parameter("wrong", 0, least=0.0, most=1.0)
+    check_parameter("weights", [0.0, 1], least=0.0)
+    check_parameter("dataset", "skin", one_of=pd.Series(["lung", "skin"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed", "message"),
+    [
+        (0, {"least": 1}, r"parameter 'x' must be a whole number, at least 1; got 0\."),
+        (7, {"least": 1, "most": 6}, r"must be a whole number, at least 1 and at most 6; got 7\."),
+        (1.5, {"least": 1}, r"must be a whole number, at least 1; got 1\.5"),
+        (True, {"least": 1}, r"must be a whole number, at least 1; got True"),
+        ("3", {"least": 1}, r"must be a whole number, at least 1; got '3'"),
+        (2, {"least": 0.0, "most": 1.0}, r"must be a number, at least 0\.0 and at most 1\.0; got 2\."),
+        (float("nan"), {"least": 0.0}, r"must be a number, at least 0\.0; got nan"),
+        ([0.1, -1], {"least": 0.0}, r"must be a number, at least 0\.0; got -1"),
+        ([], {"least": 0.0}, r"'x' is an empty list"),
+        ("gliomas", {"one_of": ["glioma", "pet"]}, r"'x': 'gliomas'\. Did you mean 'glioma'\? Allowed: glioma, pet"),
+        (1, {"one_of": pd.Series(["glioma", "pet"])}, r"parameter 'x': 1\. Allowed: glioma, pet"),
+    ],
+)  # fmt: skip
+def test_a_lesson_refuses_what_is_out_of_them(value, allowed, message):
+    with pytest.raises(ValueError, match=message):
+        check_parameter("x", value, **allowed)
 
 
 def test_find_by_number_name_and_path(tmp_path, monkeypatch):
