@@ -6,6 +6,8 @@ PYTHON ?=
 LAB ?=
 # Files of tests that run at a time, each on one core.
 WORKERS ?= 2
+# Lessons for `make seeds`, e.g. make seeds LESSONS="01 02"; by default all.
+LESSONS ?=
 
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
 PY = .venv/bin/python
@@ -13,7 +15,7 @@ PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 STAMP = .venv/.set-up
 EXTRAS = .venv/.set-up-extras
 
-.PHONY: help lab test lint unit notebooks site pictures
+.PHONY: help lab test lint unit notebooks seeds site pictures
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -35,6 +37,9 @@ unit: $(EXTRAS)  ## unit tests
 notebooks: $(STAMP)  ## every cell of every lesson
 	@echo "== pytest notebooks"
 	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+seeds: $(STAMP)  ## every lesson with the seeds 0 to 4 (hours), or some: make seeds LESSONS="01 02"
+	@$(PY) tests/seeds.py $(LESSONS)
 
 site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
 	@echo "== scripts" && $(PY) docs/tools/scripts.py

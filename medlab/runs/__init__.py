@@ -4,7 +4,7 @@ Importing this room is light: papermill, Dask, pandas and SciPy are imported by 
 """
 
 from medlab.runs.executing import run
-from medlab.runs.parameters import check_parameters, find_notebook, read_parameters
+from medlab.runs.parameters import check_parameter, check_parameters, find_notebook, read_parameters
 from medlab.runs.recording import publish, record
 from medlab.runs.records import Recorded, grow_record, recorded, results_folder
 from medlab.runs.results import claims_table, replication_rows, replication_table, results_page
@@ -15,6 +15,7 @@ from medlab.runs.tables import table
 __all__ = [
     "Recorded",
     "RunResult",
+    "check_parameter",
     "check_parameters",
     "claims_table",
     "find_notebook",

@@ -1,4 +1,4 @@
-"""Finding a notebook, reading its parameters cell, and checking given values against it.
+"""Finding a notebook, reading its parameters cell, checking given values against it, and within it.
 
 The parameters cell is read with `ast`, not with `papermill.inspect_notebook`: that one drops a parameter whose comment
 holds an equals sign, does not know `int | None`, and gives defaults as text only.
@@ -7,8 +7,11 @@ holds an equals sign, does not know `int | None`, and gives defaults as text onl
 import ast
 import hashlib
 import json
+import math
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 
 from medlab.errors import unknown_name_error
@@ -171,6 +174,44 @@ def check_parameters(path: Path, given: dict[str, object], text: bool = False) -
         if name not in known:
             raise unknown_name_error(f"parameter of {path.stem}", name, known)
     return {name: known[name].from_text(v) if text else known[name].check(v) for name, v in given.items()}
+
+
+def check_parameter(
+    name: str,
+    value: object,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    one_of: Iterable[str] | None = None,
+) -> None:
+    """Refuse a parameter that a lesson cannot take; the cell after the parameters calls this, before any computation.
+
+    Args:
+        name: the parameter, for the message.
+        value: what it was set to. Of a list every value is checked, and there must be one.
+        least: the smallest number allowed; an int allows whole numbers only.
+        most: the largest number allowed.
+        one_of: in place of a range, the texts allowed.
+
+    Raises:
+        ValueError: the value is not allowed; the message says what is.
+    """
+    if isinstance(value, list):
+        if not value:
+            raise ValueError(f"parameter {name!r} is an empty list; give it at least one value.")
+        for each in value:
+            check_parameter(name, each, least=least, most=most, one_of=one_of)
+    elif one_of is not None:
+        if value not in (allowed := list(one_of)):
+            raise unknown_name_error(f"value of parameter {name!r}:", value, allowed)
+    else:
+        whole = isinstance(least, int)
+        right = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+        if not right or not least <= value <= most:
+            allowed = f"at least {least}" + (f" and at most {most}" if most < math.inf else "")
+            raise ValueError(
+                f"parameter {name!r} must be a {'whole ' if whole else ''}number, {allowed}; got {value!r}."
+            )
 
 
 def run_facts(path: Path, chosen: dict[str, object]) -> dict:

@@ -2,7 +2,7 @@
 
     executed.ipynb   the notebook with the parameters injected and the outputs so far
     executed.html    the same to read in a browser (once the run has ended)
-    status.json      running (with process id and start), failed (with cell, line, error) or done
+    status.json      running (with process id and start), failed (with cell, failing line, error) or done
     recorded.json    what `record` has stored so far (until the run is done)
     results.json     written last, and only by a run that went through
 
@@ -11,6 +11,7 @@ The notebook's own metadata does not count: papermill marks every cell as comple
 
 import json
 import os
+import re
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,10 @@ class RunResult:
     def __str__(self) -> str:
         if self.ok:
             return f"done in {self.details['seconds']:.1f} s: {self.folder}"
-        place = f" in cell [{self.details['cell']}] `{self.details['line']}`" if "cell" in self.details else ""
+        place = ""
+        if "cell" in self.details:
+            row = f", line {self.details['line_number']}" if "line_number" in self.details else ""
+            place = f" in cell [{self.details['cell']}]{row} `{self.details['line']}`"
         return f"{self.state}{place}{': ' if self.error else ''}{self.error}\nkept: {self.folder}"
 
 
@@ -121,14 +125,30 @@ def recorded_values(folder: Path) -> dict:
 
 
 def failed_cell(folder: Path) -> dict:
-    """Return number and first line of the cell that failed, else of the last one started; nothing if there is none."""
+    """Return "cell", its number, "line_number" and "line" of the failure; nothing if no cell was started.
+
+    Without a traceback (a cell that was killed, or ended the notebook itself) it is the last cell started, "line" is
+    its first one, and there is no "line_number".
+    """
     started = _started_cells(folder)
     if not started:
         return {}
     cell = (failed_cells(folder) or started)[-1]
     number = cell["execution_count"] or 1 + max(each["execution_count"] or 0 for each in started)
     lines = [line.strip() for line in "".join(cell["source"]).splitlines()]
+    if row := _failing_line(cell, number):
+        return {"cell": number, "line_number": row, "line": lines[row - 1]}
     return {"cell": number, "line": next((line for line in lines if line and line[0] != "#"), "")}
+
+
+def _failing_line(cell: dict, number: int) -> int | None:
+    """The last line of this cell, from 1, in the traceback of its error, where it is called "Cell In[4], line 2"."""
+    errors = [output["traceback"] for output in cell["outputs"] if output["output_type"] == "error"]
+    if not errors:
+        return None
+    plain = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(errors[-1]))  # without its colors
+    rows = re.findall(rf"^ *Cell In\[{number}\], line (\d+)", plain, re.MULTILINE)
+    return int(rows[-1]) if rows else None
 
 
 def failed_cells(folder: Path) -> list[dict]:

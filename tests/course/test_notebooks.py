@@ -5,13 +5,27 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lesson_rules import HEADINGS, OF_LESSONS, RULES, tagged, text
+from lesson_rules import (
+    HEADINGS,
+    OF_LESSONS,
+    RULES,
+    asserts_with_a_message,
+    checks_every_parameter,
+    tagged,
+    text,
+)
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, reads
 from project import CAPSTONE, LESSONS, NOTEBOOKS
 
 from medlab.classroom.grading import PROJECT
 
-KEPT = [(path, rule) for path in NOTEBOOKS for rule in RULES if path in LESSONS or rule not in OF_LESSONS]
+LATER = {("09_improved_gans", rule) for rule in (asserts_with_a_message, checks_every_parameter)}
+KEPT = [
+    pytest.param(path, rule, marks=[pytest.mark.xfail(strict=True)] if (path.stem, rule) in LATER else [])
+    for path in NOTEBOOKS
+    for rule in RULES
+    if path in LESSONS or rule not in OF_LESSONS
+]
 
 
 def test_there_are_lessons():
@@ -51,6 +65,7 @@ def good():
             "seed: int = 0  # for all draws\nname: str | None = None  # a set", metadata={"tags": ["parameters"]}
         )
     ]
+    cells += [new_code_cell('check_parameter("seed", seed, least=0)\nassert name in (None, "skin"), "name a set"')]
     cells += [nbformat.from_dict(dict(cell)) for cell in 2 * EXERCISE]
     cells += [new_code_cell("print(1)") for _ in range(6)]
     for number, cell in enumerate(cells):
@@ -83,12 +98,16 @@ def test_a_good_notebook_keeps_the_rules():
         (12, "seed: int = 0", "has_one_cell_of_commented_parameters"),
         (12, "seed = 0  # no type", "has_one_cell_of_commented_parameters"),
         (12, "seed: int = 1 + 2  # no literal", "has_one_cell_of_commented_parameters"),
-        (13, "an exercise", "has_exercises_of_four_cells"),
-        (14, "def add(a, b):\n    ...", "has_exercises_of_four_cells"),
-        (14, "def add(a, b):\n    raise NotImplementedError(", "has_exercises_of_four_cells"),
-        (15, "print(add)", "has_exercises_of_four_cells"),
-        (16, "def add(a, b):\n    raise NotImplementedError", "has_exercises_of_four_cells"),
-        (25, "x = 1\n" * 26, "has_the_right_size"),
+        (13, "print(seed, name)", "checks_every_parameter"),
+        (13, 'check_parameter("seed", name)\nassert name, "a name"', "checks_every_parameter"),
+        (26, "assert 1 < 2", "asserts_with_a_message"),
+        (26, "for x in y:\n    assert x, x", "asserts_with_a_message"),
+        (14, "an exercise", "has_exercises_of_four_cells"),
+        (15, "def add(a, b):\n    ...", "has_exercises_of_four_cells"),
+        (15, "def add(a, b):\n    raise NotImplementedError(", "has_exercises_of_four_cells"),
+        (16, "print(add)", "has_exercises_of_four_cells"),
+        (17, "def add(a, b):\n    raise NotImplementedError", "has_exercises_of_four_cells"),
+        (26, "x = 1\n" * 26, "has_the_right_size"),
     ],
 )
 def test_a_broken_rule_is_found(where, source, rule):
@@ -99,11 +118,11 @@ def test_a_broken_rule_is_found(where, source, rule):
 
 def test_more_broken_rules_are_found():
     for change, rule in [
-        (lambda nb: nb.cells[25].update(execution_count=1), "is_stripped"),
+        (lambda nb: nb.cells[26].update(execution_count=1), "is_stripped"),
         (lambda nb: nb.metadata.update(widgets={}), "is_stripped"),
         (lambda nb: nb.cells[1].update(id="cell-0"), "is_valid"),
         (lambda nb: nb.metadata.kernelspec.update(name="conda-old"), "is_valid"),
-        (lambda nb: nb.cells.pop(15), "has_exercises_of_four_cells"),
+        (lambda nb: nb.cells.pop(16), "has_exercises_of_four_cells"),
         (lambda nb: nb.cells[12].metadata.update(tags=[]), "has_one_cell_of_commented_parameters"),
         (lambda nb: nb.cells.extend([new_markdown_cell("more") for _ in range(20)]), "has_the_right_size"),
     ]:

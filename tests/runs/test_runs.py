@@ -10,13 +10,24 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 import torch
 from nbformat.v4 import new_notebook
 from notebook_files import write
 
-from medlab.runs import check_parameters, find_notebook, parameters, read_parameters, read_run, record, run
+from medlab.runs import (
+    RunResult,
+    check_parameter,
+    check_parameters,
+    find_notebook,
+    parameters,
+    read_parameters,
+    read_run,
+    record,
+    run,
+)
 from medlab.runs.state import failed_cell
 
 MEDLAB = [sys.executable, "-c", "from medlab.cli import app; app()"]
@@ -89,6 +100,35 @@ def test_a_notebook_without_parameters_says_so(tmp_path):
         check_parameters(tmp_path / "nb.ipynb", {"seed": 1})
 
 
+def test_a_lesson_takes_what_is_within_its_ranges():
+    check_parameter("seeds", 1, least=1)
+    check_parameter("seeds", np.int64(5), least=1, most=5)
+    check_parameter("wrong", 0, least=0.0, most=1.0)
+    check_parameter("weights", [0.0, 1], least=0.0)
+    check_parameter("dataset", "skin", one_of=pd.Series(["lung", "skin"]))
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed", "message"),
+    [
+        (0, {"least": 1}, r"parameter 'x' must be a whole number, at least 1; got 0\."),
+        (7, {"least": 1, "most": 6}, r"must be a whole number, at least 1 and at most 6; got 7\."),
+        (1.5, {"least": 1}, r"must be a whole number, at least 1; got 1\.5"),
+        (True, {"least": 1}, r"must be a whole number, at least 1; got True"),
+        ("3", {"least": 1}, r"must be a whole number, at least 1; got '3'"),
+        (2, {"least": 0.0, "most": 1.0}, r"must be a number, at least 0\.0 and at most 1\.0; got 2\."),
+        (float("nan"), {"least": 0.0}, r"must be a number, at least 0\.0; got nan"),
+        ([0.1, -1], {"least": 0.0}, r"must be a number, at least 0\.0; got -1"),
+        ([], {"least": 0.0}, r"'x' is an empty list"),
+        ("gliomas", {"one_of": ["glioma", "pet"]}, r"'x': 'gliomas'\. Did you mean 'glioma'\? Allowed: glioma, pet"),
+        (1, {"one_of": pd.Series(["glioma", "pet"])}, r"parameter 'x': 1\. Allowed: glioma, pet"),
+    ],
+)  # fmt: skip
+def test_a_lesson_refuses_what_is_out_of_them(value, allowed, message):
+    with pytest.raises(ValueError, match=message):
+        check_parameter("x", value, **allowed)
+
+
 def test_find_by_number_name_and_path(tmp_path, monkeypatch):
     monkeypatch.setattr(parameters, "lessons_folder", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="no lessons in"):
@@ -105,7 +145,8 @@ def test_find_by_number_name_and_path(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2 notebooks are numbered 01"):
         find_notebook("01")
     capstone = write(tmp_path / "capstone.ipynb")
-    assert find_notebook("capstone") == capstone and parameters.run_facts(capstone, {"seed": 1})["command"] == "medlab run capstone -p seed 1"
+    assert find_notebook("capstone") == capstone
+    assert parameters.run_facts(capstone, {"seed": 1})["command"] == "medlab run capstone -p seed 1"
     (tmp_path / "02_broken.ipynb").write_text("{")
     with pytest.raises(ValueError, match="not a Jupyter notebook"):
         run("02")
@@ -193,15 +234,15 @@ def test_a_result_that_cannot_be_shown_is_a_failure(tmp_path):
     show = "class Broken:\n    def _repr_html_(self):\n        1 / 0\n\nBroken()"
     result = run(write(tmp_path / "nb.ipynb", show, "print('later')"), out=tmp_path / "out", progress=False)
     assert (result.state, result.error) == ("failed", "ZeroDivisionError: division by zero")
-    assert (result.details["cell"], result.details["line"]) == (2, "class Broken:")
+    assert failure(result) == (2, 3, "1 / 0")
 
 
 def test_a_failing_cell_is_named_and_what_there_was_is_kept(tmp_path):
     path = write(tmp_path / "nb.ipynb", "import medlab.runs; medlab.runs.record(a=1)", "# why\n1 / 0", "print('later')")
     result = run(path, {"seed": 1}, out=tmp_path / "out", progress=False)
     assert (result.state, result.error, result.values) == ("failed", "ZeroDivisionError: division by zero", {"a": 1})
-    assert (result.details["cell"], result.details["line"]) == (4, "1 / 0")
-    assert "failed in cell [4] `1 / 0`: ZeroDivisionError" in str(result)
+    assert failure(result) == (4, 2, "1 / 0")
+    assert "failed in cell [4], line 2 `1 / 0`: ZeroDivisionError" in str(result)
     assert not (tmp_path / "out" / "results.json").exists()
     html = (tmp_path / "out" / "executed.html").read_text()
     assert "recorded: a=1" in html and "ZeroDivisionError" in html
@@ -210,18 +251,33 @@ def test_a_failing_cell_is_named_and_what_there_was_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "error"),
+    ("code", "place"),
     [
-        ("import os; os._exit(1)", "DeadKernelError: Kernel died"),  # papermill marks every cell as completed
-        ("import sys; sys.exit()", "ended itself with SystemExit"),  # papermill takes it for success
-        ("import time; time.sleep(60)", "CellTimeoutError"),
+        ("n = 2\n\nassert n < 2, 'too many'", (3, "assert n < 2, 'too many'")),
+        ("half(1)\nprint(\n    half(0),\n)", (3, "half(0),")),  # not the line of the function, which is in another cell
+        ("def inner():\n    return half(0)\n\n\ninner()", (2, "return half(0)")),
+        ("try:\n    1 / 0\nexcept ZeroDivisionError:\n    json.loads('{')", (4, "json.loads('{')")),
+        ("x = 1\nx ===", (2, "x ===")),
+    ],
+)  # fmt: skip
+def test_the_failing_line_is_named(tmp_path, code, place):
+    path = write(tmp_path / "nb.ipynb", "import json\n\n\ndef half(n):\n    assert n\n    return n / 2", code)
+    assert failure(run(path, out=tmp_path / "out", progress=False)) == (3, *place)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "row"),
+    [
+        ("import os; os._exit(1)", "DeadKernelError: Kernel died", None),  # papermill marks every cell as completed
+        ("import sys; sys.exit()", "ended itself with SystemExit", None),  # papermill takes it for success
+        ("import time; time.sleep(60)", "CellTimeoutError", 1),
     ],
 )
-def test_an_end_before_the_last_cell_is_a_failure(tmp_path, code, error):
+def test_an_end_before_the_last_cell_is_a_failure(tmp_path, code, error, row):
     path = write(tmp_path / "nb.ipynb", "x = 1", code, "print('later')")
     result = run(path, out=tmp_path / "out", progress=False, timeout=3)
     assert result.state == "failed" and error in result.error
-    assert (result.details["cell"], result.details["line"]) == (3, code)
+    assert failure(result) == (3, row, code)
     assert not (tmp_path / "out" / "results.json").exists()
     assert (tmp_path / "out" / "executed.html").exists()
 
@@ -261,6 +317,11 @@ def test_foreign_files_are_left_alone(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no run"):
         read_run(tmp_path)
     assert path.exists()
+
+
+def failure(result: RunResult) -> tuple:
+    assert result.state == "failed"
+    return result.details["cell"], result.details.get("line_number"), result.details["line"]
 
 
 def started(folder: Path, line: str) -> bool:

@@ -4,11 +4,13 @@ import json
 import math
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from distributed import LocalCluster
 from notebook_files import write
+from project import ROOT
 
 from medlab.runs import read_run, sweep, table
 from medlab.runs.results import results_folder
@@ -172,3 +174,19 @@ def test_table_counts_a_repeated_run_once_and_keeps_versions_of_the_code_apart(t
 def test_table_of_no_runs_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="there are no runs in"):
         table(tmp_path)
+
+
+def test_seeds_tells_which_runs_of_which_lesson_passed(tmp_path):
+    write(tmp_path / "good.ipynb", params="seed: int = 0")
+    write(tmp_path / "bad.ipynb", "assert seed != 3, 'three'", params="seed: int = 0")
+    command = [sys.executable, ROOT / "tests" / "seeds.py"]
+    done = subprocess.run([*command, "good.ipynb"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "| good | done | done | done | done | done |" in done.stdout
+    done = subprocess.run([*command, "bad.ipynb", "good.ipynb"], cwd=tmp_path, capture_output=True, text=True)
+    head, _, *rows = done.stdout.splitlines()[-4:]
+    assert done.returncode == 1 and head == "| lesson | seed 0 | seed 1 | seed 2 | seed 3 | seed 4 |"
+    assert rows == [
+        "| bad | done | done | done | failed | done |",
+        "| good | done | done | done | done | done |",
+    ]
+    assert "line 1 `assert seed != 3, 'three'`: AssertionError: three" in done.stdout

@@ -113,11 +113,40 @@ def has_one_cell_of_commented_parameters(nb, path):
             yield f"`{ast.unparse(line)}`: write NAME: TYPE = LITERAL  # what it is"
 
 
-def raises_not_implemented(source: str) -> bool:
+def parsed(source: str) -> ast.Module:
+    """The tree of a code cell, without the lines that are IPython's own; empty if it is not Python."""
     try:
-        functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+        return ast.parse("\n".join(line for line in source.splitlines() if not line.startswith(("%", "!"))))
     except SyntaxError:
-        return False
+        return ast.Module([], [])
+
+
+def checks_every_parameter(nb, path):
+    for i in tagged(nb, "parameters"):
+        parameters = {line.target.id for line in parsed(nb.cells[i].source).body if isinstance(line, ast.AnnAssign)}
+        following = next((cell.source for cell in nb.cells[i + 1 :] if cell.cell_type == "code"), "")
+        checked = set()
+        for node in ast.walk(parsed(following)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "check_parameter":
+                name, value = map(ast.unparse, node.args)
+                checked |= {value} if name == repr(value) else set()
+            elif isinstance(node, ast.Assert):  # what is neither a number nor a choice
+                checked |= {each.id for each in ast.walk(node.test) if isinstance(each, ast.Name)}
+        for name in sorted(parameters - checked):
+            yield f'the code cell after the parameters has no `check_parameter("{name}", {name}, ...)`'
+
+
+def asserts_with_a_message(nb, path):
+    for cell in code_cells(nb):
+        for node in ast.walk(parsed(cell.source)):
+            if isinstance(node, ast.Assert) and not (
+                isinstance(node.msg, ast.Constant | ast.JoinedStr) and re.search(r"\w", ast.unparse(node.msg))
+            ):
+                yield f"{cell.id}: `{ast.unparse(node)}` does not say what was expected"
+
+
+def raises_not_implemented(source: str) -> bool:
+    functions = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.FunctionDef)]
     raised = [node.exc for function in functions for node in ast.walk(function) if isinstance(node, ast.Raise)]
     return any("NotImplementedError" in ast.unparse(exc) for exc in raised if exc)
 
@@ -170,6 +199,8 @@ RULES = [
     has_the_sections_in_order,
     has_the_right_size,
     has_one_cell_of_commented_parameters,
+    checks_every_parameter,
+    asserts_with_a_message,
     has_exercises_of_four_cells,
     describes_its_images,
     says_it_is_not_for_clinical_use,
