@@ -62,7 +62,8 @@ BRAIN_PET_MAPS = Info(
     classes=("average brain PET",),
     license="MIT (FDG), CC0 (receptors)",
     citation="Wang et al., Scientific Data 8:305, 2021; Savli et al., NeuroImage 63:447, 2012; Kantonen et al., "
-    "NeuroImage 217:116922, 2020; Alakurtti et al., JCBFM 35:1199, 2015; Dukart et al., Hum Brain Mapp 42:555, 2021",
+    "NeuroImage 217:116922, 2020; Alakurtti et al., JCBFM 35:1199, 2015; Dukart et al., Human Brain Mapping "
+    "42:555, 2021",
     unit="0 = no uptake, 1 = 99.5th percentile of the map",
     note="No patients: seven averages of 7 to 204 people in MNI space, one of FDG and six of receptors, scaled by "
     "their authors. Each map counts as a patient, though all show one average brain. Axial slices, 224 mm wide, of "
