@@ -9,6 +9,7 @@ from medlab.data.lesions import PER_LESION, augment_lesions
 from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.png import load_png_folder
+from medlab.data.real_volumes import read_volume
 from medlab.data.registry import PHANTOMS, available, load
 from medlab.data.subsets import channels_as_images, folds, join, oversample
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
@@ -37,6 +38,7 @@ __all__ = [
     "load_png_folder",
     "oversample",
     "patch_set",
+    "read_volume",
     "region_mask",
     "sample_centers",
     "simulate_phone_photo",

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 BLOCK = 2**24  # bytes unpacked at a time
+LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
 _hashes: dict[tuple, str] = {}  # (path, size, time of change) -> MD5, so that a file version is hashed once
 
 
@@ -141,6 +142,25 @@ def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) ->
         if start > rows[-1]:
             break
     return np.concatenate(pieces) if key.endswith("images") else np.concatenate(pieces).astype(np.int64)
+
+
+def array_shape(path: Path, key: str) -> tuple[int, ...]:
+    """The shape of the array `key` of an archive, by its header; an array larger than 2 GiB is refused.
+
+    Raises:
+        ValueError: it is larger, or the archive is damaged or has no such array.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
+            np.lib.format.read_magic(stream)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
+    if dtype.itemsize * math.prod(shape) > LARGEST:
+        raise ValueError(
+            f"{path}: {key} claims {dtype} {shape}, allowed are {LARGEST / 2**30:.0f} GiB; do not trust it"
+        )
+    return shape
 
 
 def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.ndarray:

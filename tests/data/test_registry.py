@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from medlab.data import medmnist, registry
+from medlab.data import medmnist, real_scans, registry
 from medlab.data.images import ImageSet, Info
+from medlab.data.real_sets import RealSet
 from medlab.phantoms.catalog import Phantom
 
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
@@ -131,7 +132,7 @@ def a_real_set(monkeypatch, task="multi-class"):
     images = (torch.arange(len(patients)) / 1000).reshape(-1, 1, 1, 1).expand(-1, 1, 16, 16).contiguous()
     targets = torch.tensor(targets) if task == "multi-class" else torch.zeros(len(images), 16, 16).long()
     data = ImageSet(images, targets, patients, info)
-    real = registry.RealSet(info, 16, (16,), len(data), lambda path, size: data, "clinic", cached="clinic")
+    real = RealSet(info, 16, (16,), len(data), lambda path, size: data, "clinic", cached="clinic")
     monkeypatch.setitem(registry.REAL, "clinic", real)
     return data
 
@@ -181,7 +182,7 @@ def test_hippocampus_is_fetched_into_the_cache(folders, monkeypatch, name):
         asked.update(folder=folder, download=download)
         raise ConnectionError("no network")
 
-    monkeypatch.setattr(registry, "load_decathlon", offline)
+    monkeypatch.setattr(real_scans, "load_decathlon", offline)
     with pytest.raises(ConnectionError):
         registry.load(name)
     assert asked == {"folder": folders / "cache" / "Task04_Hippocampus", "download": True}
@@ -215,7 +216,7 @@ def test_the_table_lists_every_set_once_and_says_where_it_is(folders):
     rows = table.set_index("name")
     assert rows.loc["organmnist3d", ["sizes", "images", "classes"]].tolist() == ["28, 64", 1742, 11]
     assert rows.loc[["fake", "uneven", "bccd"], "kind"].tolist() == ["phantom", "phantom", "real"]
-    assert rows.loc[["fake", "uneven", "bccd"], "sizes"].tolist() == ["multiples of 8", "32, 64", "28"]
+    assert rows.loc[["fake", "uneven", "bccd"], "sizes"].tolist() == ["any multiple of 8 from 16", "32, 64", "28"]
     assert rows.loc["fake", ["modality", "task", "images", "license"]].tolist() == ["CT", "multi-class", 100, "<MIT>"]
 
 

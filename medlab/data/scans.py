@@ -1,0 +1,133 @@
+"""Sets of axial slices of scans in NIfTI files, in one window and at one pixel size."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+from medlab.data.images import Info
+from medlab.data.listing import Listing
+from medlab.data.nifti import check_size, load_nifti, load_nifti_pair
+
+LEAST = 0.1  # share of a slice
+Voxels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Files of one scan on one grid: a patient, an image per channel, and a label map or None."""
+
+    patient: str
+    images: tuple[Path, ...]
+    labels: Path | None = None
+
+
+def window(low: float, high: float) -> Callable[[Voxels], Voxels]:
+    """Scale voxels so that `low` (HU, SUV) becomes 0 and `high` 1; what lies outside is cut."""
+    return lambda voxels: np.clip((voxels - low) / (high - low), 0, 1, dtype=np.float32)
+
+
+def up_to_percentile(voxels: Voxels, percent: float = 99.5) -> Voxels:
+    """Scale voxels so that 0 stays 0, and the given percentile of the positive ones becomes 1; the rest is cut.
+
+    Raises:
+        ValueError: no voxel is positive.
+    """
+    inside = voxels[voxels > 0]
+    if not len(inside):
+        raise ValueError("a scan holds no voxel above 0, there is nothing to see; leave it out")
+    return window(0, np.percentile(inside, percent))(voxels)
+
+
+def list_slices(
+    scans: Sequence[Scan],
+    info: Info,
+    size: int,
+    field: float,
+    scale: Callable[[Voxels], Voxels],
+    *,
+    labels: Sequence[int] | None = None,
+    body: Callable[[Scan], NDArray[np.bool_]] | None = None,
+) -> Listing:
+    """List axial slices: the front up, the patient's right on the left, from the feet to the head.
+
+    Args:
+        scans: all of one number of channels C.
+        info: a segmentation set, or one of one class.
+        size: edge length in pixels; the images are ``(N, C, size, size)``.
+        field: edge length in mm. A slice is padded with 0 or cropped to it, around its center, then resampled.
+        scale: from the voxels of one channel of one scan to [0, 1].
+        labels: the values in the label maps, in the order of ``info.classes``; None for a set of one class. A pixel has
+            the label of its largest share.
+        body: voxels ``(D, H, W)`` of a scan; only slices of which they cover a tenth are listed. None for all slices.
+
+    Raises:
+        ValueError: no scan; when read, also a label that is not in `labels`, or channels on unlike grids.
+    """
+    if not scans:
+        raise ValueError(f"{info.name}: the folder holds no scan; get it again")
+    kept = [np.arange(_n_slices(scan)) if body is None else _covered(body(scan), scan, field) for scan in scans]
+    scan_of = np.repeat(np.arange(len(scans)), [len(slices) for slices in kept])
+    slices = np.concatenate(kept)
+
+    def read(rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        check_size(info.name, (len(rows), len(scans[0].images), size, size))
+        parts = [
+            _planes(scans[number], slices[rows[scan_of[rows] == number]], size, field, scale, labels)
+            for number in np.unique(scan_of[rows])
+        ]
+        images, maps = zip(*parts)
+        return torch.cat(images), None if labels is None else torch.cat(maps)
+
+    classes = np.zeros(len(slices), np.int64) if labels is None else None
+    return Listing(info, np.array([scan.patient for scan in scans])[scan_of], read, classes)
+
+
+def _n_slices(scan: Scan) -> int:
+    """The length of the axis from the feet to the head, by the header."""
+    image = nib.load(scan.images[0])
+    return image.shape[int(np.flatnonzero(nib.io_orientation(image.affine)[:, 0] == 2)[0])]
+
+
+def _covered(body: NDArray[np.bool_], scan: Scan, field: float) -> NDArray[np.int64]:
+    pixel = np.prod(np.sort(nib.load(scan.images[0]).header.get_zooms()[:3])[:2])
+    return np.flatnonzero(body.sum((1, 2)) * pixel >= LEAST * field**2)
+
+
+def _planes(
+    scan: Scan,
+    slices: NDArray[np.int64],
+    size: int,
+    field: float,
+    scale: Callable[[Voxels], Voxels],
+    labels: Sequence[int] | None,
+) -> tuple[Tensor, Tensor | None]:
+    """The `slices` of a scan, ``(n, C, size, size)``, and their label maps ``(n, size, size)``."""
+    if labels is None:
+        volume, mask = load_nifti(scan.images[0]), None
+    else:
+        volume, mask = load_nifti_pair(scan.images[0], scan.labels)
+        if unknown := sorted(set(np.unique(mask).tolist()) - set(labels)):
+            raise ValueError(f"{scan.labels} holds the label {unknown[0]}; known are {', '.join(map(str, labels))}")
+    channels = [volume.voxels, *(load_nifti(path).voxels for path in scan.images[1:])]
+    if any(voxels.shape != volume.voxels.shape for voxels in channels):
+        raise ValueError(f"{scan.patient}: its images have unlike shapes {[voxels.shape for voxels in channels]}")
+    images = np.stack([scale(voxels)[slices] for voxels in channels], 1)
+    images = _square(images, volume.spacing[1:], size, field).clamp(0, 1)
+    if mask is None:
+        return images, None
+    shares = np.stack([mask[slices] == label for label in labels], 1).astype(np.float32)
+    return images, _square(shares, volume.spacing[1:], size, field).argmax(1).to(torch.uint8)
+
+
+def _square(planes: NDArray[np.float32], spacing: tuple[float, float], size: int, field: float) -> Tensor:
+    """Planes ``(N, C, H, W)`` of a `Volume`, upright, padded or cropped to `field` mm, resampled to `size` pixels."""
+    upright = torch.from_numpy(planes[..., ::-1, ::-1].copy())
+    cut = transforms.center_crop(upright, [round(field / mm) for mm in spacing])
+    return transforms.resize(cut, [size, size], antialias=True)
