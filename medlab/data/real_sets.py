@@ -9,24 +9,53 @@ from medlab.data import real_images as pictures
 from medlab.data import real_scans as scans
 from medlab.data.files import cache_folder, find_path
 from medlab.data.images import ImageSet, Info
+from medlab.data.mirror import fetch_folder, from_mirror, hashes, mirror_url
 from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
 
 HIPPOCAMPUS_TASK = "Task04_Hippocampus"
 
 
 def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", cached: str | None = None) -> Path:
-    """Where a set lies, or where it will be downloaded to; the arguments are as of `RealSet`.
+    """Where a set lies, fetched from the mirror where there is one, or where it will be downloaded to.
+
+    The arguments are as of `RealSet`.
 
     Raises:
         FileNotFoundError: it is not there and must be put there by hand.
+        ValueError, ConnectionError, OSError: see `fetch_folder`.
     """
-    path = find_path(place, in_cache=cached)
-    if path is None and cached is None:
+    if path := find_set(place, cached):
+        return path
+    folder = place.partition("/")[0]
+    if hashes(folder) and mirror_url():
+        fetch_folder(folder, stand_in)
+        return cache_folder() / place
+    if cached is None:
         raise FileNotFoundError(
-            f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {place}{contents}; until then "
-            f'a phantom can stand in, e.g. load("{stand_in}")'
+            f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {place}{contents}"
+            f'{_other_ways(folder)}; until then a phantom can stand in, e.g. load("{stand_in}")'
         )
-    return path or cache_folder() / cached
+    return cache_folder() / cached
+
+
+def find_set(place: str, cached: str | None = None) -> Path | None:
+    """Where a set lies, or None; the arguments are as of `RealSet`."""
+    if path := find_path(place):
+        return path
+    if from_mirror(place.partition("/")[0]):
+        return cache_folder() / place
+    return find_path(in_cache=cached)
+
+
+def _other_ways(folder: str) -> str:
+    if not hashes(folder):
+        return ""
+    makers = Path(__file__).resolve().parents[2] / "data" / "makers"
+    maker = f"{folder}.py" if (makers / f"{folder}.py").is_file() else "README.md"
+    return (
+        f" (data/makers/{maker} says how to make it from the publisher's files), or MEDLAB_MIRROR to the address of a "
+        "web server that has such folders"
+    )
 
 
 @dataclass(frozen=True)
@@ -59,7 +88,7 @@ class RealSet:
 
     def find(self) -> Path | None:
         """Where the set lies, or None."""
-        return find_path(self.place, in_cache=self.cached)
+        return find_set(self.place, self.cached)
 
     def locate(self) -> Path:
         """Where the set lies, see the function `locate`."""
