@@ -1,20 +1,32 @@
-"""The files of public sets as their publishers lay them out, unpacked anywhere below one folder.
+"""Public sets as their publishers lay them out, for those who have the publisher's files in place of our folders.
 
-Each function lists what is there as one row an image, and reads no pixels.
+The functions `*_files` list what is there, unpacked anywhere below one folder, as one row an image, and read no pixels.
 """
 
 import csv
-from collections.abc import Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from medlab.data.images import SPLITS
+import numpy as np
+from PIL import Image
+
+from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path
+from medlab.data.images import SPLITS, Info
+from medlab.data.listing import Listing
+from medlab.data.nifti import check_size
+from medlab.data.real_images import ISIC2017, ISIC2017_MASKS, MEDNIST, NIH_CHESTXRAY
 
 ISIC_SPLITS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
 ISIC_CLASSES = ("nevus", "melanoma", "seborrheic_keratosis")
 MEDNIST_CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
 MEDNIST_GAP = 50  # files left out between two splits: neighboring files are slices of one patient
 NIH_CLASSES = ("No Finding", "Pneumonia")
+LARGEST_SIDE = 8192  # pixels; ISIC 2017 has 6748
 
 
 class Lesion(NamedTuple):
@@ -119,3 +131,129 @@ def _table(folder: Path, pattern: str, *columns: str) -> Iterator[dict[str, str]
         if missing:
             raise ValueError(f"{paths[0]} has no column {missing[0]!r} but {rows.fieldnames}: use the published file")
         yield from rows
+
+
+def list_isic2017(folder: Path, size: int, info: Info) -> Listing:
+    """List ISIC 2017 with classes or, for `ISIC2017_MASKS`, masks; its official split where all three parts are there.
+
+    Raises:
+        ValueError: see `isic2017_files`; an image without a mask where masks are wanted.
+    """
+    lesions = isic2017_files(folder)
+    splits = [lesion.split for lesion in lesions] if {lesion.split for lesion in lesions} == set(SPLITS) else None
+    info = replace(
+        info, note=f"{_ISIC_NOTE} {'The official split.' if splits else 'No official test images: drawn anew.'}"
+    )
+    ids, images = [lesion.id for lesion in lesions], [lesion.image for lesion in lesions]
+    if info.task != "segmentation":
+        kinds = np.array([lesion.kind for lesion in lesions])
+        return Listing(info, ids, _reader(images, size, "RGB"), kinds, splits)
+    if without := [lesion.id for lesion in lesions if lesion.mask is None]:
+        raise ValueError(f"{folder} has no mask of {without[0]}; unpack the ground truth of part 1 there, too")
+    return Listing(info, ids, _reader(images, size, "RGB", [lesion.mask for lesion in lesions]), None, splits)
+
+
+def list_pictures(folder: Path, size: int, files: Callable[[Path], list[Picture]], info: Info) -> Listing:
+    """List gray pictures of one class each; `files` says which are there."""
+    pictures = files(folder)
+    kinds = np.array([picture.kind for picture in pictures])
+    splits = None if pictures[0].split is None else [picture.split for picture in pictures]
+    read = _reader([picture.image for picture in pictures], size, "L")
+    return Listing(info, [picture.patient for picture in pictures], read, kinds, splits)
+
+
+def fetch_mednist() -> Path:
+    """Download MedNIST as MONAI publishes it, check its hash, and unpack it into the cache folder.
+
+    Raises:
+        ConnectionError, ValueError, OSError: see `download`.
+    """
+    from monai.apps import MedNISTDataset, extractall
+
+    file, target = MedNISTDataset.compressed_file_name, cache_folder() / MedNISTDataset.dataset_folder_name
+    path = find_path(f"mednist/{file}")
+    path = path or download(file, MedNISTDataset.resource, MedNISTDataset.md5, "mednist", "lung")
+    with disk_errors(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as part:
+        extractall(path, part)
+        os.replace(Path(part) / target.name, target)  # a killed run leaves no half folder
+    return target
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A set as its publisher lays it out.
+
+    Args:
+        ours: a file of our own folder of the set, which is preferred where it is there.
+        marker: a pattern of the name of a file or folder by which they are known.
+        list: lists the images of a folder in a given size.
+        cached, fetch: the folder in the cache, and the download into it; None where no hash is published.
+    """
+
+    ours: str
+    marker: str
+    list: Callable[[Path, int], Listing]
+    cached: str | None = None
+    fetch: Callable[[], Path] | None = None
+
+    def find(self) -> Path | None:
+        """The folder that holds the files, ``MEDLAB_DATA/FOLDER`` with our name or `MEDLAB_DATA`; or None."""
+        data = data_folder()
+        places = [] if data is None else [data / Path(self.ours).parent, data]
+        found = next((place for place in places if any(place.glob(self.marker))), None)
+        return found or find_path(in_cache=self.cached)
+
+
+def _reader(
+    images: Sequence[Path], size: int, mode: str, masks: Sequence[Path] | None = None
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]:
+    """A reader, for `Listing`, of pictures squeezed to squares of `size` ("L": gray, "RGB": color), and of masks."""
+
+    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        check_size(images[0].parent, (len(rows), len(mode), size, size))
+        pixels = np.stack([_squeezed(images[row], size, mode) for row in rows])
+        pixels = pixels[:, None] if mode == "L" else pixels.transpose(0, 3, 1, 2)
+        if masks is None:
+            return pixels, None
+        return pixels, np.stack([_squeezed(masks[row], size, "L") > 127 for row in rows]).astype(np.uint8)
+
+    return read
+
+
+def _squeezed(path: Path, size: int, mode: str) -> np.ndarray:
+    with Image.open(path, formats=("JPEG", "PNG")) as image:
+        if max(image.size) > LARGEST_SIDE:
+            raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side")
+        try:
+            return np.asarray(image.convert(mode).resize((size, size), Image.Resampling.BOX))
+        except OSError as error:
+            raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
+
+
+_ISIC_NOTE = (
+    "No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. Squeezed "
+)
+_ISIC_NOTE += "to squares."
+_MEDNIST_DATA = replace(MEDNIST, note=f"All pictures of the publisher. {MEDNIST.note}")
+_NIH_DATA = replace(
+    NIH_CHESTXRAY,
+    note="All films of the publisher's table with no finding or pneumonia, alone or not. " + NIH_CHESTXRAY.note,
+)
+PUBLISHERS = {
+    "isic2017": Publisher(
+        "isic2017/labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017)
+    ),
+    "isic2017_masks": Publisher(
+        "isic2017/labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017_MASKS)
+    ),
+    "nih_chestxray": Publisher(
+        "nih_chestxray/nih_cxr_96.npz", "Data_Entry_2017*.csv", partial(list_pictures, files=nih_files, info=_NIH_DATA)
+    ),
+    "mednist": Publisher(
+        "mednist/mednist_64.npz",
+        "MedNIST",
+        partial(list_pictures, files=mednist_files, info=_MEDNIST_DATA),
+        cached="MedNIST",
+        fetch=fetch_mednist,
+    ),
+}

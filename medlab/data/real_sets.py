@@ -10,6 +10,7 @@ from medlab.data import real_scans as scans
 from medlab.data.files import cache_folder, find_path
 from medlab.data.images import ImageSet, Info
 from medlab.data.mirror import fetch_folder, from_mirror, hashes, mirror_url
+from medlab.data.publishers import PUBLISHERS
 from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
 
 HIPPOCAMPUS_TASK = "Task04_Hippocampus"
@@ -40,7 +41,7 @@ def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", c
 
 def find_set(place: str, cached: str | None = None) -> Path | None:
     """Where a set lies, or None; the arguments are as of `RealSet`."""
-    if path := find_path(place):
+    if path := find_path(place, *([] if cached is None else [cached])):
         return path
     if from_mirror(place.partition("/")[0]):
         return cache_folder() / place
@@ -87,20 +88,27 @@ class RealSet:
     unit: str = "patient"
 
     def find(self) -> Path | None:
-        """Where the set lies, or None."""
-        return find_set(self.place, self.cached)
+        """Where the set lies, in our folders or as its publisher lays it out, or None."""
+        publisher = PUBLISHERS.get(self.info.name)
+        return find_set(self.place, self.cached) or (publisher.find() if publisher else None)
 
     def locate(self) -> Path:
         """Where the set lies, see the function `locate`."""
         return locate(self.info.name, self.place, self.contents, self.stand_in, self.cached)
 
     def load(self, size: int) -> ImageSet:
-        """Read the set, downloaded where that is possible and needed.
+        """Read the set: our folder, else the publisher's files, else what can be downloaded.
 
         Raises:
             FileNotFoundError: it is not there and must be put there by hand.
         """
-        return self.read(self.locate(), size)
+        publisher = PUBLISHERS.get(self.info.name)
+        if publisher is None or find_set(publisher.ours):
+            return self.read(self.locate(), size)
+        folder = publisher.find()
+        if folder is None and publisher.fetch is not None and mirror_url() is None:
+            folder = publisher.fetch()
+        return self.read(self.locate(), size) if folder is None else publisher.list(folder, size)
 
 
 def _up_to(largest: int) -> range:

@@ -5,10 +5,13 @@ import re
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 from loopback import address, serve
+from medmnist import INFO
 
-from medlab.data import mirror
+from medlab.data import available, load, medmnist, mirror
+from medlab.data.real_sets import locate
 
 FILES = {"labels.csv": b"id,class\n1,nevus\n", "images/train/1.png": b"not really a picture", "images/val/2.png": b"2"}
 
@@ -93,3 +96,58 @@ def test_a_list_holds_hashes_and_plain_names_inside_its_folder(path):
 
 def test_the_lists_stay_small():
     assert sum(path.stat().st_size for path in Path(mirror.LISTS).iterdir()) < 400_000
+
+
+@pytest.fixture
+def films(tiny, monkeypatch):
+    """The list of "nih_chestxray" names a tiny archive, which is there to serve."""
+    pixels = np.arange(3, dtype=np.uint8)[:, None, None] * np.ones((96, 96), np.uint8)
+    (tiny / "served/nih_chestxray").mkdir()
+    path = tiny / "served/nih_chestxray/nih_cxr_96.npz"
+    np.savez(path, images=pixels, labels=np.zeros((3, 1), np.uint8), patients=np.array(["a", "b", "c"]))
+    (tiny / "hashes/nih_chestxray.md5").write_text(f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.name}\n")
+    (tiny / "data").mkdir()
+    monkeypatch.setenv("MEDLAB_DATA", str(tiny / "data"))
+    return path
+
+
+def test_a_set_that_is_not_there_comes_from_the_mirror(tiny, films, monkeypatch):
+    with serve(tiny / "served") as server:
+        monkeypatch.setenv("MEDLAB_MIRROR", address(server, ""))
+        assert load("nih_chestxray").patients.tolist() == ["a", "b", "c"]
+    monkeypatch.delenv("MEDLAB_MIRROR")
+    assert len(load("nih_chestxray", n=2)) == 2  # from the cache
+    here = available().set_index("name")["here"]
+    assert here["nih_chestxray"] == "cached" and here["isic2017"] == "not cached"
+
+
+def test_a_set_that_is_at_hand_is_not_fetched(tiny, films, monkeypatch):
+    (tiny / "data/nih_chestxray").mkdir()
+    films.rename(tiny / "data/nih_chestxray" / films.name)
+    monkeypatch.setenv("MEDLAB_MIRROR", "http://127.0.0.1:9")
+    assert len(load("nih_chestxray")) == 3
+
+
+@pytest.mark.parametrize("name, maker", [("nih_chestxray", "nih_chestxray.py"), ("tiny", "README.md")])
+def test_without_a_mirror_one_line_says_what_to_do(films, monkeypatch, name, maker):
+    monkeypatch.delenv("MEDLAB_MIRROR", raising=False)
+    with pytest.raises(FileNotFoundError) as error:
+        locate(name, f"{name}/x.npz", stand_in="chest")
+    assert str(error.value) == (
+        f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {name}/x.npz (data/makers/{maker} "
+        "says how to make it from the publisher's files), or MEDLAB_MIRROR to the address of a web server that has "
+        'such folders; until then a phantom can stand in, e.g. load("chest")'
+    )
+
+
+def test_medmnist_comes_from_the_mirror_where_the_list_has_its_published_hash(tiny, monkeypatch):
+    sent = b"not an archive"
+    md5 = hashlib.md5(sent).hexdigest()
+    (tiny / "served/medmnist").mkdir()
+    (tiny / "served/medmnist/retinamnist.npz").write_bytes(sent)
+    (tiny / "hashes/medmnist.md5").write_text(f"{md5}  retinamnist.npz\n")
+    monkeypatch.delenv("MEDLAB_DATA", raising=False)
+    monkeypatch.setitem(INFO, "retinamnist", INFO["retinamnist"] | {"MD5": md5, "url": "http://127.0.0.1:9/x.npz"})
+    with serve(tiny / "served") as server:
+        monkeypatch.setenv("MEDLAB_MIRROR", address(server, ""))
+        assert medmnist.fetch("retinamnist").read_bytes() == sent
