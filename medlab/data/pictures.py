@@ -143,17 +143,17 @@ def column(path: Path, *keys: str) -> np.ndarray:
 
 def _picture(path: Path, size: int, mode: str) -> NDArray[np.uint8]:
     """A square picture of 8 bits or fewer, averaged to `size`; its own size is read before its pixels."""
-    with Image.open(present(path), formats=("JPEG", "PNG")) as image:
-        if image.mode not in ("1", "L", "RGB"):
-            raise ValueError(f"{path} is not a gray or color image of 8 bits (mode {image.mode}); convert it first")
-        if image.width != image.height or image.width > LARGEST_SIDE:
-            raise ValueError(
-                f"{path} is {image.height} x {image.width}; expected is a square of at most {LARGEST_SIDE} pixels a side"
-            )
-        try:
+    present(path)
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            if image.mode not in ("1", "L", "RGB"):
+                raise ValueError(f"{path} is not a gray or color image of 8 bits (mode {image.mode}); convert it first")
+            if image.width != image.height or image.width > LARGEST_SIDE:
+                shape = f"{image.height} x {image.width}"
+                raise ValueError(f"{path} is {shape}, expected a square of at most {LARGEST_SIDE} pixels a side")
             return _averaged(image.convert(mode), size)
-        except OSError as error:
-            raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
+    except OSError as error:
+        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
 
 
 def _averaged(image: Image.Image, size: int) -> NDArray[np.uint8]:

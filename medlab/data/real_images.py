@@ -49,7 +49,7 @@ ISIC2017 = Info(
     unit=BYTES,
     note="No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. The "
     "publisher's train and validation images (150 of them, too few to test on) are one set here, drawn anew. JPEG, "
-    "squeezed to squares.",
+    "squeezed to squares by the source.",
 )
 ISIC2017_MASKS = replace(ISIC2017, name="isic2017_masks", task="segmentation", classes=("background", "lesion"))
 MEDNIST = Info(
@@ -58,7 +58,7 @@ MEDNIST = Info(
     task="multi-class",
     classes=("abdomen CT", "breast MR", "chest X-ray", "chest CT", "hand X-ray", "head CT"),
     license="CC BY-SA 4.0",
-    citation="MedNIST, B. J. Erickson, Mayo Clinic; images of TCIA, the RSNA Bone Age Challenge, the NIH Clinical Center",
+    citation="MedNIST, B. J. Erickson, Mayo Clinic; images of TCIA, the RSNA Bone Age Challenge and the NIH",
     unit=BYTES,
     note="No patient ids: every image counts as its own patient. Neighboring files are slices of one patient, so train "
     "is the first 70 % of each class's files, and 50 files are left out before val and test: some leakage may remain.",
@@ -72,8 +72,7 @@ PANCREAS_CT = Info(
     citation="Roth et al., Data from Pancreas-CT, TCIA, 2016, doi 10.7937/K9/TCIA.2016.tNB1kqBU; Roth et al., MICCAI "
     "2015; Clark et al., Journal of Digital Imaging 26:1045, 2013",
     unit=f"{SOFT_TISSUE}; air and fat are black",
-    note="A few axial slices of each patient, all with pancreas, front up, the liver on the left; some patients lie "
-    "differently. JPEG before the masks were laid on.",
+    note="A few axial slices of each patient, all with pancreas, front up, the liver on the left; they were JPEG once.",
 )
 LIVER_CT = Info(
     name="liver_ct",
@@ -95,7 +94,8 @@ LUNG_CT_PATCHES = Info(
     citation=DECATHLON,
     unit="0 and 1 are the ends of a lung window, whose HU are not published",
     note="Ten patches of 96 mm, 2 mm a pixel, of each case; most hold tumor. The source gives blocks of ten patches in "
-    "the order of its list of cases: which case a patch is from is very likely, not certain.",
+    "the order of its list of cases: which case a patch is from is very likely, not certain. It does not say how they "
+    "are turned.",
 )
 NIH_CHESTXRAY = Info(
     name="nih_chestxray",
@@ -105,8 +105,8 @@ NIH_CHESTXRAY = Info(
     license="no restrictions; acknowledge the NIH Clinical Center",
     citation="Wang et al., ChestX-ray8, CVPR 2017; data provider: NIH Clinical Center",
     unit=BYTES,
-    note="Adults, another hospital than that of PneumoniaMNIST. Labels were mined from reports, with errors. Some patients "
-    "have films of both classes, and one film may be there twice.",
+    note="Adults, another hospital than that of PneumoniaMNIST. Labels were mined from reports, with errors. Some "
+    "patients have films of both classes, and one film may be there twice.",
 )
 BRAIN_TUMOR_T1 = Info(
     name="brain_tumor_t1",

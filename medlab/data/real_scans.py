@@ -3,12 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medlab.data.images import ImageSet, Info
 from medlab.data.listing import Listing
-from medlab.data.nifti import load_nifti
+from medlab.data.nifti import Volume, load_nifti
 from medlab.data.scans import Scan, list_slices, up_to_percentile, window
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
 
@@ -40,7 +37,7 @@ LUNG_CT = Info(
     classes=("chest CT",),
     license="CC BY 3.0 (LIDC-IDRI), CC BY 4.0 (Lung-PET-CT-Dx)",
     citation="Armato et al., Medical Physics 38:915, 2011, doi 10.7937/K9/TCIA.2015.LO9QL9SX; Li et al., "
-    "Lung-PET-CT-Dx, TCIA, 2020, doi 10.7937/TCIA.2020.NNC2-0461; Clark et al., Journal of Digital Imaging 26:1045, 2013",
+    "Lung-PET-CT-Dx, TCIA, 2020, doi 10.7937/TCIA.2020.NNC2-0461; Clark et al., J Digit Imaging 26:1045, 2013",
     unit="0 = -1000 HU or less, 1 = 400 HU or more",
     note="All axial slices, 432 mm wide, of three patients: one scan at 3 mm and in 20 fine slices, one with a sharp "
     "kernel, one with a sharp and a soft kernel (the same slices twice). Two have lung cancer, the third is from a set "
@@ -65,23 +62,24 @@ BRAIN_PET_MAPS = Info(
     classes=("average brain PET",),
     license="MIT (FDG), CC0 (receptors)",
     citation="Wang et al., Scientific Data 8:305, 2021; Savli et al., NeuroImage 63:447, 2012; Kantonen et al., "
-    "NeuroImage 217:116922, 2020; Alakurtti et al., JCBFM 35:1199, 2015; Dukart et al., Human Brain Mapping 42:555, 2021",
+    "NeuroImage 217:116922, 2020; Alakurtti et al., JCBFM 35:1199, 2015; Dukart et al., Human Brain Mapping "
+    "42:555, 2021",
     unit="0 = no uptake, 1 = 99.5th percentile of the map",
-    note="No patients: seven averages of 7 to 204 people in MNI space, one of FDG and six of receptors, scaled by their "
-    "authors. Each map counts as a patient, though all show one average brain. Axial slices, 224 mm wide, of which a "
-    "tenth is brain.",
+    note="No patients: seven averages of 7 to 204 people in MNI space, one of FDG and six of receptors, scaled by "
+    "their authors. Each map counts as a patient, though all show one average brain. Axial slices, 224 mm wide, of "
+    "which a tenth is brain.",
 )
 IXI = Info(
     name="ixi",
     modality="MR",
     task="multi-class",
     classes=("healthy brain",),
-    license="CC BY-SA 3.0",
+    license="CC BY-SA 3.0; region labels: NiChart software license",
     citation="IXI dataset, brain-development.org; region labels: NiChart (DLMUSE), CBICA, University of Pennsylvania",
     unit="0 = 0, 1 = 99.5th percentile of the scan",
-    note="T1 of healthy adults from one scanner (Philips 3 T), not defaced: axial slices, 240 mm wide, of which a tenth is "
-    "brain, front up, the patient's right on the left. One class, for networks that learn the healthy brain; age and sex "
-    "are in participants.csv. The region labels are a network's output, no ground truth.",
+    note="T1 of healthy adults from one scanner (Philips 3 T), not defaced: axial slices, 240 mm wide, of which a "
+    "tenth is brain, front up, the patient's right on the left. One class, for networks that learn the healthy brain; "
+    "age and sex are in participants.csv. The region labels are a network's output, no ground truth.",
 )
 TCGA_LGG = Info(
     name="tcga_lgg",
@@ -92,9 +90,9 @@ TCGA_LGG = Info(
     citation="Pedano et al., TCGA-LGG, TCIA, 2016, doi 10.7937/K9/TCIA.2016.L4LTD3TK; Kofler et al., BraTS Toolkit, "
     "Frontiers in Neuroscience 14:125, 2020",
     unit="0 = outside the brain, 1 = 99.5th percentile of the brain in that sequence",
-    note="Channels are T1, T1 with contrast, T2 and FLAIR. Masks are the fused output of five networks, no ground truth. "
-    "Two patients, so there are no three splits. Axial slices, 240 mm wide, of which a tenth is brain, front up, the "
-    "patient's right on the left.",
+    note="Channels are T1, T1 with contrast, T2 and FLAIR. Masks are the fused output of five networks, no ground "
+    "truth. Two patients, so there are no three splits. Axial slices, 240 mm wide, of which a tenth is brain, front "
+    "up, the patient's right on the left.",
 )
 
 
@@ -134,7 +132,7 @@ def list_brain_pet_maps(folder: Path, size: int) -> Listing:
 def list_ixi(folder: Path, size: int) -> Listing:
     """List the slices of IXI: ``T1/SUBJECT_T1.nii.gz``; ``DLMUSE/SUBJECT_DLMUSE.nii.gz`` says where the brain is."""
     scans = [Scan(stem(path)[:-3], (path,), region_labels(path)) for path in sorted((folder / "T1").glob(f"*{ENDING}"))]
-    return list_slices(scans, IXI, size, 240, up_to_percentile, body=lambda scan: load_nifti(scan.labels).voxels > 0)
+    return list_slices(scans, IXI, size, 240, up_to_percentile, body=lambda scan: load_nifti(scan.labels))
 
 
 def list_tcga_lgg(folder: Path, size: int) -> Listing:
@@ -160,5 +158,6 @@ def stem(path: Path) -> str:
     return path.name.removesuffix(ENDING)
 
 
-def _bright(scan: Scan) -> NDArray[np.bool_]:
-    return up_to_percentile(load_nifti(scan.images[0]).voxels) > 0.05
+def _bright(scan: Scan) -> Volume:
+    volume = load_nifti(scan.images[0])
+    return replace(volume, voxels=up_to_percentile(volume.voxels) > 0.05)

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from medlab.data import real_images as pictures
-from medlab.data import real_scans as scans
+from medlab.data import real_images, real_scans
 from medlab.data.files import cache_folder, find_path
 from medlab.data.images import ImageSet, Info
 from medlab.data.mirror import fetch_folder, from_mirror, hashes, mirror_url
 from medlab.data.publishers import PUBLISHERS
 from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
 
-HIPPOCAMPUS_TASK = "Task04_Hippocampus"
+PUBLISHED = "the publisher's splits"
 
 
 def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", cached: str | None = None) -> Path:
@@ -111,121 +110,105 @@ class RealSet:
         return self.read(self.locate(), size) if folder is None else publisher.list(folder, size)
 
 
-def _up_to(largest: int) -> range:
-    return range(16, largest + 1, 8)
-
-
+HIPPOCAMPUS = {"place": "hippocampus_msd", "cached": "Task04_Hippocampus", "unit": "case"}
+LESIONS = {"images": 1899, "place": "isic2017", "stand_in": "skin", "unit": "image"}
+TO_256 = range(16, 257, 8)
 _SETS = (
+    RealSet(real_scans.HIPPOCAMPUS, 64, None, "by case", real_scans.read_hippocampus, **HIPPOCAMPUS),
+    RealSet(real_scans.HIPPOCAMPUS_VOLUMES, 48, (48,), "by case", real_scans.read_hippocampus_volumes, **HIPPOCAMPUS),
     RealSet(
-        scans.HIPPOCAMPUS,
-        64,
-        None,
-        "by case",
-        scans.read_hippocampus,
-        "hippocampus_msd",
-        cached=HIPPOCAMPUS_TASK,
-        unit="case",
-    ),
-    RealSet(
-        scans.HIPPOCAMPUS_VOLUMES,
-        48,
-        (48,),
-        "by case",
-        scans.read_hippocampus_volumes,
-        "hippocampus_msd",
-        cached=HIPPOCAMPUS_TASK,
-        unit="case",
-    ),
-    RealSet(
-        pictures.NUCLEI,
+        real_images.NUCLEI,
         256,
         (256,),
         60,
-        pictures.read_nuclei,
+        real_images.read_nuclei,
         "nuclei_dsb2018",
         "/images and nuclei_dsb2018/masks",
         unit="image",
     ),
     RealSet(JSRT, 400, None, 247, load_jsrt, "jsrt", "/ with the .IMG files and SCR's masks", "chest"),
     RealSet(MONTGOMERY, 400, None, 138, load_montgomery, "montgomery", "/ with CXR_png and ManualMask", "chest"),
-    RealSet(pictures.BCCD, 28, (28,), 1635, pictures.read_bccd, "bccd_crops/bccd_crops_28.npz", unit="the publisher's"),
+    RealSet(real_images.BCCD, 28, (28,), 1635, real_images.read_bccd, "bccd_crops/bccd_crops_28.npz", unit=PUBLISHED),
+    RealSet(real_images.ISIC2017, 64, TO_256, read=real_images.list_isic2017, **LESIONS),
     RealSet(
-        pictures.ISIC2017, 64, _up_to(256), 1899, pictures.list_isic2017, "isic2017", stand_in="skin", unit="image"
-    ),
-    RealSet(
-        pictures.ISIC2017_MASKS,
+        real_images.ISIC2017_MASKS,
         128,
-        _up_to(256),
-        1899,
-        partial(pictures.list_isic2017, info=pictures.ISIC2017_MASKS),
-        "isic2017",
-        stand_in="skin",
-        unit="image",
+        TO_256,
+        read=partial(real_images.list_isic2017, info=real_images.ISIC2017_MASKS),
+        **LESIONS,
     ),
     RealSet(
-        pictures.MEDNIST,
+        real_images.MEDNIST,
         64,
         (28, 64),
-        "3600 (64), 12000 (28)",
-        pictures.list_mednist,
+        "3600 at 64, 12000 at 28",
+        real_images.list_mednist,
         "mednist",
         "/mednist_64.npz",
-        unit="blocks of files",
+        unit="blocks of files, fixed",
     ),
     RealSet(
-        pictures.PANCREAS_CT, 128, _up_to(256), 208, pictures.list_pancreas_ct, "pancreas_ct_slices", stand_in="abdomen"
-    ),
-    RealSet(
-        pictures.LIVER_CT,
+        real_images.PANCREAS_CT,
         128,
-        _up_to(256),
+        TO_256,
+        208,
+        real_images.list_pancreas_ct,
+        "pancreas_ct_slices",
+        stand_in="abdomen",
+    ),
+    RealSet(
+        real_images.LIVER_CT,
+        128,
+        TO_256,
         509,
-        pictures.list_liver_ct,
+        real_images.list_liver_ct,
         "liver_ct_msd",
         stand_in="abdomen",
         unit="volume",
     ),
     RealSet(
-        pictures.LUNG_CT_PATCHES,
+        real_images.LUNG_CT_PATCHES,
         48,
-        _up_to(48),
+        range(16, 49, 8),
         260,
-        pictures.list_lung_ct_patches,
+        real_images.list_lung_ct_patches,
         "lung_ct_patches_msd/lung_patches_48.npz",
         unit="case",
     ),
-    RealSet(scans.LUNG_CT, 128, _up_to(512), 236, scans.list_lung_ct, "lung_ct_tcia"),
+    RealSet(real_scans.LUNG_CT, 128, range(16, 513, 8), 236, real_scans.list_lung_ct, "lung_ct_tcia"),
     RealSet(
-        pictures.NIH_CHESTXRAY,
+        real_images.NIH_CHESTXRAY,
         96,
         range(16, 97, 4),
         808,
-        pictures.list_nih_chestxray,
+        real_images.list_nih_chestxray,
         "nih_chestxray/nih_cxr_96.npz",
         stand_in="chest",
     ),
-    RealSet(scans.STS_PET, 64, _up_to(128), 2644, scans.list_sts_pet, "sts_pet_ct_mr", stand_in="pet"),
+    RealSet(real_scans.STS_PET, 64, range(16, 129, 8), 2639, real_scans.list_sts_pet, "sts_pet_ct_mr", stand_in="pet"),
     RealSet(
-        scans.BRAIN_PET_MAPS,
+        real_scans.BRAIN_PET_MAPS,
         112,
-        _up_to(112),
-        0,
-        scans.list_brain_pet_maps,
+        range(16, 113, 8),
+        273,
+        real_scans.list_brain_pet_maps,
         "brain_pet_maps",
-        stand_in="brain",
+        stand_in="pet",
         unit="map",
     ),
-    RealSet(scans.IXI, 120, _up_to(120), 0, scans.list_ixi, "ixi_t1_2mm", stand_in="brain"),
+    RealSet(real_scans.IXI, 120, range(16, 121, 8), 1388, real_scans.list_ixi, "ixi_t1_2mm", stand_in="brain"),
     RealSet(
-        pictures.BRAIN_TUMOR_T1,
+        real_images.BRAIN_TUMOR_T1,
         128,
-        _up_to(128),
+        range(16, 129, 8),
         1007,
-        pictures.list_brain_tumor_t1,
+        real_images.list_brain_tumor_t1,
         "brain_tumor_figshare/brain_tumor_128.npz",
         stand_in="glioma",
-        unit=f"block of {pictures.BLOCK} file numbers",
+        unit=f"block of {real_images.BLOCK} file numbers",
     ),
-    RealSet(scans.TCGA_LGG, 120, _up_to(240), 0, scans.list_tcga_lgg, "tcga_lgg_mr", stand_in="glioma"),
+    RealSet(
+        real_scans.TCGA_LGG, 120, range(16, 241, 8), 197, real_scans.list_tcga_lgg, "tcga_lgg_mr", stand_in="glioma"
+    ),
 )
 REAL = {real.info.name: real for real in _SETS}

@@ -30,9 +30,9 @@ def read_volume(name: str, case: str) -> tuple[Volume, NDArray[np.int64] | None]
         ValueError: unknown name or case; a damaged file.
         FileNotFoundError, ConnectionError, OSError: see `load`.
     """
-    if name not in _CASES:
-        raise unknown_name_error("set of volumes", name, _CASES)
-    cases = _CASES[name](REAL[name].locate() if name in REAL else locate(name, name))
+    if name not in CASES:
+        raise unknown_name_error("set of volumes", name, CASES)
+    cases = CASES[name](REAL[name].locate() if name in REAL else locate(name, name))
     if case not in cases:
         raise unknown_name_error(f"case of {name}", case, cases)
     image, labels = cases[case]
@@ -48,9 +48,8 @@ def _hippocampus(folder: Path) -> Cases:
 
 
 def _brain_pet_maps(folder: Path) -> Cases:
-    maps = _files(folder)
-    masks = {name.removesuffix("_mask"): path for name, (path, _) in maps.items() if name.endswith("_mask")}
-    return {name: (path, masks.get(name)) for name, (path, _) in maps.items() if not name.endswith("_mask")}
+    """The maps; the mask beside that of FDG is on another grid and is left out."""
+    return {name: files for name, files in _files(folder).items() if not name.endswith("_mask")}
 
 
 def _sts_pet(folder: Path) -> Cases:
@@ -73,13 +72,13 @@ def _tcga_lgg(folder: Path) -> Cases:
     return {name: (path, labels.get(path.parent)) for name, (path, _) in files.items() if path not in labels.values()}
 
 
-_CASES: dict[str, Callable[[Path], Cases]] = {
+CASES: dict[str, Callable[[Path], Cases]] = {
     "abdomen_ct": lambda folder: {"ct": (folder / f"ct{ENDING}", folder / f"organs{ENDING}")},
     "brain_pet_maps": _brain_pet_maps,
     "hippocampus": _hippocampus,
     "ixi": _ixi,
     "lung_ct": _files,
-    "mni152": lambda folder: {path.name.split("_")[3]: (path, None) for path in folder.glob(f"mni_icbm152_*{ENDING}")},
+    "mni152": lambda folder: {path.name.split("_")[2]: (path, None) for path in folder.glob(f"mni_icbm152_*{ENDING}")},
     "sts_pet": _sts_pet,
     "tcga_lgg": _tcga_lgg,
 }

@@ -84,7 +84,7 @@ def available() -> "pd.DataFrame":
     """
     import pandas as pd  # here, since it takes a fifth of a second to import
 
-    sets = [(_info(name), phantom.sizes, phantom.n, "generated") for name, phantom in PHANTOMS.items()]
+    sets = [(info_of(name), phantom.sizes, phantom.n, "generated") for name, phantom in PHANTOMS.items()]
     for name in medmnist.SOURCES:
         sizes, counts = medmnist.sizes(name), medmnist.entry(name)["n_samples"]
         cached = any(medmnist.find(name, size) for size in sizes)
@@ -107,10 +107,11 @@ def sizes_text(sizes: Sequence[int] | None) -> str:
     return ", ".join(map(str, sizes))
 
 
-def _info(name: str) -> Info:
+def info_of(name: str) -> Info:
+    """What is known about a phantom."""
     keys = ("modality", "task", "classes", "license", "citation", "unit", "note")
     return Info(name=name, phantom=True, **{key: getattr(PHANTOMS[name], key) for key in keys})
 
 
 def _generated(name: str, n: int, size: int, seed: int) -> ImageSet:
-    return ImageSet(*PHANTOMS[name].make(n, size, seed), _info(name))
+    return ImageSet(*PHANTOMS[name].make(n, size, seed), info_of(name))

@@ -13,7 +13,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from medlab.data.images import Info
 from medlab.data.listing import Listing
-from medlab.data.nifti import check_size, load_nifti, load_nifti_pair
+from medlab.data.nifti import Volume, check_size, load_nifti, load_nifti_pair
 
 LEAST = 0.1  # share of a slice
 Voxels = NDArray[np.float32]
@@ -34,15 +34,9 @@ def window(low: float, high: float) -> Callable[[Voxels], Voxels]:
 
 
 def up_to_percentile(voxels: Voxels, percent: float = 99.5) -> Voxels:
-    """Scale voxels so that 0 stays 0, and the given percentile of the positive ones becomes 1; the rest is cut.
-
-    Raises:
-        ValueError: no voxel is positive.
-    """
+    """Scale voxels so that 0 stays 0, and the given percentile of the positive ones becomes 1; the rest is cut."""
     inside = voxels[voxels > 0]
-    if not len(inside):
-        raise ValueError("a scan holds no voxel above 0, there is nothing to see; leave it out")
-    return window(0, np.percentile(inside, percent))(voxels)
+    return window(0, np.percentile(inside, percent) if len(inside) else 1)(voxels)
 
 
 def list_slices(
@@ -53,7 +47,7 @@ def list_slices(
     scale: Callable[[Voxels], Voxels],
     *,
     labels: Sequence[int] | None = None,
-    body: Callable[[Scan], NDArray[np.bool_]] | None = None,
+    body: Callable[[Scan], Volume] | None = None,
 ) -> Listing:
     """List axial slices: the front up, the patient's right on the left, from the feet to the head.
 
@@ -63,16 +57,18 @@ def list_slices(
         size: edge length in pixels; the images are ``(N, C, size, size)``.
         field: edge length in mm. A slice is padded with 0 or cropped to it, around its center, then resampled.
         scale: from the voxels of one channel of one scan to [0, 1].
-        labels: the values in the label maps, in the order of ``info.classes``; None for a set of one class. A pixel has
+        labels: the values in the label maps, in the order of ``info.classes`` with the background first; None for a
+            set of one class. A pixel has
             the label of its largest share.
-        body: voxels ``(D, H, W)`` of a scan; only slices of which they cover a tenth are listed. None for all slices.
+        body: a volume whose positive voxels are the body; only slices of which they cover a tenth are listed. None for
+            all slices.
 
     Raises:
-        ValueError: no scan; when read, also a label that is not in `labels`, or channels on unlike grids.
+        ValueError: no scan; when read, also a constant one, a label that is not in `labels`, channels on unlike grids.
     """
     if not scans:
         raise ValueError(f"{info.name}: the folder holds no scan; get it again")
-    kept = [np.arange(_n_slices(scan)) if body is None else _covered(body(scan), scan, field) for scan in scans]
+    kept = [np.arange(_n_slices(scan)) if body is None else _covered(body(scan), field) for scan in scans]
     scan_of = np.repeat(np.arange(len(scans)), [len(slices) for slices in kept])
     slices = np.concatenate(kept)
 
@@ -95,9 +91,9 @@ def _n_slices(scan: Scan) -> int:
     return image.shape[int(np.flatnonzero(nib.io_orientation(image.affine)[:, 0] == 2)[0])]
 
 
-def _covered(body: NDArray[np.bool_], scan: Scan, field: float) -> NDArray[np.int64]:
-    pixel = np.prod(np.sort(nib.load(scan.images[0]).header.get_zooms()[:3])[:2])
-    return np.flatnonzero(body.sum((1, 2)) * pixel >= LEAST * field**2)
+def _covered(body: Volume, field: float) -> NDArray[np.int64]:
+    pixel = body.spacing[1] * body.spacing[2]
+    return np.flatnonzero((body.voxels > 0).sum((1, 2)) * pixel >= LEAST * field**2)
 
 
 def _planes(
@@ -118,12 +114,17 @@ def _planes(
     channels = [volume.voxels, *(load_nifti(path).voxels for path in scan.images[1:])]
     if any(voxels.shape != volume.voxels.shape for voxels in channels):
         raise ValueError(f"{scan.patient}: its images have unlike shapes {[voxels.shape for voxels in channels]}")
-    images = np.stack([scale(voxels)[slices] for voxels in channels], 1)
+    scaled = [scale(voxels) for voxels in channels]
+    if empty := [path for path, voxels in zip(scan.images, scaled) if voxels.max() == voxels.min()]:
+        raise ValueError(f"{empty[0]} is constant in its window, there is nothing to see; leave the scan out")
+    images = np.stack([voxels[slices] for voxels in scaled], 1)
     images = _square(images, volume.spacing[1:], size, field).clamp(0, 1)
     if mask is None:
         return images, None
-    shares = np.stack([mask[slices] == label for label in labels], 1).astype(np.float32)
-    return images, _square(shares, volume.spacing[1:], size, field).argmax(1).to(torch.uint8)
+    shares = np.stack([mask[slices] == label for label in labels[1:]], 1).astype(np.float32)
+    shares = _square(shares, volume.spacing[1:], size, field)
+    background = 1 - shares.sum(1, keepdim=True)  # the padding, too
+    return images, torch.cat([background, shares], 1).argmax(1).to(torch.uint8)
 
 
 def _square(planes: NDArray[np.float32], spacing: tuple[float, float], size: int, field: float) -> Tensor:

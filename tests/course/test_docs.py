@@ -11,6 +11,7 @@ from project import LESSONS, ROOT
 
 from medlab.classroom import check
 from medlab.classroom.exercises import MISTAKES, Attempt
+from medlab.data import available
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 LINK = re.compile(r"\]\(<?([^)\s>]+)[^)]*\)")
@@ -80,6 +81,15 @@ def test_the_likely_mistakes_are_those_of_the_checks():
     assert sorted(MISTAKES) == sorted(set(check.__all__) - {"strict"})
     for section in made.split("\n### ")[1:]:
         assert len(re.findall("^- .{8,}", section, re.MULTILINE)) >= 5, section
+
+
+def test_every_image_set_has_its_row():
+    made = runpy.run_path(str(ROOT / "docs" / "tools" / "image_sets.py"))["page"]()
+    assert page("image-sets.md") == made, "run: python docs/tools/image_sets.py"
+    rows = {row[1].strip(" `"): row for row in (line.split("|") for line in made.splitlines()) if len(row) > 8}
+    assert set(available()["name"]) == set(rows) - {"name", "---"}
+    empty = {name: [cell for cell in row[1:8] if cell.strip() in ("", "-")] for name, row in rows.items()}
+    assert {name for name, cells in empty.items() if cells} == set()
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -24,6 +24,7 @@ EXPECTED = {
     "data.load_nifti": "reads one's own volume",
     "data.load_nifti_pair": "reads one's own volume with its label map",
     "data.load_png_folder": "reads one's own images and label maps",
+    "data.read_volume": "a whole scan of a real set, in its own units",
     "data.slice_set": "makes a set for training of one's own volumes",
     "data.volume_set": "makes a set for training of one's own volumes",
     "models.DRINetBaseline": "the paper's own FCN, to compare with",
