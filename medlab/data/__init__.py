@@ -11,6 +11,7 @@ from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, 
 from medlab.data.png import load_png_folder
 from medlab.data.real_volumes import read_volume
 from medlab.data.registry import PHANTOMS, available, load
+from medlab.data.samples import load_sample
 from medlab.data.subsets import channels_as_images, folds, join, oversample
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
 
@@ -36,6 +37,7 @@ __all__ = [
     "load_nifti",
     "load_nifti_pair",
     "load_png_folder",
+    "load_sample",
     "oversample",
     "patch_set",
     "read_volume",

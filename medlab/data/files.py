@@ -72,8 +72,10 @@ def md5_of(path: Path) -> str:
     return _hashes[key]
 
 
-def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
+def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress: bool = True) -> Path:
     """Download `file` from `url` into `folder` of the cache: retried, hash checked, complete or not at all.
+
+    `progress` shows a bar of its bytes.
 
     Raises:
         ConnectionError: no network; the message names the phantom `stand_in`.
@@ -89,7 +91,7 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
     fetcher = pooch.create(target, base_url="", registry={file: f"md5:{md5}"}, urls={file: url}, retry_if_failed=2)
     try:
         with disk_errors(target):
-            downloader = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=(10, 60))
+            downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=(10, 60))
             return Path(fetcher.fetch(file, downloader=downloader))
     except RequestException as error:
         reason = "no connection" if isinstance(error, NoConnection | Timeout) else str(error)
@@ -100,8 +102,8 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str) -> Path:
     except ValueError as error:  # pooch names expected and got
         raise ValueError(
             f"the download from {url} has the wrong hash: {str(error).partition(' Deleted')[0]} Nothing was kept: load "
-            "again later; if it stays, a firewall may be changing it, so get the file elsewhere and put it into "
-            f"MEDLAB_DATA/{folder}"
+            "again later; if it stays, a firewall changes it or the server holds another version, so get the file "
+            f"elsewhere and put it into MEDLAB_DATA/{folder}"
         ) from error
 
 

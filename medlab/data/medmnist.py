@@ -10,6 +10,7 @@ from torch import Tensor
 from medlab.data.draws import draw_rows
 from medlab.data.files import cache_folder, download, find_path, map_array, md5_of, read_archive, read_rows
 from medlab.data.images import SPLITS, ImageSet, Info
+from medlab.data.mirror import hashes, mirror_url
 
 BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 CITATION = "Yang et al., MedMNIST v2, Scientific Data 10:41, 2023"
@@ -90,7 +91,10 @@ def fetch(name: str, size: int = 28) -> Path:
     url, expected = published[f"url{suffix}"], published[f"MD5{suffix}"]
     path = find(name, size)
     if path is None:
-        return download(f"{name}{suffix}.npz", url, expected, "medmnist", STAND_INS.get(SOURCES[name][0], "lung"))
+        file = f"{name}{suffix}.npz"
+        if hashes("medmnist").get(file) == expected and mirror_url():
+            url = f"{mirror_url()}/medmnist/{file}"
+        return download(file, url, expected, "medmnist", STAND_INS.get(SOURCES[name][0], "lung"))
     got = md5_of(path)
     if got != expected:
         raise ValueError(

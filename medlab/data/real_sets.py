@@ -8,24 +8,54 @@ from pathlib import Path
 from medlab.data import real_images, real_scans
 from medlab.data.files import cache_folder, find_path
 from medlab.data.images import ImageSet, Info
+from medlab.data.mirror import fetch_folder, from_mirror, hashes, mirror_url
+from medlab.data.publishers import PUBLISHERS
 from medlab.data.xrays import JSRT, MONTGOMERY, load_jsrt, load_montgomery
 
 PUBLISHED = "the publisher's splits"
 
 
 def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", cached: str | None = None) -> Path:
-    """Where a set lies, or where it will be downloaded to; the arguments are as of `RealSet`.
+    """Where a set lies, fetched from the mirror where there is one, or where it will be downloaded to.
+
+    The arguments are as of `RealSet`.
 
     Raises:
         FileNotFoundError: it is not there and must be put there by hand.
+        ValueError, ConnectionError, OSError: see `fetch_folder`.
     """
-    path = find_path(place, in_cache=cached)
-    if path is None and cached is None:
+    if path := find_set(place, cached):
+        return path
+    folder = place.partition("/")[0]
+    if hashes(folder) and mirror_url():
+        fetch_folder(folder, stand_in)
+        return cache_folder() / place
+    if cached is None:
         raise FileNotFoundError(
-            f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {place}{contents}; until then "
-            f'a phantom can stand in, e.g. load("{stand_in}")'
+            f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {place}{contents}"
+            f'{_other_ways(folder)}; until then a phantom can stand in, e.g. load("{stand_in}")'
         )
-    return path or cache_folder() / cached
+    return cache_folder() / cached
+
+
+def find_set(place: str, cached: str | None = None) -> Path | None:
+    """Where a set lies, or None; the arguments are as of `RealSet`."""
+    if path := find_path(place, *([] if cached is None else [cached])):
+        return path
+    if from_mirror(place.partition("/")[0]):
+        return cache_folder() / place
+    return find_path(in_cache=cached)
+
+
+def _other_ways(folder: str) -> str:
+    if not hashes(folder):
+        return ""
+    makers = Path(__file__).resolve().parents[2] / "data" / "makers"
+    maker = f"{folder}.py" if (makers / f"{folder}.py").is_file() else "README.md"
+    return (
+        f" (data/makers/{maker} says how to make it from the publisher's files), or MEDLAB_MIRROR to the address of a "
+        "web server that has such folders"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,20 +87,27 @@ class RealSet:
     unit: str = "patient"
 
     def find(self) -> Path | None:
-        """Where the set lies, or None."""
-        return find_path(self.place, in_cache=self.cached)
+        """Where the set lies, in our folders or as its publisher lays it out, or None."""
+        publisher = PUBLISHERS.get(self.info.name)
+        return find_set(self.place, self.cached) or (publisher.find() if publisher else None)
 
     def locate(self) -> Path:
         """Where the set lies, see the function `locate`."""
         return locate(self.info.name, self.place, self.contents, self.stand_in, self.cached)
 
     def load(self, size: int) -> ImageSet:
-        """Read the set, downloaded where that is possible and needed.
+        """Read the set: our folder, else the publisher's files, else what can be downloaded.
 
         Raises:
             FileNotFoundError: it is not there and must be put there by hand.
         """
-        return self.read(self.locate(), size)
+        publisher = PUBLISHERS.get(self.info.name)
+        if publisher is None or find_set(publisher.ours):
+            return self.read(self.locate(), size)
+        folder = publisher.find()
+        if folder is None and publisher.fetch is not None and mirror_url() is None:
+            folder = publisher.fetch()
+        return self.read(self.locate(), size) if folder is None else publisher.list(folder, size)
 
 
 HIPPOCAMPUS = {"place": "hippocampus_msd", "cached": "Task04_Hippocampus", "unit": "case"}

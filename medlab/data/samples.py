@@ -1,0 +1,48 @@
+"""A taste of real images that comes with the course, in ``data/samples`` of a checkout: nothing is downloaded."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from medlab.data import medmnist
+from medlab.data.images import ImageSet, Info
+from medlab.data.real_sets import REAL
+from medlab.errors import unknown_name_error
+
+SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
+MASKS = {"isic2017_masks": "isic2017"}  # sets of masks whose images are those of another set
+
+
+def load_sample(name: str) -> ImageSet:
+    """Load the sample of a set: a few real images, to look at and to try code on; claims are tested on `load`'s sets.
+
+    Which sets have one, and what was left out of each, says ``data/samples/README.md``.
+
+    Returns:
+        As `load` gives them: float32 images in [0, 1], targets, patients; ``info.note`` says what of the set it is.
+
+    Raises:
+        FileNotFoundError: no checkout of the course is there.
+        ValueError: a set without sample.
+    """
+    if not SAMPLES.is_dir():
+        raise FileNotFoundError(
+            "the samples lie in data/samples of the course's repository, which an installed medlab does not have: run "
+            f'it from a checkout, or use load("{name}")'
+        )
+    names = sorted([path.stem for path in SAMPLES.glob("*.npz")] + list(MASKS))
+    if name not in names:
+        raise unknown_name_error("sample", name, names)
+    with np.load(SAMPLES / f"{MASKS.get(name, name)}.npz", allow_pickle=False) as file:
+        images, patients = file["images"].astype(np.float32) / np.float32(255), file["patients"]
+        targets = file["masks" if name in MASKS else "targets"]
+        split, total = file["split"] if "split" in file else None, int(file["total"])
+    info = known_info(name)
+    note = f"A sample of {len(images)} of {total} images, not drawn at random. {info.note}"
+    return ImageSet(images, targets, patients, replace(info, name=f"{name} (sample)", note=note), split)
+
+
+def known_info(name: str) -> Info:
+    """What is known about a real set."""
+    return medmnist.about(name) if name in medmnist.SOURCES else REAL[name].info
