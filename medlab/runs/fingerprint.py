@@ -6,34 +6,52 @@ import symtable
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from medlab.runs.parameters import code_cells
+from medlab.runs.parameters import code_cells, read_parameters
 
-APART = {"parameters", "exercise", "solution"}  # parameters stand in the record; exercises decide nothing
+PLAN = {"parameters", "claims"}  # cells whose values stand in the record
+EXERCISES = {"exercise", "solution"}  # these decide nothing
 SHOWS = {"visualize", "display", "print", "check", "record", "metrics"}  # these leave what they are given as it is
 
 
-def claim_code(path: Path) -> str | None:
-    """The SHA-256 of the code that the values given to `record` depend on; None where nothing is recorded.
+def claim_cells(path: Path) -> list[dict]:
+    """The code cells that the values given to `record` depend on, and those tagged `parameters` or `claims`, in order.
 
     Cells are followed backwards from those that call `record`: a cell counts if it defines, or may change, a name that
-    is read further on. Blank lines and comments do not count.
+    is read further on.
 
     Raises:
         ValueError: a cell is not Python.
     """
-    cells = [cell["source"] for cell in code_cells(path) if not APART & set(cell["metadata"].get("tags", []))]
+    cells = [cell for cell in code_cells(path) if not EXERCISES & set(cell["metadata"].get("tags", []))]
     try:
-        bodies = [ast.parse(source).body for source in cells]
+        bodies = [ast.parse(cell["source"]).body for cell in cells]
     except SyntaxError as error:
         raise ValueError(f"{path.name}: a code cell is not plain Python ({error})") from None
+    fixed = SHOWS | {(one.asname or one.name).partition(".")[0] for body in bodies for one in _walk(body, ast.alias)}
+    fixed |= read_parameters(path).keys()  # literals
     needed, kept = set(), []
-    for source, body in reversed(list(zip(cells, bodies))):
-        if "record" in _calls(body) or needed & (_bound(body) | _changed(body)):
-            kept.append(source)
-            needed = (needed - _bound(body)) | _changed(body) & needed | _read(body)
-    lines = (line.rstrip() for source in reversed(kept) for line in source.splitlines())
+    for cell, body in reversed(list(zip(cells, bodies))):
+        changed = _changed(body) - fixed
+        if _is_plan(cell) or "record" in _calls(body) or needed & (_bound(body) | changed):
+            kept.insert(0, cell)
+            needed = (needed - _bound(body)) | needed & changed | _read(body)
+    return kept
+
+
+def claim_code(path: Path) -> str:
+    """The SHA-256 of the cells that a record depends on, without its plan, blank lines and comments.
+
+    Raises:
+        ValueError: a cell is not Python.
+    """
+    sources = (cell["source"] for cell in claim_cells(path) if not _is_plan(cell))
+    lines = (line.rstrip() for source in sources for line in source.splitlines())
     code = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
-    return hashlib.sha256(code.encode()).hexdigest() if kept else None
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def _is_plan(cell: dict) -> bool:
+    return bool(PLAN & set(cell["metadata"].get("tags", [])))
 
 
 def _walk(body: Sequence[ast.stmt], kind: type) -> Iterator:
@@ -52,10 +70,11 @@ def _bound(body: Sequence[ast.stmt]) -> set[str]:
 
 def _changed(body: Sequence[ast.stmt]) -> set[str]:
     """Names whose objects may change: stored into, or handed to a call that stands alone, such as ``fit(network)``."""
-    stored = (node for node in _walk(body, ast.Attribute | ast.Subscript) if isinstance(node.ctx, ast.Store))
+    body = [one for one in body if not isinstance(one, ast.FunctionDef | ast.ClassDef)]
+    stored = [node for node in _walk(body, ast.Attribute | ast.Subscript) if isinstance(node.ctx, ast.Store)]
     alone = [node.value for node in _walk(body, ast.Expr) if isinstance(node.value, ast.Call)]
     alone = [call for call in alone if _root(call) not in SHOWS]
-    return {_root(node) for node in [*stored, *alone, *(part for call in alone for part in call.args)]} - {""}
+    return {_root(node) for node in [*stored, *alone, *(part for call in alone for part in call.args)]}
 
 
 def _read(body: Sequence[ast.stmt]) -> set[str]:

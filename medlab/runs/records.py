@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medlab.errors import unknown_name_error
-from medlab.runs.fingerprint import claim_code
-from medlab.runs.parameters import find_notebook, lessons_folder, run_facts
+from medlab.runs.fingerprint import claim_cells, claim_code
+from medlab.runs.parameters import find_notebook, lessons_folder, read_parameters, run_facts
 from medlab.runs.recording import provenance
 from medlab.runs.state import load_json, write_json
 from medlab.runs.sweeping import read_plan, sweep
@@ -119,18 +119,20 @@ def recorded(name: str, **settings: object) -> Recorded:
     details = load_json(file) if file.is_file() else None
     other = {}
     for setting, value in settings.items() if details else ():
-        if setting not in details["parameters"]:
-            raise unknown_name_error(f"parameter of {details['notebook']}", setting, details["parameters"])
-        if details["parameters"][setting] != value:
-            other[setting] = details["parameters"][setting]
+        known = read_parameters(find_notebook(details["notebook"]))
+        if setting not in known:
+            raise unknown_name_error(f"parameter of {details['notebook']}", setting, known)
+        if (made := details["parameters"].get(setting, "unknown")) != value:
+            other[setting] = made
     return Recorded(name, details, other)
 
 
 def grow_record(name: str, workers: int | None = None) -> Recorded:
     """Run the seeds that the plan ``data/results/NAME.yaml`` asks for and the record lacks, and add them one by one.
 
-    After each round of `workers` runs the file is written, so that what is done stays. Where the record holds seeds of
-    another commit, one of them is repeated first: its figures must come out the same.
+    A run executes the cells that the claims depend on (`claim_cells`), and no other. After each round of `workers` runs
+    the file is written, so that what is done stays. Where the record holds seeds of another commit, one of them is
+    repeated first: its figures must come out the same.
 
     Raises:
         FileNotFoundError: there is no such plan.
@@ -149,14 +151,26 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
     todo = [one for one in combinations if one["seed"] not in known]
     if todo and known and any(run["commit"] != provenance(path.parent)["commit"] for run in details["runs"]):
         todo = [shared | {"seed": min(known)}, *todo]
+    part = _write_part(path, name)
     rounds = max(workers or 1, 1)
     for start in range(0, len(todo), rounds):
-        for result in sweep({"notebook": str(path), "grid": _grid(todo[start : start + rounds])}, workers=workers):
+        for result in sweep({"notebook": part, "grid": _grid(todo[start : start + rounds])}, out=part.parent / name):
             if not result.ok:
                 raise RuntimeError(f"seed {result.parameters['seed']}: {result}")
             _add(details, result.details, known)
             write_json(file, details)
     return recorded(name)
+
+
+def _write_part(path: Path, name: str) -> Path:
+    """Write the notebook of the cells that a record depends on, to ``runs/records/NAME.ipynb`` beside the lessons."""
+    import nbformat
+
+    cells = [nbformat.v4.new_code_cell(one["source"], metadata=one["metadata"]) for one in claim_cells(path)]
+    part = path.parent.parent / "runs" / "records" / f"{name}.ipynb"
+    part.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), part)
+    return part
 
 
 def _grid(combinations: list[dict]) -> dict[str, list]:
@@ -171,11 +185,12 @@ def _add(details: dict, run: dict, known: dict[int, dict]) -> None:
     margins = {claim["name"]: claim["margin"] for claim in details["claims"]}
     for claim in values.pop("claims"):
         if claim["margin"] > margins.get(claim["name"], claim["margin"]):
-            raise ValueError(f"{claim['name']}: its margin was {margins[claim['name']]}; it may be tightened, not widened")
+            was = margins[claim["name"]]
+            raise ValueError(f"{claim['name']}: its margin was {was}; it may be tightened, not widened")
         details["claims"] = [one for one in details["claims"] if one["name"] != claim["name"]] + [claim]
     if seed in known:
         if values["scores"] != known[seed]["values"]["scores"]:
-            raise ValueError(f"seed {seed} gives other figures than in the record: the library has changed; record anew")
+            raise ValueError(f"seed {seed} gives other figures than in the record; remove the file to record anew")
         return
     keys = ("commit", "started", "seconds", "hardware", "threads", "precision", "versions", "values")
     details["runs"] = sorted([*details["runs"], {"seed": seed} | {key: run[key] for key in keys}], key=_seed)

@@ -20,8 +20,8 @@ class Table:
     """The rows that `table` returns. Printing it, or showing it in a notebook, gives Markdown.
 
     Each row is a dict: "settings" (name and value), "runs" (how many), "values" (the `Interval` of each recorded
-    number, and of the difference of each claim in the recorded "differences"; its ends are NaN for fewer than three runs) and
-    "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
+    number, and of the difference of each claim in the recorded "differences"; its ends are NaN for fewer than three
+    runs) and "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
     that only repeat another one.
     """
 
