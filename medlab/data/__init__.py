@@ -2,11 +2,13 @@
 
 from medlab.data.augment import Augment
 from medlab.data.augment_volumes import AugmentVolumes
+from medlab.data.class_folders import load_class_folders
 from medlab.data.corruptions import simulate_phone_photo
-from medlab.data.dicom import load_dicom, load_dicom_series
+from medlab.data.dicom import load_dicom
+from medlab.data.dicom_series import load_dicom_series
 from medlab.data.images import ImageSet, Info
 from medlab.data.lesions import PER_LESION, augment_lesions
-from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
+from medlab.data.nifti import Volume, load_nifti, load_nifti_labels, load_nifti_pair
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.png import load_png_folder
 from medlab.data.real_volumes import read_volume
@@ -31,10 +33,12 @@ __all__ = [
     "folds",
     "join",
     "load",
+    "load_class_folders",
     "load_decathlon",
     "load_dicom",
     "load_dicom_series",
     "load_nifti",
+    "load_nifti_labels",
     "load_nifti_pair",
     "load_png_folder",
     "load_sample",

@@ -1,113 +1,196 @@
-"""Readers of DICOM: one image, or a folder of slices as a `Volume`, CT in HU."""
+"""Readers of single DICOM images: what the header says is checked before the pixels are read."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from medlab.data.nifti import Volume, canonical, check_size
+from medlab.data.nifti import check_size
+
+CONVERT = "convert the series with dcm2niix and read the result with load_nifti"
+# Where vendors keep the number of tiles of a mosaic: private creator, group, element.
+MOSAIC_TAGS = (("SIEMENS MR HEADER", 0x0019, 0x0A), ("Image Private Header", 0x0065, 0x50))
 
 
 def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Read one DICOM image: pixels float32 ``(H, W)`` as stored, row 0 on top, and the (row, column) spacing in mm.
+    """Read one gray DICOM image: pixels float32 ``(H, W)``, row 0 on top, and the (row, column) spacing in mm.
 
     Rescale slope and intercept are applied: CT comes in HU; images without them (MR, X-ray) keep their stored values.
-    The spacing is NaN where the file gives none.
+    MONOCHROME1, where low values are white, is inverted within the range of the stored bits, so that high is white in
+    every image. A warning says so, and says when a CT is not in HU. The spacing is NaN where the file gives none.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not DICOM, in color or of several frames, truncated, or larger than `LIMIT`.
+        ValueError: not DICOM, in color, a mosaic, of several frames, with an impossible tag, compressed in a way that
+            cannot be read here, truncated, or larger than `LIMIT`.
     """
-    dataset = _dicom_header(path)
-    spacing = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing") or (np.nan, np.nan)
-    return _dicom_pixels(path), (float(spacing[0]), float(spacing[1]))
+    header = read_header(path)
+    check_image(path, header)
+    spacing = pixel_spacing(path, header, "PixelSpacing")
+    if spacing is None:
+        spacing = pixel_spacing(path, header, "ImagerPixelSpacing")
+    pixels, notes = read_pixels(path)
+    if notes:
+        warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=2)
+    return pixels, (np.nan, np.nan) if spacing is None else (float(spacing[0]), float(spacing[1]))
 
 
-def load_dicom_series(folder: str | Path) -> Volume:
-    """Read a folder of DICOM slices into a volume, sorted by position, rescaled to HU (CT) as in `load_dicom`.
-
-    Files that are not DICOM are skipped. A slice missing at either end leaves no gap and cannot be detected.
+def read_header(path: str | Path):
+    """Read the tags of a DICOM file, a pydicom `FileDataset` without pixels.
 
     Raises:
-        FileNotFoundError: no such folder.
-        ValueError: fewer than two slices, several series, slices that differ in geometry, lie at the same position or
-            leave a gap, or more than `LIMIT`.
+        FileNotFoundError: no such file.
+        ValueError: not DICOM, or a damaged header.
     """
-    from pydicom.misc import is_dicom
-
-    paths = [path for path in sorted(Path(folder).iterdir()) if path.is_file() and is_dicom(path)]
-    if len(paths) < 2:
-        raise ValueError(f"{folder} holds {len(paths)} DICOM files, a series needs two; read one with load_dicom")
-    headers = [_dicom_header(path) for path in paths]
-    series = Counter(str(header.get("SeriesInstanceUID")) for header in headers)
-    if len(series) > 1:
-        found = ", ".join(f"{uid} ({count} files)" for uid, count in series.items())
-        raise ValueError(f"{folder} holds {len(series)} series: {found}; give each a folder of its own")
-    for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"):
-        for path, header in zip(paths, headers):
-            if header.get(tag) is None:
-                raise ValueError(f"{path} has no {tag}, so its place in the volume is unknown; remove it")
-            if tag != "ImagePositionPatient" and not np.allclose(header[tag].value, headers[0][tag].value, atol=1e-4):
-                raise ValueError(
-                    f"{path}: {tag} differs from that of {paths[0].name}; remove what is not of the series"
-                )
-    check_size(folder, (len(paths), headers[0].Rows, headers[0].Columns))
-    directions = np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3)  # along a row, down a column
-    corners = np.array([header.ImagePositionPatient for header in headers], float)
-    heights = corners @ np.cross(*directions)
-    order = np.argsort(heights)
-    paths, corners, heights = [paths[index] for index in order], corners[order], heights[order]
-    _check_gaps(folder, [path.name for path in paths], heights)
-    affine = np.eye(4)  # from (column, row, slice) to mm left, back, up
-    affine[:3, 0] = directions[0] * float(headers[0].PixelSpacing[1])
-    affine[:3, 1] = directions[1] * float(headers[0].PixelSpacing[0])
-    affine[:3, 2] = (corners[-1] - corners[0]) / (len(paths) - 1)
-    affine[:3, 3] = corners[0]
-    voxels = np.stack([_dicom_pixels(path) for path in paths])
-    return canonical(nib.Nifti1Image(voxels.T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine))
-
-
-def _dicom_header(path: str | Path):
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = dcmread(path, stop_before_pixels=True)
+        return dcmread(path, stop_before_pixels=True)
     except InvalidDicomError as error:
         raise ValueError(f"{path} is not a DICOM file") from error
-    if header.get("SamplesPerPixel", 1) != 1 or int(header.get("NumberOfFrames") or 1) != 1:
-        raise ValueError(f"{path} is a color or multi-frame image; only single gray images are read here")
-    if "Rows" not in header or "Columns" not in header:
-        raise ValueError(f"{path} holds no image")
+    except (EOFError, NotImplementedError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: the header is damaged ({error}); get the file again") from error
+
+
+def has_image(header) -> bool:
+    """Whether a DICOM file is an image; a DICOMDIR, a report or a structure set is none."""
+    return "Rows" in header and "Columns" in header
+
+
+def check_image(path: str | Path, header) -> None:
+    """Raise a ValueError for what is no single gray image, by its header, and say what turns it into one."""
+    if not has_image(header):
+        raise ValueError(f"{path} holds no image (a directory, a report, ...); leave it out")
+    photometric = header.get("PhotometricInterpretation")
+    if not photometric:
+        raise ValueError(f"{path} has no PhotometricInterpretation, so what is white in it is unknown; add the tag")
+    if photometric not in ("MONOCHROME1", "MONOCHROME2") or header.get("SamplesPerPixel", 1) != 1:
+        raise ValueError(
+            f"{path} is a color image (PhotometricInterpretation {photometric}), and only gray ones are read here; "
+            "convert it with pydicom.pixels and store it as a picture"
+        )
+    tiles = [numbers(path, block, element, 1) for block, element in _mosaic_blocks(header)]
+    if "MOSAIC" in str(header.get("ImageType", "")).upper() or any(tile is not None and tile > 1 for tile in tiles):
+        raise ValueError(
+            f"{path} is a mosaic: one picture that holds all slices of a volume as tiles (ImageType MOSAIC); {CONVERT}"
+        )
+    frames = numbers(path, header, "NumberOfFrames", 1)
+    if frames is not None and frames > 1:
+        raise ValueError(f"{path} is a multi-frame image ({frames[0]:.0f} frames), no single slice; {CONVERT}")
+    slope = numbers(path, header, "RescaleSlope", 1)
+    if slope is not None and slope == 0:
+        raise ValueError(f"{path}: RescaleSlope is 0, which would make all pixels equal; repair the tag")
     check_size(path, (header.Rows, header.Columns))
-    return header
 
 
-def _dicom_pixels(path: str | Path) -> NDArray[np.float32]:
-    from pydicom import dcmread
+def numbers(path: str | Path, dataset, tag, count: int) -> NDArray[np.float64] | None:
+    """The value of a tag (keyword, or number in a private block) as `count` floats; None where it is absent or empty.
 
-    dataset = dcmread(path)
+    Raises:
+        ValueError: anything but `count` finite numbers; names the tag and the file.
+    """
     try:
-        stored = dataset.pixel_array.astype(np.float32)
-    except (AttributeError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{path}: the pixels cannot be read, the file may be truncated ({error})") from error
-    return stored * float(dataset.get("RescaleSlope") or 1) + float(dataset.get("RescaleIntercept") or 0)
+        value = dataset[tag].value if tag in dataset else None
+        if value is None or np.size(value) == 0 or str(value) == "":
+            return None
+        values = np.atleast_1d(np.asarray(value, np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {tag} holds no number ({error}); repair the tag or leave the file out") from error
+    if len(values) != count or not np.isfinite(values).all():
+        raise ValueError(
+            f"{path}: {tag} is {values.tolist()}, expected {count} finite numbers; repair the tag or leave the file out"
+        )
+    return values
 
 
-def _check_gaps(folder: str | Path, names: list[str], heights: NDArray[np.float64]) -> None:
-    gaps = np.diff(heights)
-    if gaps.min() < 0.01:  # mm
-        first = gaps.argmin()
+def pixel_spacing(path: str | Path, header, tag: str) -> NDArray[np.float64] | None:
+    """The (row, column) spacing that a tag gives, in mm, or None where it is absent.
+
+    Raises:
+        ValueError: anything but two lengths above 0; names the tag and the file.
+    """
+    spacing = numbers(path, header, tag, 2)
+    if spacing is not None and spacing.min() <= 0:
+        raise ValueError(f"{path}: {tag} is {spacing.tolist()} mm, but must be above 0; repair the tag")
+    return spacing
+
+
+def read_pixels(path: str | Path) -> tuple[NDArray[np.float32], list[str]]:
+    """Read the pixels ``(H, W)`` of a file that `check_image` passed, see `load_dicom`, and what there is to say.
+
+    Raises:
+        ValueError: compressed in a way that cannot be read here, truncated, or more than one image of pixels.
+    """
+    from pydicom import dcmread
+    from pydicom.pixels import apply_modality_lut
+
+    dataset, notes = dcmread(path), []
+    stored = _decoded(path, dataset)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        signed = dataset.get("PixelRepresentation", 0) == 1
+        stored = (-1 if signed else 2**dataset.BitsStored - 1) - stored.astype(np.int64)
+        notes.append("inverted, since MONOCHROME1 shows low values white; high values are white now")
+    if "ModalityLUTSequence" in dataset:
+        return apply_modality_lut(stored, dataset).astype(np.float32), [*notes, "values of a modality lookup table"]
+    slope, intercept = (numbers(path, dataset, tag, 1) for tag in ("RescaleSlope", "RescaleIntercept"))
+    if dataset.get("Modality") == "CT":
+        lacking = [tag for tag, x in (("RescaleSlope", slope), ("RescaleIntercept", intercept)) if x is None]
+        unit = str(dataset.get("RescaleType") or "HU")
+        if lacking:
+            notes.append(f"a CT without {' and '.join(lacking)}: stored values, not HU")
+        elif unit != "HU":
+            notes.append(f"a CT whose RescaleType is {unit}, not HU")
+        elif notes:
+            notes.append("no HU any more")
+    slope, intercept = (1 if slope is None else slope[0]), (0 if intercept is None else intercept[0])
+    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept), notes
+
+
+def summary(notes: list[list[str]]) -> list[str]:
+    """What there is to say of several files, from the notes of each: every note once, with the number of its files."""
+    counts = Counter(note for each in notes for note in each)
+    return [note if count == len(notes) else f"{count} of {len(notes)}: {note}" for note, count in counts.items()]
+
+
+def _mosaic_blocks(header):
+    for creator, group, element in MOSAIC_TAGS:
+        try:
+            yield header.private_block(group, creator), element
+        except KeyError:
+            continue
+
+
+def _decoded(path: str | Path, dataset) -> np.ndarray:
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import UncompressedTransferSyntaxes
+
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    compressed = ""
+    if syntax is not None and syntax not in UncompressedTransferSyntaxes:
+        compressed = f"the pixels are compressed with {syntax.name}"
+        try:
+            known, ready = True, get_decoder(syntax).is_available
+        except NotImplementedError:
+            known = ready = False
+        if not ready:
+            install = 'install "pylibjpeg[all]" with pip, or ' if known else ""
+            raise ValueError(
+                f"{path}: {compressed}, which nothing installed here reads; {install}write an uncompressed copy with "
+                "gdcmconv --raw"
+            )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The number of bytes of pixel data")  # the shape is checked below
+            stored = dataset.pixel_array
+    except (AttributeError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()) + (compressed and f"; {compressed}")
+        raise ValueError(f"{path}: the pixels cannot be read, the file may be truncated ({reason})") from error
+    if stored.shape != (dataset.Rows, dataset.Columns):
         raise ValueError(
-            f"{folder}: slices {names[first]} and {names[first + 1]} lie at the same position ({heights[first]:.2f} "
-            "mm); a slice is repeated, remove one"
+            f"{path}: the pixels have shape {stored.shape}, but Rows and Columns say {(dataset.Rows, dataset.Columns)}:"
+            " a tag is wrong; repair it or get the file again"
         )
-    usual = np.percentile(gaps, 50, method="lower")
-    worst = np.abs(gaps - usual).argmax()
-    if abs(gaps[worst] - usual) > 0.1 * usual:
-        raise ValueError(
-            f"{folder}: slices {names[worst]} and {names[worst + 1]} are {gaps[worst]:.2f} mm apart, the others "
-            f"{usual:.2f} mm; a slice is missing between them, or one does not belong here"
-        )
+    return stored

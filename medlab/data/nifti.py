@@ -7,7 +7,9 @@ upright with ``plt.imshow(plane, origin="lower")``.
 
 import math
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -16,6 +18,8 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 LIMIT = 2 * 2**30  # bytes of float32 voxels in one volume or one set
+MM = {"meter": 1000.0, "micron": 0.001}  # mm in the units of length of NIfTI; "unknown" is taken for mm
+SHEAR = 0.5  # degrees that are taken for rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,35 +27,28 @@ class Volume:
     """A scan on its grid: `voxels` float32 ``(D, H, W)``, `spacing` in mm for D, H, W, and `affine` ``(4, 4)``.
 
     `affine` maps ``(w, h, d, 1)`` to mm right, front, up, in the order of nibabel, so that
-    ``nib.Nifti1Image(volume.voxels.T, volume.affine)`` is the scan again.
+    ``nib.Nifti1Image(volume.voxels.T, volume.affine)`` is the scan again. `info` says what reading changed or left out.
     """
 
     voxels: NDArray[np.float32]
     spacing: tuple[float, float, float]
     affine: NDArray[np.float64]
+    info: str = ""
 
 
 def load_nifti(path: str | Path) -> Volume:
-    """Read one 3-D NIfTI file (.nii, .nii.gz), reoriented to the closest RAS axes, in the unit of the file.
+    """Read one 3-D scan from a NIfTI file (.nii, .nii.gz), reoriented to the closest RAS axes; its values as they are.
+
+    The affine comes in mm, also from files in meters or micrometers. For label maps take `load_nifti_labels`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not NIfTI, truncated, not 3-D, larger than `LIMIT`, or voxels that are NaN or infinite.
+        ValueError: not NIfTI, truncated, not 3-D, in color or complex, larger than `LIMIT`, an affine that is sheared
+            or no grid, or voxels that are NaN or infinite.
     """
-    try:
-        image = nib.load(path)
-        check_size(path, image.shape)
-        if len(image.shape) > 3:
-            image = nib.squeeze_image(image)
-        if len(image.shape) != 3:
-            raise ValueError(f"{path} has shape {image.shape}, expected 3-D; split it with nib.four_to_three first")
-        volume = canonical(image)
-    except ImageFileError as error:
-        raise ValueError(f"{path} is not a NIfTI file: {error}") from error
-    except (EOFError, zlib.error, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+    with _damage(path):
+        image, info = _open(path)
+        volume = replace(canonical(image), info=info)
     bad = volume.voxels.size - np.count_nonzero(np.isfinite(volume.voxels))
     if bad:
         raise ValueError(
@@ -61,27 +58,66 @@ def load_nifti(path: str | Path) -> Volume:
     return volume
 
 
+def load_nifti_labels(path: str | Path) -> tuple[NDArray, NDArray[np.float64]]:
+    """Read a label map from a NIfTI file: labels ``(D, H, W)``, oriented as in `load_nifti`, and the affine in mm.
+
+    Labels keep the integer type of the file. Those stored as fractions become int64, rounded where all of them lie
+    within 0.05 of whole numbers.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: see `load_nifti`; also anything but whole numbers from 0, or numbers that the file's floating-point
+            type cannot tell apart.
+    """
+    with _damage(path):
+        image = nib.as_closest_canonical(_open(path)[0])
+        labels = np.ascontiguousarray(np.asanyarray(image.dataobj).T)
+    if labels.dtype.kind not in "iub":
+        if not np.isfinite(labels).all():
+            raise ValueError(f"mask {path} holds NaN or infinite values; write a copy with a label for them")
+        exact = 2 ** (np.finfo(image.get_data_dtype()).nmant + 1) if image.get_data_dtype().kind == "f" else 2**53
+        low, high, whole = labels.min(), labels.max(), np.rint(labels)
+        if np.abs(labels - whole).max() > 0.05:
+            advice = (
+                "it may be a probability map, so threshold it"
+                if low >= 0 and high <= 1
+                else "values between labels come from interpolation: resample the label map again with order 0"
+            )
+            raise ValueError(f"mask {path} must hold whole numbers from 0; {advice}")
+        if high > exact:
+            raise ValueError(
+                f"mask {path} holds labels up to {high:.0f} as {image.get_data_dtype()}, which merges labels above "
+                f"{exact}; get it in its own integer type"
+            )
+        labels = whole.astype(np.int64)
+    if labels.min() < 0:
+        raise ValueError(
+            f"mask {path} must hold whole numbers from 0, the lowest is {labels.min()}; give that label a number"
+        )
+    return labels, image.affine
+
+
 def load_nifti_pair(image: str | Path, mask: str | Path) -> tuple[Volume, NDArray[np.int64]]:
     """Read a scan and its label map: the `Volume` and int64 labels ``(D, H, W)`` on the same grid.
 
     Raises:
-        FileNotFoundError, ValueError: see `load_nifti`; also where shape or affine of the two differ, or where the mask
-            holds anything but whole numbers from 0.
+        FileNotFoundError, ValueError: see `load_nifti` and `load_nifti_labels`; also where shape or affine of the two
+            differ, or where a label does not fit into int64.
     """
-    volume, labels = load_nifti(image), load_nifti(mask)
-    if volume.voxels.shape != labels.voxels.shape:
+    volume, (labels, affine) = load_nifti(image), load_nifti_labels(mask)
+    if volume.voxels.shape != labels.shape:
         raise ValueError(
-            f"image {image} has shape {volume.voxels.shape} (D, H, W) but mask {mask} has {labels.voxels.shape}; "
+            f"image {image} has shape {volume.voxels.shape} (D, H, W) but mask {mask} has {labels.shape}; "
             "they must lie on one grid: resample the mask (order 0) or find the right one"
         )
-    if not np.allclose(volume.affine, labels.affine, atol=0.01):  # mm
+    if not np.allclose(volume.affine, affine, atol=0.01):  # mm
         raise ValueError(
             f"image {image} and mask {mask} have the same shape but another affine (origins {volume.affine[:3, 3]} and "
-            f"{labels.affine[:3, 3]} mm): the mask may belong to another scan; resample it to the image"
+            f"{affine[:3, 3]} mm): the mask may belong to another scan; resample it to the image"
         )
-    if labels.voxels.min() < 0 or (labels.voxels != np.rint(labels.voxels)).any():
-        raise ValueError(f"mask {mask} must hold whole numbers from 0; it may be a probability map, so threshold it")
-    return volume, labels.voxels.astype(np.int64)
+    if labels.dtype == np.uint64 and labels.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"mask {mask} holds the label {labels.max()}, more than int64 does; give it a smaller number")
+    return volume, labels.astype(np.int64)
 
 
 def check_size(path: str | Path, shape: tuple[int, ...]) -> None:
@@ -98,3 +134,61 @@ def canonical(image: nib.Nifti1Image) -> Volume:
     image = nib.as_closest_canonical(image)
     voxels = np.ascontiguousarray(image.get_fdata(dtype=np.float32, caching="unchanged").T)
     return Volume(voxels, tuple(float(mm) for mm in nib.affines.voxel_sizes(image.affine)[::-1]), image.affine)
+
+
+@contextmanager
+def _damage(path: str | Path) -> Iterator[None]:
+    """Turn what nibabel raises for a foreign or damaged file into a ValueError that names it."""
+    try:
+        yield
+    except ImageFileError as error:
+        raise ValueError(f"{path} is not a NIfTI file: {error}") from error
+    except (EOFError, zlib.error, OSError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+
+
+def _open(path: str | Path) -> tuple[nib.Nifti1Image, str]:
+    """A 3-D image of numbers, its voxels not read yet and its affine in mm, and what was done for that."""
+    image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Pair):
+        raise ValueError(f"{path} is not a NIfTI file but of {type(image).__name__}; convert it to .nii.gz first")
+    check_size(path, image.shape)
+    if len(image.shape) > 3:
+        image = nib.squeeze_image(image)
+    if len(image.shape) != 3:
+        advice = {
+            2: "it is a single slice: stack the slices of the scan into one volume",
+            4: "split it with nib.four_to_three first",
+        }
+        more = "take one scan of it first, such as image.slicer[..., 0, 0]"
+        raise ValueError(f"{path} has shape {image.shape}, expected 3-D; {advice.get(len(image.shape), more)}")
+    dtype = image.get_data_dtype()
+    if dtype.kind not in "biuf":
+        kind = "complex numbers" if dtype.kind == "c" else f"colors ({', '.join(dtype.names or [str(dtype)])})"
+        raise ValueError(f"{path} holds {kind}, expected one number a voxel; write a copy with one channel of it")
+    try:
+        unit = image.header.get_xyzt_units()[0]
+    except KeyError as error:
+        raise ValueError(f"{path}: the code of its unit of length is unknown ({error}); set xyzt_units") from error
+    factor = MM.get(unit, 1.0)
+    affine = np.diag([factor, factor, factor, 1.0]) @ image.affine
+    _check_affine(path, affine)
+    header = image.header.copy()
+    header.set_xyzt_units("mm")
+    return type(image)(image.dataobj, affine, header), f"converted from {unit} to mm" if factor != 1 else ""
+
+
+def _check_affine(path: str | Path, affine: NDArray[np.float64]) -> None:
+    sides = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or sides.min() == 0:
+        raise ValueError(f"{path}: its affine is no grid (voxels of {sides} mm); repair sform, qform or pixdim")
+    axes = affine[:3, :3] / sides
+    shear = float(np.rad2deg(np.arcsin(min(np.abs(axes.T @ axes - np.eye(3)).max(), 1))))
+    if shear > SHEAR:
+        raise ValueError(
+            f"{path}: its grid is sheared by {shear:.1f} degrees (a tilted gantry?); resample it first: "
+            "nibabel.processing.resample_to_output(image, nibabel.affines.voxel_sizes(image.affine)), and labels with "
+            "order=0"
+        )

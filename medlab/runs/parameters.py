@@ -8,6 +8,7 @@ import ast
 import hashlib
 import json
 import math
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,6 +18,11 @@ from pathlib import Path
 from medlab.errors import unknown_name_error
 from medlab.runs.recording import to_strict_json
 
+DIGITS = "[0-9]+(_[0-9]+)*"
+NUMBERS = {  # what int and float take, without the spellings that are numbers in YAML only
+    int: rf"[-+]?{DIGITS}$",
+    float: rf"[-+]?(\.{DIGITS}|{DIGITS}(\.({DIGITS})?)?)([eE][-+]?{DIGITS})?$",
+}
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
 
@@ -50,7 +56,7 @@ class Parameter:
         Raises:
             ValueError: it is not of the parameter's type.
         """
-        import yaml
+        from yaml import YAMLError
 
         if self.optional and text.lower() in ("none", "null"):
             return None
@@ -59,8 +65,8 @@ class Parameter:
         try:
             if self.type in (int, float):
                 return self.check(self.type(text))
-            return self.check({"true": True, "false": False}.get(text.lower(), yaml.safe_load(text)))
-        except (ValueError, yaml.YAMLError):
+            return self.check({"true": True, "false": False}.get(text.lower(), read_yaml(text)))
+        except (ValueError, YAMLError):
             raise self._wrong(text) from None
 
     def _wrong(self, value: object) -> ValueError:
@@ -70,6 +76,29 @@ class Parameter:
         return ValueError(
             f"parameter {self.name!r} must be {wanted}, such as {example!r}; got {value!r} ({type(value).__name__})."
         )
+
+
+def read_yaml(text: str) -> object:
+    """Read YAML as data alone, its numbers as Python's decimal ones: 1e-3, 010 and 1:30 are 0.001, 10 and text.
+
+    PyYAML follows YAML 1.1, in which they are text, 8 and 90.
+
+    Raises:
+        yaml.YAMLError: not YAML, or more than data.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":int", ":float"))]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    for kind, pattern in NUMBERS.items():
+        tag = f"tag:yaml.org,2002:{kind.__name__}"
+        Loader.add_implicit_resolver(tag, re.compile(pattern), list("-+.0123456789"))
+        Loader.add_constructor(tag, lambda loader, node, kind=kind: kind(loader.construct_scalar(node)))
+    return yaml.load(text, Loader)
 
 
 def lessons_folder() -> Path:

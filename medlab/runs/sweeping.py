@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medlab.errors import unknown_name_error
 from medlab.runs.executing import run
-from medlab.runs.parameters import check_parameters, find_notebook, run_facts, runs_folder
+from medlab.runs.parameters import check_parameters, find_notebook, read_yaml, run_facts, runs_folder
 from medlab.runs.state import STATUS, RunResult, fail_run, prepare_folder, read_run
 
 KEYS = ("notebook", "parameters", "grid", "seeds")
@@ -72,16 +72,16 @@ def sweep(
 
 def read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
     """Return the notebook, the checked parameters of each run, and a name for the sweep; errors as of `sweep`."""
-    import yaml
+    from yaml import YAMLError
 
     name, what = "sweep", "the plan"
     if not isinstance(plan, dict):
         name, what = Path(plan).stem, str(plan)
         try:
-            plan = yaml.safe_load(Path(plan).read_text(encoding="utf-8"))
+            plan = read_yaml(Path(plan).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise FileNotFoundError(f"sweep file {what} is not there (looked from {Path.cwd()}).") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f"{what} is not valid YAML: {error}") from None
     if not isinstance(plan, dict):
         raise ValueError(f"{what} must hold the names {', '.join(KEYS)}; got {plan!r}.")

@@ -22,6 +22,7 @@ EXPECTED = {
     "data.load_decathlon": "reads a task of the Medical Segmentation Decathlon",
     "data.load_dicom_series": "reads one's own CT or MR series",
     "data.load_nifti": "reads one's own volume",
+    "data.load_nifti_labels": "reads one's own label map",
     "data.load_nifti_pair": "reads one's own volume with its label map",
     "data.load_png_folder": "reads one's own images and label maps",
     "data.read_volume": "a whole scan of a real set, in its own units",

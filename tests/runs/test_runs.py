@@ -81,6 +81,12 @@ def test_text_becomes_the_annotated_type(tmp_path):
     right = {"seed": 3, "rate": 0.001, "name": "7", "fast": True, "sizes": [4, 5], "depth": None}
     assert check_parameters(path, text, text=True) == right
     assert check_parameters(path, {"options": "{a: 1}"}, text=True) == {"options": {"a": 1}}
+    numbers = '[1e-3, -2E5, 010, +4, .5, 5., 1_000, [1e2], 1:30, 1e, "7", v1]'
+    right = [0.001, -2e5, 10, 4, 0.5, 5.0, 1000, [100.0], "1:30", "1e", "7", "v1"]
+    assert check_parameters(path, {"sizes": numbers, "options": "{a: 1e-3}"}, text=True) == {
+        "sizes": right,
+        "options": {"a": 0.001},
+    }
     for name, wrong in {"seed": "3.5", "rate": "nan", "fast": "1", "sizes": "4", "options": "[", "depth": "x"}.items():
         with pytest.raises(ValueError, match=f"'{name}' must be"):
             check_parameters(path, {name: wrong}, text=True)

@@ -53,6 +53,16 @@ def test_a_wrong_plan_is_refused_before_anything_runs(tmp_path, monkeypatch, tex
     assert not (tmp_path / "runs").exists()
 
 
+def test_numbers_of_a_plan_are_numbers_however_they_are_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "nb.ipynb", params="rate: float = 0.1\nsizes: list = []\nseed: int = 0")
+    (tmp_path / "plan.yaml").write_text(
+        "notebook: nb.ipynb\nparameters: {rate: 1e-3}\ngrid: {sizes: [[1e-3], [2, 1E-4]]}\nseeds: [010]"
+    )
+    _, runs, _ = _read_plan("plan.yaml")
+    assert runs == [{"rate": 0.001, "sizes": sizes, "seed": 10} for sizes in ([0.001], [2, 0.0001])]
+
+
 @pytest.mark.parametrize("plan", sorted(results_folder().glob("*.yaml")), ids=lambda plan: plan.stem)
 def test_the_plan_of_a_claim_fits_its_lesson(plan):
     notebook, runs, _ = _read_plan(plan)

@@ -1,0 +1,91 @@
+"""One's own images, sorted into a folder per class."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from medlab.data.dicom import check_image, read_header, read_pixels, summary
+from medlab.data.images import ImageSet, Info
+from medlab.data.folders import counted, list_files, list_folders
+from medlab.data.nifti import check_size
+from medlab.data.png import opaque, open_picture
+
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+DICOM = (".dcm", ".dicom")
+
+
+def load_class_folders(folder: str | Path, size: int, window: tuple[float, float] | None = None) -> ImageSet:
+    """Read a folder ``CLASS/PATIENT_IMAGE.png`` of one's own images as a set ``(N, C, size, size)``.
+
+    Each folder in it that holds images is a class; a patient's id is what stands before the first ``_`` of a file's
+    name. PNG, JPEG, TIFF and BMP pictures of 8 bits and DICOM images (.dcm) are read, suffixes in any case. C is 3 if
+    any image has color, else 1. What is not square is squeezed: crop or pad first. Hidden files and folders are passed
+    over; what else is left out is counted in a warning and in the note of the set.
+
+    Args:
+        folder: the folder of class folders.
+        size: height and width that every image is resized to, in pixels.
+        window: level and width in the unit of the DICOM images (HU for CT); its ends become 0 and 1.
+
+    Raises:
+        FileNotFoundError: no such folder, or no image in it.
+        ValueError: a file that `load_dicom` refuses, damaged, of more than 8 bits or transparent; DICOM beside
+            pictures or without `window`; a size below 1, a width not above 0; more than `LIMIT`.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if size < 1 or (window is not None and window[1] <= 0):
+        raise ValueError(f"size must be at least 1 and the width of the window above 0, got {size} and {window}")
+    listed = {path: list_files(path, PICTURES + DICOM) for path in list_folders(folder)}
+    paths = [path for files, _ in listed.values() for path in files]
+    if not paths:
+        raise FileNotFoundError(f"no file CLASS/PATIENT_IMAGE.png (or {', '.join(PICTURES[1:] + DICOM)}) in {folder}")
+    empty = [path.name for path, (files, _) in listed.items() if not files]
+    left_out = [path for _, others in listed.values() for path in others] + sum(list_files(folder), [])
+    dicom = sum(path.suffix.lower() in DICOM for path in paths)
+    if dicom and (dicom < len(paths) or window is None):
+        raise ValueError(
+            f"{folder} holds {counted(paths, 'of images')}: give DICOM a window, such as window=(40, 400) for CT, and "
+            "do not mix it with pictures, which a network would tell apart by that"
+        )
+    check_size(folder, (len(paths), 3, size, size))
+    read, notes = [], []
+    for path in paths:
+        pixels, said = _dicom(path, size, window) if dicom else (_picture(path, size), [])
+        read.append(pixels)
+        notes.append(said)
+    images = np.stack(read)
+    said = [*summary(notes), counted(left_out, "left out")]
+    said.append(f"no image in {', '.join(empty)}, so no class" if empty else "")
+    deeper = sum(len(list_folders(path)) for path in listed)
+    said.append(f"folders within classes not entered: {deeper}" if deeper else "")
+    note = "; ".join(part for part in said if part)
+    if note:
+        warnings.warn(f"{folder}: {note}", stacklevel=2)
+    if (images == images[:, :1]).all():
+        images = images[:, :1]
+    classes = tuple(path.name for path, (files, _) in listed.items() if files)
+    targets = np.array([classes.index(path.parent.name) for path in paths])
+    unit = "0 = darkest, 1 = brightest"
+    if dicom:
+        unit = f"0 = {window[0] - window[1] / 2:g}, 1 = {window[0] + window[1] / 2:g} in the unit of the files"
+    info = Info(folder.name, "unknown", "multi-class", classes, "unknown", "unknown", unit=unit, note=note)
+    return ImageSet(images, targets, [path.stem.partition("_")[0] for path in paths], info)
+
+
+def _picture(path: Path, size: int) -> NDArray[np.float32]:
+    """A picture as ``(3, size, size)`` float32 in [0, 1], upright as its EXIF tag says."""
+    with open_picture(path) as image:
+        upright = ImageOps.exif_transpose(opaque(image, path)).convert("RGB").resize((size, size))
+    return np.asarray(upright, np.float32).transpose(2, 0, 1) / 255
+
+
+def _dicom(path: Path, size: int, window: tuple[float, float]) -> tuple[NDArray[np.float32], list[str]]:
+    """A DICOM image as ``(3, size, size)`` float32, its window from 0 to 1, and what there is to say of it."""
+    check_image(path, read_header(path))
+    pixels, notes = read_pixels(path)
+    shown = np.clip((pixels - window[0]) / window[1] + 0.5, 0, 1).astype(np.float32)
+    resized = np.clip(np.asarray(Image.fromarray(shown).resize((size, size))), 0, 1)
+    return np.broadcast_to(resized, (3, size, size)), notes

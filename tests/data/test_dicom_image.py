@@ -1,0 +1,158 @@
+"""Single DICOM images: what their pixels mean, and what is refused; written here from samples that pydicom carries."""
+
+import warnings
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import Decoder
+from pydicom.uid import MPEG2MPML, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
+
+from medlab.data import load_dicom, nifti
+
+
+def write_image(path, sample="CT_small.dcm", **tags):
+    """pydicom's sample with other tags; None removes one."""
+    image = pydicom.dcmread(get_testdata_file(sample))
+    for tag, value in tags.items():
+        if value is None:
+            del image[tag]
+        else:
+            setattr(image, tag, value)
+    image.save_as(path)
+    return path
+
+
+def test_one_dicom_image_in_hu():
+    image, spacing = load_dicom(get_testdata_file("CT_small.dcm"))
+    assert image.shape == (128, 128) and image.dtype == np.float32
+    assert (image.min(), image.max()) == (128 - 1024, 2191 - 1024)
+    assert spacing == (0.661468, 0.661468)
+
+
+def test_bad_dicom_files(tmp_path, monkeypatch):
+    (tmp_path / "text.dcm").write_text("hello")
+    with pytest.raises(ValueError, match="text.dcm is not a DICOM file"):
+        load_dicom(tmp_path / "text.dcm")
+    whole = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    whole.PixelData = whole.PixelData[:1000]
+    whole.save_as(tmp_path / "short.dcm")
+    with pytest.raises(ValueError, match="short.dcm: the pixels cannot be read, the file may be truncated"):
+        load_dicom(tmp_path / "short.dcm")
+    whole.NumberOfFrames = 3
+    whole.save_as(tmp_path / "frames.dcm")
+    with pytest.raises(ValueError, match="frames.dcm is a multi-frame image .3 frames.*convert .* with dcm2niix"):
+        load_dicom(tmp_path / "frames.dcm")
+    monkeypatch.setattr(nifti, "LIMIT", 1000)
+    with pytest.raises(ValueError, match=r"CT_small.dcm: shape \(128, 128\) needs"):
+        load_dicom(get_testdata_file("CT_small.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "expected"),
+    [(16, 1, lambda x: -1 - x), (16, 0, lambda x: 65535 - x), (12, 0, lambda x: 4095 - x)],
+)
+def test_monochrome1_is_inverted_once_within_its_bits(tmp_path, bits, signed, expected):
+    tags = {"Modality": "CR", "RescaleSlope": None, "RescaleIntercept": None, "BitsStored": bits, "HighBit": bits - 1}
+    tags |= {"PixelRepresentation": signed, "PresentationLUTShape": "INVERSE"}
+    stored, _ = load_dicom(write_image(tmp_path / "two.dcm", PhotometricInterpretation="MONOCHROME2", **tags))
+    one = write_image(tmp_path / "one.dcm", PhotometricInterpretation="MONOCHROME1", **tags)
+    with pytest.warns(UserWarning, match="one.dcm: inverted, since MONOCHROME1 shows low values white"):
+        image, _ = load_dicom(one)
+    np.testing.assert_array_equal(image, expected(stored))
+    assert image.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"RescaleSlope": None}, "a CT without RescaleSlope: stored values, not HU"),
+        ({"RescaleSlope": None, "RescaleIntercept": None}, "without RescaleSlope and RescaleIntercept: stored values"),
+        ({"RescaleSlope": ""}, "a CT without RescaleSlope: stored values, not HU"),
+        ({"RescaleType": "US"}, "a CT whose RescaleType is US, not HU"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "inverted.*no HU any more"),
+    ],
+)
+def test_a_ct_that_is_not_in_hu_says_so(tmp_path, tags, said):
+    with pytest.warns(UserWarning, match=said):
+        load_dicom(write_image(tmp_path / "ct.dcm", **tags))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # an MR image has no unit to lose
+        load_dicom(write_image(tmp_path / "mr.dcm", Modality="MR", RescaleSlope=None))
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "PALETTE COLOR", "HSV"])
+def test_color_is_refused(tmp_path, photometric):
+    samples = 1 if photometric == "PALETTE COLOR" else 3
+    tags = {"PhotometricInterpretation": photometric, "SamplesPerPixel": samples}
+    with pytest.raises(ValueError, match=f"is a color image .PhotometricInterpretation {photometric}."):
+        load_dicom(write_image(tmp_path / "color.dcm", **tags))
+
+
+def test_what_is_white_must_be_known(tmp_path):
+    with pytest.raises(ValueError, match="none.dcm has no PhotometricInterpretation"):
+        load_dicom(write_image(tmp_path / "none.dcm", PhotometricInterpretation=None))
+
+
+@pytest.mark.parametrize("kind", ["type", "siemens", "united"])
+def test_a_mosaic_is_refused_and_what_converts_it_is_named(tmp_path, kind):
+    image = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
+    if kind == "type":
+        image.ImageType = ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]
+    elif kind == "siemens":
+        image.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "US", 48)
+    else:
+        image.private_block(0x0065, "Image Private Header", create=True).add_new(0x50, "DS", "48")
+    image.save_as(tmp_path / "mosaic.dcm")
+    with pytest.raises(ValueError, match="mosaic.dcm is a mosaic: .* as tiles .*convert the series with dcm2niix"):
+        load_dicom(tmp_path / "mosaic.dcm")
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({"Rows": 64}, r"the pixels have shape \(2, 64, 128\), but Rows and Columns say \(64, 128\)"),
+        ({"Columns": 32}, r"the pixels have shape \(4, 128, 32\)"),
+        ({"Rows": 256}, "the pixels cannot be read, the file may be truncated"),
+        ({"PixelSpacing": [0, 0]}, "PixelSpacing is .0.0, 0.0. mm, but must be above 0"),
+        ({"PixelSpacing": [0.5]}, "PixelSpacing is .0.5., expected 2 finite numbers"),
+        ({"PixelSpacing": None, "ImagerPixelSpacing": [0.1, 0]}, "ImagerPixelSpacing is .0.1, 0.0. mm"),
+        ({"RescaleSlope": 0}, "RescaleSlope is 0"),
+        ({"Rows": None}, "holds no image"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_impossible_tags_are_refused_by_name(tmp_path, tags, said):
+    with pytest.raises(ValueError, match=f"bad.dcm.*{said}"):
+        load_dicom(write_image(tmp_path / "bad.dcm", **tags))
+
+
+def test_spacing_comes_from_the_detector_or_is_unknown(tmp_path):
+    given = write_image(tmp_path / "a.dcm", PixelSpacing=None, ImagerPixelSpacing=[0.1, 0.2])
+    assert load_dicom(given)[1] == (0.1, 0.2)
+    assert np.isnan(load_dicom(write_image(tmp_path / "b.dcm", PixelSpacing=None))[1]).all()
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEGLosslessSV1, JPEG2000Lossless, MPEG2MPML])
+def test_compression_without_a_decoder_is_named_and_what_to_install(tmp_path, monkeypatch, syntax):
+    image = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    image.file_meta.TransferSyntaxUID = syntax
+    image.PixelData = encapsulate([bytes(1000)])
+    image.save_as(tmp_path / "small.dcm")
+    monkeypatch.setattr(Decoder, "is_available", False)
+    install = "gdcmconv" if syntax == MPEG2MPML else r'install "pylibjpeg\[all\]"'
+    with pytest.raises(ValueError) as error:
+        load_dicom(tmp_path / "small.dcm")
+    assert f"the pixels are compressed with {syntax.name}" in str(error.value) and "truncated" not in str(error.value)
+    assert error.match(install)
+
+
+def test_damaged_compressed_pixels_name_the_compression(tmp_path):
+    image = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    image.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    image.PixelData = encapsulate([bytes(1000)])
+    image.save_as(tmp_path / "small.dcm")
+    with pytest.raises(ValueError, match="may be truncated.*compressed with JPEG 2000"):
+        load_dicom(tmp_path / "small.dcm")
