@@ -162,7 +162,8 @@ class RealSet:
 
 
 def _read_hippocampus(folder: Path, size: int) -> ImageSet:
-    return slice_set(load_decathlon(folder, download=True)[0], HIPPOCAMPUS, size)
+    spacing = None if size >= 48 else 48 / size  # mm: 48 mm hold all of it
+    return slice_set(load_decathlon(folder, download=True)[0], HIPPOCAMPUS, size, spacing=spacing)
 
 
 def _read_hippocampus_volumes(folder: Path, size: int) -> ImageSet:
