@@ -10,7 +10,7 @@ from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.png import load_png_folder
 from medlab.data.registry import PHANTOMS, available, load
-from medlab.data.subsets import channels_as_images, folds, join, oversample
+from medlab.data.subsets import channels_as_images, find_repeats, folds, join, oversample
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "available",
     "channels_as_images",
     "extract_patches",
+    "find_repeats",
     "folds",
     "join",
     "load",
