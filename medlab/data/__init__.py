@@ -14,7 +14,7 @@ from medlab.data.png import load_png_folder
 from medlab.data.real_volumes import read_volume
 from medlab.data.registry import PHANTOMS, available, load
 from medlab.data.samples import load_sample
-from medlab.data.subsets import channels_as_images, folds, join, oversample
+from medlab.data.subsets import channels_as_images, find_repeats, folds, join, oversample
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "available",
     "channels_as_images",
     "extract_patches",
+    "find_repeats",
     "folds",
     "join",
     "load",

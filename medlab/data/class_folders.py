@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from medlab.data.dicom import check_image, read_header, read_pixels, summary
-from medlab.data.images import ImageSet, Info
 from medlab.data.folders import counted, list_files, list_folders
+from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import check_size
 from medlab.data.png import opaque, open_picture
 

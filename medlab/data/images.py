@@ -1,17 +1,19 @@
 """`ImageSet`, the data structure of the course: images, targets, patients, and what is known about them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from medlab.data.draws import check_count, draw_evenly
+from medlab.data.repeats import describe_repeats, fingerprint
 from medlab.errors import unknown_name_error
 
 SPLITS = ("train", "val", "test")
+PARTS = {"train": "training", "val": "validation", "test": "test"}  # in words
 TASKS = ("multi-class", "multi-label", "segmentation")
 
 
@@ -20,7 +22,8 @@ class Info:
     """What is known about a set of images.
 
     `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for simulated images;
-    `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...).
+    `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...); splitting a
+    set adds the repeated images and shared patients that it finds.
     """
 
     name: str
@@ -191,6 +194,9 @@ class ImageSet:
         where there are patients enough.
         ``by="image"`` ignores patients: **it leaks**, and is there to show how much.
 
+        The parts are compared: images that stand in two of them, or under two patients, pixel by pixel, and patients
+        that a published split left in two are printed in one line and written to the `info.note` of the parts.
+
         Raises:
             ValueError: fewer than three patients, fractions that are not three positive numbers adding up to 1, or a
                 published set of which only one split was loaded.
@@ -198,7 +204,7 @@ class ImageSet:
         if by not in ("patient", "image"):
             raise unknown_name_error("way to split by", by, ("patient", "image"))
         if self.published_split is not None:
-            return tuple(self._named_split(name) for name in SPLITS)
+            return scan_split({PARTS[name]: self._named_split(name) for name in SPLITS})
         if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
             raise ValueError(f"fractions must be three positive numbers that add up to 1, got {fractions}")
         groups = np.arange(len(self)) if by == "image" else np.unique(self.patients, return_inverse=True)[1]
@@ -212,7 +218,8 @@ class ImageSet:
         train, rest = draw_evenly(units, classes, count, seed)
         count = _part(fractions[2] / (fractions[1] + fractions[2]), len(rest))
         val, test = draw_evenly(rest, classes[rest], count, seed)
-        return tuple(self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
+        parts = (self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
+        return scan_split(dict(zip(PARTS.values(), parts)), apart=by == "patient")
 
     def draw_patients(self, count: int, *, seed: int = 0) -> "ImageSet":
         """Draw `count` patients, their classes spread as in `split`, and select all their images, in order.
@@ -244,6 +251,27 @@ class ImageSet:
         targets, order = self.targets.cpu().numpy(), np.argsort(groups, kind="stable")
         starts = np.searchsorted(groups[order], np.arange(1, groups.max() + 1))
         return np.array([np.bincount(part).argmax() for part in np.split(targets[order], starts)])
+
+
+def scan_split(parts: Mapping[str, ImageSet], *, apart: bool = True) -> tuple[ImageSet, ...]:
+    """Look for what the parts of a split, by name, share; print it in one line and add it to the `info.note` of each.
+
+    That is: images that stand in an earlier part too, or under several patients, pixel by pixel, and patients of
+    several parts. Patients alone are not printed without `apart`: they were split on purpose.
+    """
+    sets = tuple(parts.values())
+    prints = zip(*(fingerprint(part.batches(256)) for part in sets))
+    hashes, blank, patients = map(np.concatenate, (*prints, [part.patients for part in sets]))
+    numbers = np.repeat(np.arange(len(sets)), [len(part) for part in sets])
+    repeats, shared = describe_repeats(list(parts), numbers, hashes, blank, patients)
+    info, found = sets[0].info, "; ".join(repeats + shared)
+    if repeats or (shared and apart):
+        print(f"{info.name}: {found}")
+    if found and found not in info.note:
+        info = replace(info, note=f"{info.note} In the split, {found}.".lstrip())
+        for part in sets:
+            part.info = info
+    return sets
 
 
 def _part(fraction: float, total: int, least: int = 1) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medlab.data.images import ImageSet, Info
 from medlab.data.folders import counted, list_files
+from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import check_size
 
 

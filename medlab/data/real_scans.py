@@ -98,7 +98,8 @@ TCGA_LGG = Info(
 
 def read_hippocampus(folder: Path, size: int) -> ImageSet:
     """Read Decathlon task 4, downloaded where it is not there, in slices."""
-    return slice_set(load_decathlon(folder, download=True)[0], HIPPOCAMPUS, size)
+    spacing = None if size >= 48 else 48 / size  # mm: 48 mm hold all of it
+    return slice_set(load_decathlon(folder, download=True)[0], HIPPOCAMPUS, size, spacing=spacing)
 
 
 def read_hippocampus_volumes(folder: Path, size: int) -> ImageSet:

@@ -1,4 +1,4 @@
-"""Sets made from other sets: folds by patient, sets joined or oversampled, channels as images."""
+"""Sets made from other sets: folds by patient, repeats found, sets joined or oversampled, channels as images."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from medlab.data.images import ImageSet
+from medlab.data.images import ImageSet, scan_split
+from medlab.data.repeats import fingerprint, of_several
 
 
 def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
     """Split a set of classes into `k` folds that share no patient, with the classes spread evenly.
+
+    Repeated images are looked for as in `ImageSet.split`.
 
     Raises:
         ValueError: fewer than two folds, a class with fewer patients than folds, no set of classes.
@@ -37,7 +41,17 @@ def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
                 f"{data.info.name}: no image of class {', '.join(empty)} in fold {number}; take another seed, or fewer "
                 "folds"
             )
-    return parts
+    return list(scan_split({f"fold {number}": part for number, part in enumerate(parts)}))
+
+
+def find_repeats(images: ImageSet, *others: ImageSet) -> NDArray[np.bool_]:
+    """Mark the images ``(N,)`` that stand in one of `others` too, pixel by pixel.
+
+    Without `others`, mark those that another patient of the set has too. ``val[~find_repeats(val, train)]`` is `val`
+    without what `train` holds. Only exact copies are found, not images that were cut, scaled or compressed again.
+    """
+    own, *known = (fingerprint(each.batches(256))[0] for each in (images, *others))
+    return np.isin(own, np.concatenate(known)) if known else of_several(own, images.patients)
 
 
 def join(parts: Sequence[ImageSet]) -> ImageSet:

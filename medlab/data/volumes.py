@@ -1,7 +1,9 @@
 """Medical Segmentation Decathlon folders, and sets of slices or of whole volumes from them."""
 
 import json
+import math
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medlab.data.files import disk_errors
+from medlab.data.grids import check_spacing, fit_to, removed_labels, resample_slices
 from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import Volume, canonical, check_size, load_nifti_pair
 from medlab.errors import unknown_name_error
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
+SOFT_TISSUE = (-160.0, 240.0)  # HU
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,11 @@ class Case:
         volume, mask = load_nifti_pair(self.image, self.mask)
         if self.spacing is None:
             return volume, mask
+        grid = nib.spaces.vox2out_vox((volume.voxels.T.shape, volume.affine), [self.spacing] * 3)
+        check_size(f"{self.image} at {self.spacing:g} mm", grid[0])
         resampled = [
-            nib.processing.resample_to_output(nib.Nifti1Image(voxels.T, volume.affine), self.spacing, order=order)
-            for voxels, order in ((volume.voxels, 1), (mask.astype(np.float32), 0))
+            nib.processing.resample_from_to(nib.Nifti1Image(voxels.T, volume.affine), grid, order, cval=outside)
+            for voxels, order, outside in ((volume.voxels, 1, volume.voxels.min()), (mask.astype(np.float32), 0, 0))
         ]
         return canonical(resampled[0]), canonical(resampled[1]).voxels.astype(np.int64)
 
@@ -82,54 +88,98 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
         classes=classes,
         license=str(about.get("license", "unknown")),
         citation=DECATHLON,
-        unit="0 = 0.5th, 1 = 99.5th percentile of the case; padding is 0",
     )
 
 
-def slice_set(cases: Iterable[Case], info: Info, size: int) -> ImageSet:
+def slice_set(
+    cases: Iterable[Case],
+    info: Info,
+    size: int,
+    *,
+    window: tuple[float, float] | None = None,
+    spacing: float | None = None,
+) -> ImageSet:
     """Make a set of all axial slices: images ``(N, 1, size, size)``, label maps ``(N, size, size)``.
 
-    Each case is a patient. Its gray values are scaled to [0, 1] between their 0.5th and 99.5th percentile, its slices
-    padded or cropped around their center; they follow each other from the feet to the head. Radiological view with row
-    0 on top, unlike `Volume`: the front of the head is up, the patient's right on the left.
+    Each case is a patient. Its slices are padded or cropped around their center; they follow each other from the feet
+    to the head. Radiological view with row 0 on top, unlike `Volume`: the front of the head is up, the patient's right
+    on the left.
+
+    CT keeps its units: all cases are scaled by one window in HU, so that a gray value means one tissue in all of them.
+    Anything else (MR) has no unit, and each case is scaled between its own 0.5th and 99.5th percentile. What is beyond
+    becomes 0 or 1; `info.unit` of the set says which values 0 and 1 are.
+
+    Args:
+        cases, info: as of `load_decathlon`; `info.modality` says whether the scans are CT.
+        size: pixels that every slice is padded or cropped to.
+        window: what becomes 0 and 1 in a CT, in HU. None takes -160 to 240, the usual soft tissue window of level 40
+            and width 400: fat, fluid and organs differ in it, air is 0 and dense bone 1. Lungs need about -1000 to 400.
+        spacing: None keeps the pixels, and refuses a case whose pixels differ in size from those of the first (by more
+            than 5 %): a network would see organs of another size. A length in mm resamples the slices of every case to
+            square pixels of that side, labels to the nearest; those that have it already stay as they are.
+
+    Raises:
+        ValueError: no case, a constant one, a set too large for memory, a window that is none or not for a CT; without
+            `spacing`, cases of unlike pixels; a crop that removes more than 1 % of the voxels of a class from a case
+            (less than that is counted in `info.note`).
     """
-    return _collect(cases, info, (size, size))
+    if spacing is None:
+        cases = _alike(cases, plane=True)
+    return _collect(cases, info, (size, size), window, pixel=check_spacing(spacing))
 
 
-def volume_set(cases: Iterable[Case], info: Info, size: tuple[int, int, int], spacing: float | None = None) -> ImageSet:
+def volume_set(
+    cases: Iterable[Case],
+    info: Info,
+    size: tuple[int, int, int],
+    spacing: float | None = None,
+    *,
+    window: tuple[float, float] | None = None,
+) -> ImageSet:
     """Make a set of volumes: images ``(N, 1, D, H, W)``, label maps ``(N, D, H, W)``.
 
     They are scaled and oriented as by `slice_set`.
 
     Args:
-        cases, info: as of `load_decathlon`.
+        cases, info, window: as of `slice_set`.
         size: D, H and W that every case is padded or cropped to, around its center.
         spacing: None keeps the voxels, and refuses a case whose voxels differ in size from those of the first, or whose
             axes are rotated against the body: a network would see it distorted. A length in mm resamples every case to
             cubic voxels of that side along the axes of the body, labels to the nearest.
 
     Raises:
-        ValueError: no case, a constant one, a set too large for memory; without `spacing`, cases on unlike grids.
+        ValueError: see `slice_set`; without `spacing`, cases on unlike grids.
     """
-    cases = _alike(cases) if spacing is None else (replace(case, spacing=spacing) for case in cases)
-    return _collect(cases, info, size)
+    if spacing is None:
+        cases = _alike(cases)
+    else:
+        cases = [replace(case, spacing=check_spacing(spacing)) for case in cases]
+    return _collect(cases, info, size, window)
 
 
-def _alike(cases: Iterable[Case]) -> Iterator[Case]:
-    """Yield the cases; refuse voxels of unlike size, or not along the axes of the body (to 5 % and 5 degrees)."""
+def _alike(cases: Iterable[Case], plane: bool = False) -> Iterator[Case]:
+    """Yield the cases; refuse voxels of unlike size, or not along the axes of the body (to 5 % and 5 degrees).
+
+    With `plane`, only the pixels of a slice must be alike: a slice may be oblique, and as thick as it is.
+    """
     first = None
     for case in cases:
         affine = nib.as_closest_canonical(nib.load(case.image)).affine[:3, :3]
-        spacing = np.linalg.norm(affine, axis=0)
+        whole = np.linalg.norm(affine, axis=0)
+        cosine = 1 if plane else min((np.abs(np.diag(affine)) / whole).min(), 1)
+        spacing = whole[:2] if plane else whole
         first = spacing if first is None else first
-        cosines = np.abs(np.diag(affine)) / spacing
-        if not np.allclose(spacing, first, rtol=0.05) or cosines.min() < np.cos(np.deg2rad(5)):
+        if not np.allclose(spacing, first, rtol=0.05) or cosine < np.cos(np.deg2rad(5)):
+            turned = "" if plane else f", turned by up to {np.rad2deg(np.arccos(cosine)):.0f} degrees"
             raise ValueError(
-                f"{case.image} has voxels of {' x '.join(f'{mm:.2f}' for mm in spacing)} mm, turned by up to "
-                f"{np.rad2deg(np.arccos(min(cosines.min(), 1))):.0f} degrees; those of the first case have "
-                f"{' x '.join(f'{mm:.2f}' for mm in first)} mm: give spacing=1.0 (mm) to resample all cases"
+                f"{case.image} has {'pixels' if plane else 'voxels'} of {_mm(spacing)}{turned}; those of the first "
+                f"case have {_mm(first)}: give spacing=1.0 (mm) to resample all cases"
             )
         yield case
+
+
+def _mm(spacing: Iterable[float]) -> str:
+    return f"{' x '.join(f'{mm:.2f}' for mm in spacing)} mm"
 
 
 def _download_task(folder: Path) -> None:
@@ -155,33 +205,63 @@ def _download_task(folder: Path) -> None:
         raise ValueError(f"the download from {url} is not the published file ({error}); load again later") from error
 
 
-def _scaled(voxels: NDArray[np.float32], case: Case) -> NDArray[np.float32]:
-    low, high = np.percentile(voxels, (0.5, 99.5))
+def _window(window: tuple[float, float] | None, info: Info) -> tuple[float, float] | None:
+    """The checked window of a CT, by default that of soft tissue; None for what is scaled case by case."""
+    is_ct = "CT" in re.split(r"\W+", info.modality.upper())
+    if window is None:
+        return SOFT_TISSUE if is_ct else None
+    if not is_ct:
+        raise ValueError(
+            f"{info.name}: a window is in HU, but the modality is {info.modality}, of no unit: leave `window` out, or "
+            'set info.modality to "CT" if it is one'
+        )
+    if len(window) != 2 or not -math.inf < window[0] < window[1] < math.inf:  # NaN neither
+        raise ValueError(
+            f"window must be (low, high) in HU with low below high, got {window}; (-160, 240) is usual for soft "
+            "tissue, (-1000, 400) for lungs"
+        )
+    return window
+
+
+def _scaled(voxels: NDArray[np.float32], case: Case, window: tuple[float, float] | None) -> NDArray[np.float32]:
+    low, high = np.percentile(voxels, (0.5, 99.5)) if window is None else window
+    if window is not None and (voxels.max() <= low or voxels.min() >= high):
+        raise ValueError(
+            f"{case.image} has no voxel between {low:g} and {high:g} HU, but {voxels.min():g} to {voxels.max():g}: "
+            "take another window, or a file in HU"
+        )
     if high <= low:
         raise ValueError(f"{case.image} is constant, there is nothing to see; leave the case out")
     return np.clip((voxels - low) / (high - low), 0, 1).astype(np.float32)
 
 
-def _fit(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Pad with 0 or crop the last axes to `shape`, around the center."""
-    have = array.shape[-len(shape) :]
-    cut = [slice(max(h - w, 0) // 2, max(h - w, 0) // 2 + w) for h, w in zip(have, shape)]
-    place = [slice(max(w - h, 0) // 2, max(w - h, 0) // 2 + min(h, w)) for h, w in zip(have, shape)]
-    fitted = np.zeros((*array.shape[: -len(shape)], *shape), array.dtype)
-    fitted[(..., *place)] = array[(..., *cut)]
-    return fitted
-
-
-def _collect(cases: Iterable[Case], info: Info, shape: tuple[int, ...]) -> ImageSet:
-    images, masks, patients = [], [], []
+def _collect(
+    cases: Iterable[Case],
+    info: Info,
+    shape: tuple[int, ...],
+    window: tuple[float, float] | None,
+    pixel: float | None = None,
+) -> ImageSet:
+    window = _window(window, info)
+    images, masks, patients, cropped = [], [], [], {}
     for case in cases:
         volume, mask = case.load()
+        if pixel is not None:
+            volume, mask = resample_slices(volume, mask, pixel)
         upright = (..., slice(None, None, -1), slice(None, None, -1))
-        image, mask = _fit(_scaled(volume.voxels, case)[upright], shape), _fit(mask[upright], shape)
-        images.append(image.reshape(-1, 1, *shape))
-        masks.append(mask.reshape(-1, *shape).astype(np.min_scalar_type(mask.max())))  # int64 is 8 times larger
+        mask = mask[upright]
+        if removed := removed_labels(mask, shape, info.classes, case.image, volume.spacing):
+            cropped[case.patient] = removed
+        images.append(fit_to(_scaled(volume.voxels, case, window)[upright], shape).reshape(-1, 1, *shape))
+        masks.append(fit_to(mask, shape).reshape(-1, *shape).astype(np.min_scalar_type(mask.max())))  # not int64
         patients += [case.patient] * len(images[-1])
         check_size(f"{info.name} (take fewer cases)", (len(patients), *shape))
     if not images:
         raise ValueError(f"{info.name}: no case given")
+    scale = "0.5th, 1 = 99.5th percentile of the case" if window is None else f"{window[0]:g} HU, 1 = {window[1]:g} HU"
+    info = replace(info, unit=f"0 = {scale}; padding is 0")
+    if cropped:
+        where = f"{len(cropped)} of {len(images)} cases ({', '.join(cropped)})"
+        note = f"{info.note} Cropping removed {sum(cropped.values())} labeled voxels of {where}."
+        info = replace(info, note=note.lstrip())
     return ImageSet(np.concatenate(images), np.concatenate(masks), patients, info)

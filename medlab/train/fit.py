@@ -5,6 +5,7 @@ loop over epochs with validation and checkpoints is `TrainState.run` in `state.p
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from medlab.errors import unknown_name_error, whole_number
 from medlab.train.devices import Placement, pick_device, place_model
 from medlab.train.distributed import ProcessGroup, init_distributed
 from medlab.train.evaluate import validate
+from medlab.train.sampling import NO_PATIENT
 from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -52,7 +54,8 @@ def fit(
 
     Args:
         model: maps images ``(N, C, H, W)`` to logits ``(N, K)``, or ``(N, K, H, W)`` for label maps (segmentation).
-        train, val: the sets; the training images live on the device as one tensor, of which a batch selects rows.
+        train, val: the sets, of other patients each; the training images live on the device as one tensor, of which a
+            batch selects rows.
         epochs: passes over the training images.
         batch_size: images per step, over all processes together; the last batch of an epoch may be smaller.
         lr: (highest) learning rate.
@@ -254,7 +257,10 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
-    """Refuse sets that `recipe` cannot train on: too few images, a class without any, a validation set that differs."""
+    """Refuse sets that `recipe` cannot train on: too few images, a class without any, a validation set that differs.
+
+    Warns when a patient of the validation set is in the training set, too.
+    """
     if recipe.batch_size > len(train):
         raise ValueError(
             f"batch_size {recipe.batch_size} is larger than the training set of {len(train)} images; "
@@ -270,6 +276,14 @@ def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
             f"training and validation set must share task and classes, got {train.info.name} ({train.info.task}, "
             f"{len(train.info.classes)} classes) and {val.info.name} ({val.info.task}, {len(val.info.classes)} classes)"
         )
+    if val is not None and val.info.name == train.info.name:  # ids of two sets say nothing
+        known = set(val.patients.tolist()) - {NO_PATIENT}
+        if shared := len(known & set(train.patients.tolist())):
+            warnings.warn(
+                f"{shared} of {len(known)} validation patients stand in the training set, so validation scores are too "
+                'good: split by patient, as `ImageSet.split` does without by="image" (or give other people other ids)',
+                stacklevel=3,
+            )
 
 
 @torch.no_grad()

@@ -23,9 +23,7 @@ if __name__ == "__main__":
     trials = parser.parse_args().trials
     warnings.simplefilter("ignore")
     print(f"{trials} trials a cell: 95 % is measured to within {200 * math.sqrt(0.05 * 0.95 / trials):.1f} points")
-    print(
-        "| interval | design | covered | without an interval | half-width | note |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    print("| interval | design | covered | no interval | half-width | note |\n| --- | --- | --- | --- | --- | --- |")
     for (function, design), make in DESIGNS.items():
         share, none, half = covered(make, trials, np.random.default_rng(0))
         note = EXCEPTIONS.get((function, design), "")

@@ -19,6 +19,7 @@ ALL_NOTEBOOKS = [*NOTEBOOKS, *sorted((ROOT / "data").rglob("*.ipynb"))]
 EXPECTED = {
     "data.AugmentVolumes": "what Augment does, for volumes",
     "data.Volume": "what the readers of NIfTI files return",
+    "data.find_repeats": "leaves repeated images out of one's own split",
     "data.load_decathlon": "reads a task of the Medical Segmentation Decathlon",
     "data.load_dicom_series": "reads one's own CT or MR series",
     "data.load_nifti": "reads one's own volume",

@@ -236,6 +236,9 @@ def test_real_sets(monkeypatch):
     assert nuclei.images.shape == (60, 1, 256, 256) and 0.05 < nuclei.targets.float().mean() < 0.09
     slices = registry.load("hippocampus", n=40)
     assert slices.images.shape == (40, 1, 64, 64) and slices.info.classes == ("background", "anterior", "posterior")
+    small = registry.load("hippocampus", size=32)
+    whole = registry.load("hippocampus").counts()  # its pixels have 1 mm, those of the small one 1.5 mm
+    assert all(abs(small.counts()[name] * 1.5**2 / whole[name] - 1) < 0.01 for name in small.info.classes[1:])
     volumes = registry.load("hippocampus_volumes")
     assert volumes.images.shape == (100, 1, 40, 48, 32) and volumes.info.name == "hippocampus_volumes"
     assert registry.load("pneumoniamnist", "test", n=10).images.shape == (10, 1, 28, 28)

@@ -15,6 +15,8 @@ from medlab.train import CheckpointError, checkpoint, fit, fit_scan, predict, st
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
 from medlab.train.scan import SCANTrainer
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* validation patients stand")  # what these tests do
+
 CLASSES = ("background", "square", "bar")
 
 

@@ -17,6 +17,8 @@ from medlab.models import SynergicNetwork, count_parameters, resnet50_backbone
 from medlab.train import CheckpointError, fit_synergic, predict
 from medlab.train.synergic import sample_pairs
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* validation patients stand")  # what these tests do
+
 CLASSES = ("dark", "middle", "bright")
 
 

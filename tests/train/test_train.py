@@ -4,6 +4,7 @@ import copy
 import math
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,9 @@ from medlab.train.devices import pick_layout, place_model
 from medlab.train.distributed import ProcessGroup
 from medlab.train.evaluate import validate
 from medlab.train.fit import Recipe, SupervisedTrainer
+from medlab.train.sampling import NO_PATIENT
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* validation patients stand")  # what these tests do
 
 
 def train(model=None, data=None, **arguments):
@@ -431,3 +435,22 @@ def test_a_model_can_be_trained_twice():
     once = copy.deepcopy(model)
     train(model)
     assert not torch.equal(weights(model), weights(once))
+
+
+def test_validation_patients_that_are_trained_on_are_warned_of():
+    data = stripes()
+    data.patients = np.arange(len(data)) // 2
+    with pytest.warns(UserWarning, match="^2 of 4 validation patients stand in the training set, .*: split by") as said:
+        train(data=data[:36], val=data[32:40])
+    assert [warning.filename for warning in said] == [__file__]  # the caller's line
+
+
+def test_validation_on_other_patients_or_synthetic_images_or_another_set_is_not_warned_of(recwarn):
+    data = stripes()
+    train(data=data[:40], val=data[40:])
+    other = data[:8]
+    other.info = replace(data.info, name="other hospital")
+    train(data=data, val=other)
+    data.patients = np.where(np.arange(len(data)) % 2, data.patients, NO_PATIENT)
+    train(data=data[:40], val=data[40:])
+    assert not [str(warning.message) for warning in recwarn if "validation" in str(warning.message)]
