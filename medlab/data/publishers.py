@@ -184,12 +184,14 @@ class Publisher:
     """A set as its publisher lays it out.
 
     Args:
-        ours: a file of our own folder of the set, which is preferred where it is there.
+        folder: our own folder of the set.
+        ours: a pattern of the names of its files; where one is there, it is not the publisher's.
         marker: a pattern of the name of a file or folder by which they are known.
         list: lists the images of a folder in a given size.
         cached, fetch: the folder in the cache, and the download into it; None where no hash is published.
     """
 
+    folder: str
     ours: str
     marker: str
     list: Callable[[Path, int], Listing]
@@ -199,7 +201,7 @@ class Publisher:
     def find(self) -> Path | None:
         """The folder that holds the files, ``MEDLAB_DATA/FOLDER`` with our name or `MEDLAB_DATA`; or None."""
         data = data_folder()
-        places = [] if data is None else [data / Path(self.ours).parent, data]
+        places = [] if data is None else [data / self.folder, data]
         found = next((place for place in places if any(place.glob(self.marker))), None)
         return found or find_path(in_cache=self.cached)
 
@@ -241,16 +243,17 @@ _NIH_DATA = replace(
 )
 PUBLISHERS = {
     "isic2017": Publisher(
-        "isic2017/labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017)
+        "isic2017", "labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017)
     ),
     "isic2017_masks": Publisher(
-        "isic2017/labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017_MASKS)
+        "isic2017", "labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017_MASKS)
     ),
     "nih_chestxray": Publisher(
-        "nih_chestxray/nih_cxr_96.npz", "Data_Entry_2017*.csv", partial(list_pictures, files=nih_files, info=_NIH_DATA)
+        "nih_chestxray", "*.npz", "Data_Entry_2017*.csv", partial(list_pictures, files=nih_files, info=_NIH_DATA)
     ),
     "mednist": Publisher(
-        "mednist/mednist_64.npz",
+        "mednist",
+        "*.npz",
         "MedNIST",
         partial(list_pictures, files=mednist_files, info=_MEDNIST_DATA),
         cached="MedNIST",

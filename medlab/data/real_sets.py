@@ -102,7 +102,8 @@ class RealSet:
             FileNotFoundError: it is not there and must be put there by hand.
         """
         publisher = PUBLISHERS.get(self.info.name)
-        if publisher is None or find_set(publisher.ours):
+        ours = None if publisher is None else find_set(publisher.folder)
+        if publisher is None or (ours is not None and any(ours.glob(publisher.ours))):
             return self.read(self.locate(), size)
         folder = publisher.find()
         if folder is None and publisher.fetch is not None and mirror_url() is None:
