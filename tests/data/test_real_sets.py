@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs r
 
 
 def rows(file):
-    """The rows of a table under MEDLAB_DATA; for a set without one, the test says what its README counts."""
+    """The rows of a table under MEDLAB_DATA."""
     with (Path(os.environ["MEDLAB_DATA"]) / file).open() as lines:
         return list(csv.DictReader(lines))
 
@@ -27,7 +27,7 @@ def people(data):
     return len(np.unique(data.patients))
 
 
-COUNTS = {  # images, patients, classes
+COUNTS = {  # images, patients, classes; those of the tables, or of the READMEs where a set has no table
     "isic2017": (1899, 1899, 3),
     "isic2017_masks": (1899, 1899, 2),
     "mednist": (3600, 3600, 6),

@@ -1,5 +1,8 @@
 """Readers of real sets, on small files in the layout of each kind: pictures with a table, arrays, NIfTI scans."""
 
+import io
+import zipfile
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -137,9 +140,6 @@ def test_arrays_of_one_archive(folder):
 def test_an_array_that_claims_to_be_huge_is_refused_before_it_is_read(folder):
     (folder / "nih_chestxray").mkdir()
     path = folder / "nih_chestxray/nih_cxr_96.npz"
-    import io
-    import zipfile
-
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 96, 96)})
     with zipfile.ZipFile(path, "w") as archive:
@@ -189,7 +189,7 @@ def test_masks_of_an_archive(folder):
 
 
 def scan(path, voxels, spacing, axes="RAS"):
-    """Write voxels, given from right to left..., i.e. indexed [right, front, up], in the order of `axes`."""
+    """Write voxels, indexed from left to right, from the back to the front, from the feet up, with these axes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = nib.Nifti1Image(voxels, np.diag([*spacing, 1.0]))
     turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(axes))
