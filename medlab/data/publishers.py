@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path
+from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path, md5_of
 from medlab.data.images import SPLITS, Info
 from medlab.data.listing import Listing
 from medlab.data.nifti import check_size
@@ -172,7 +172,10 @@ def fetch_mednist() -> Path:
 
     file, target = MedNISTDataset.compressed_file_name, cache_folder() / MedNISTDataset.dataset_folder_name
     path = find_path(f"mednist/{file}")
-    path = path or download(file, MedNISTDataset.resource, MedNISTDataset.md5, "mednist", "lung")
+    if path is None:
+        path = download(file, MedNISTDataset.resource, MedNISTDataset.md5, "mednist", "lung")
+    elif md5_of(path) != MedNISTDataset.md5:
+        raise ValueError(f"{path} is not the published file, its MD5 is not {MedNISTDataset.md5}: get it again")
     with disk_errors(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as part:
         extractall(path, part)
         os.replace(Path(part) / target.name, target)  # a killed run leaves no half folder
@@ -233,9 +236,9 @@ def _squeezed(path: Path, size: int, mode: str) -> np.ndarray:
 
 
 _ISIC_NOTE = (
-    "No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. Squeezed "
+    "No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. "
+    "Squeezed to squares."
 )
-_ISIC_NOTE += "to squares."
 _MEDNIST_DATA = replace(MEDNIST, note=f"All pictures of the publisher. {MEDNIST.note}")
 _NIH_DATA = replace(
     NIH_CHESTXRAY,
