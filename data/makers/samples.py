@@ -12,7 +12,8 @@ import numpy as np
 
 from medlab.data import load
 from medlab.data.images import ImageSet
-from medlab.data.samples import MASKS, SAMPLES, known_info
+from medlab.data.registry import info_of
+from medlab.data.samples import MASKS, SAMPLES
 
 LIMIT = 8 * 2**20  # bytes of all samples together
 
@@ -89,7 +90,7 @@ def readme(folder: Path) -> str:
     """The text of the README of the samples that lie in `folder`."""
     lines = []
     for sample in PLAN:
-        info = known_info(sample.name)
+        info = info_of(sample.name)
         with np.load(folder / f"{sample.name}.npz", allow_pickle=False) as file:
             n, shape, total = len(file["images"]), "x".join(map(str, file["images"].shape[2:])), int(file["total"])
         left_out = f"{total - n} of {total} images" + (f", {sample.left_out}" if sample.left_out else "")
@@ -98,7 +99,7 @@ def readme(folder: Path) -> str:
         size = (folder / f"{sample.name}.npz").stat().st_size / 1000
         lines.append(f"| `{sample.name}` | {n} | {shape} | {size:.0f} kB | {info.license} | {left_out} |")
     cited = [
-        f"- `{sample.name}` ({sample.source}): {known_info(sample.name).citation}. {known_info(sample.name).note}"
+        f"- `{sample.name}` ({sample.source}): {info_of(sample.name).citation}. {info_of(sample.name).note}"
         for sample in PLAN
     ]
     return HEAD + "\n".join(lines) + MIDDLE + "\n".join(cited) + "\n"

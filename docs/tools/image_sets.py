@@ -33,8 +33,10 @@ Downloaded on first use. {medmnist.NO_PATIENTS}
 {{medmnist}}
 ## Other real images
 
-"Folder" is the place in the folder that `MEDLAB_DATA` names. The hippocampi are downloaded on first use; the others are
-not.
+"Folder" is the place in the folder that `MEDLAB_DATA` names. The hippocampi and MedNIST are downloaded on first use;
+the others are not, unless `MEDLAB_MIRROR` is the address of a web server that has such folders. The scripts in
+`data/makers` make them from the publishers' files. A few images of most sets come with the course:
+`medlab.data.load_sample(name)`.
 
 {{real}}"""
 COLUMNS = ("name", "task: classes", "images", "size in pixels", "split by", "0 and 1", "license")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path
+from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path, md5_of
 from medlab.data.images import SPLITS, Info
 from medlab.data.listing import Listing
 from medlab.data.nifti import check_size
@@ -172,7 +172,10 @@ def fetch_mednist() -> Path:
 
     file, target = MedNISTDataset.compressed_file_name, cache_folder() / MedNISTDataset.dataset_folder_name
     path = find_path(f"mednist/{file}")
-    path = path or download(file, MedNISTDataset.resource, MedNISTDataset.md5, "mednist", "lung")
+    if path is None:
+        path = download(file, MedNISTDataset.resource, MedNISTDataset.md5, "mednist", "lung")
+    elif md5_of(path) != MedNISTDataset.md5:
+        raise ValueError(f"{path} is not the published file, its MD5 is not {MedNISTDataset.md5}: get it again")
     with disk_errors(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as part:
         extractall(path, part)
         os.replace(Path(part) / target.name, target)  # a killed run leaves no half folder
@@ -184,12 +187,14 @@ class Publisher:
     """A set as its publisher lays it out.
 
     Args:
-        ours: a file of our own folder of the set, which is preferred where it is there.
+        folder: our own folder of the set.
+        ours: a pattern of the names of its files; where one is there, it is not the publisher's.
         marker: a pattern of the name of a file or folder by which they are known.
         list: lists the images of a folder in a given size.
         cached, fetch: the folder in the cache, and the download into it; None where no hash is published.
     """
 
+    folder: str
     ours: str
     marker: str
     list: Callable[[Path, int], Listing]
@@ -199,7 +204,7 @@ class Publisher:
     def find(self) -> Path | None:
         """The folder that holds the files, ``MEDLAB_DATA/FOLDER`` with our name or `MEDLAB_DATA`; or None."""
         data = data_folder()
-        places = [] if data is None else [data / Path(self.ours).parent, data]
+        places = [] if data is None else [data / self.folder, data]
         found = next((place for place in places if any(place.glob(self.marker))), None)
         return found or find_path(in_cache=self.cached)
 
@@ -231,9 +236,9 @@ def _squeezed(path: Path, size: int, mode: str) -> np.ndarray:
 
 
 _ISIC_NOTE = (
-    "No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. Squeezed "
+    "No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. "
+    "Squeezed to squares."
 )
-_ISIC_NOTE += "to squares."
 _MEDNIST_DATA = replace(MEDNIST, note=f"All pictures of the publisher. {MEDNIST.note}")
 _NIH_DATA = replace(
     NIH_CHESTXRAY,
@@ -241,16 +246,17 @@ _NIH_DATA = replace(
 )
 PUBLISHERS = {
     "isic2017": Publisher(
-        "isic2017/labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017)
+        "isic2017", "labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017)
     ),
     "isic2017_masks": Publisher(
-        "isic2017/labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017_MASKS)
+        "isic2017", "labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017_MASKS)
     ),
     "nih_chestxray": Publisher(
-        "nih_chestxray/nih_cxr_96.npz", "Data_Entry_2017*.csv", partial(list_pictures, files=nih_files, info=_NIH_DATA)
+        "nih_chestxray", "*.npz", "Data_Entry_2017*.csv", partial(list_pictures, files=nih_files, info=_NIH_DATA)
     ),
     "mednist": Publisher(
-        "mednist/mednist_64.npz",
+        "mednist",
+        "*.npz",
         "MedNIST",
         partial(list_pictures, files=mednist_files, info=_MEDNIST_DATA),
         cached="MedNIST",

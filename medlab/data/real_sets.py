@@ -28,8 +28,12 @@ def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", c
         return path
     folder = place.partition("/")[0]
     if hashes(folder) and mirror_url():
-        fetch_folder(folder, stand_in)
-        return cache_folder() / place
+        try:
+            fetch_folder(folder, stand_in)
+            return cache_folder() / place
+        except ConnectionError:  # a mirror need not hold what can be downloaded elsewhere
+            if cached is None:
+                raise
     if cached is None:
         raise FileNotFoundError(
             f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {place}{contents}"
@@ -102,12 +106,17 @@ class RealSet:
             FileNotFoundError: it is not there and must be put there by hand.
         """
         publisher = PUBLISHERS.get(self.info.name)
-        if publisher is None or find_set(publisher.ours):
+        ours = None if publisher is None else find_set(publisher.folder)
+        if publisher is None or (ours is not None and any(ours.glob(publisher.ours))):
             return self.read(self.locate(), size)
-        folder = publisher.find()
-        if folder is None and publisher.fetch is not None and mirror_url() is None:
-            folder = publisher.fetch()
-        return self.read(self.locate(), size) if folder is None else publisher.list(folder, size)
+        if folder := publisher.find():
+            return publisher.list(folder, size)
+        try:
+            return self.read(self.locate(), size)
+        except (FileNotFoundError, ConnectionError):
+            if publisher.fetch is None:
+                raise
+        return publisher.list(publisher.fetch(), size)
 
 
 HIPPOCAMPUS = {"place": "hippocampus_msd", "cached": "Task04_Hippocampus", "unit": "case"}

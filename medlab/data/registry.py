@@ -108,7 +108,11 @@ def sizes_text(sizes: Sequence[int] | None) -> str:
 
 
 def info_of(name: str) -> Info:
-    """What is known about a phantom."""
+    """What is known about a set, before it is loaded."""
+    if name in medmnist.SOURCES:
+        return medmnist.about(name)
+    if name in REAL:
+        return REAL[name].info
     keys = ("modality", "task", "classes", "license", "citation", "unit", "note")
     return Info(name=name, phantom=True, **{key: getattr(PHANTOMS[name], key) for key in keys})
 

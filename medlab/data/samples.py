@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medlab.data import medmnist
-from medlab.data.images import ImageSet, Info
-from medlab.data.real_sets import REAL
+from medlab.data.images import ImageSet
+from medlab.data.registry import info_of
 from medlab.errors import unknown_name_error
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
@@ -38,11 +37,6 @@ def load_sample(name: str) -> ImageSet:
         images, patients = file["images"].astype(np.float32) / np.float32(255), file["patients"]
         targets = file["masks" if name in MASKS else "targets"]
         split, total = file["split"] if "split" in file else None, int(file["total"])
-    info = known_info(name)
+    info = info_of(name)
     note = f"A sample of {len(images)} of {total} images, not drawn at random. {info.note}"
     return ImageSet(images, targets, patients, replace(info, name=f"{name} (sample)", note=note), split)
-
-
-def known_info(name: str) -> Info:
-    """What is known about a real set."""
-    return medmnist.about(name) if name in medmnist.SOURCES else REAL[name].info

@@ -151,3 +151,17 @@ def test_medmnist_comes_from_the_mirror_where_the_list_has_its_published_hash(ti
     with serve(tiny / "served") as server:
         monkeypatch.setenv("MEDLAB_MIRROR", address(server, ""))
         assert medmnist.fetch("retinamnist").read_bytes() == sent
+
+
+def test_what_has_a_download_of_its_own_need_not_be_on_the_mirror(tiny, monkeypatch):
+    md5 = hashlib.md5(FILES["labels.csv"]).hexdigest()
+    (tiny / "hashes/medmnist.md5").write_text(f"{md5}  retinamnist.npz\n")
+    (tiny / "hashes/hippocampus_msd.md5").write_text(f"{md5}  dataset.json\n")
+    monkeypatch.delenv("MEDLAB_DATA", raising=False)
+    with serve(tiny / "served") as server:
+        monkeypatch.setenv("MEDLAB_MIRROR", address(server, ""))
+        url = address(server, "tiny/labels.csv")
+        monkeypatch.setitem(INFO, "retinamnist", INFO["retinamnist"] | {"MD5": md5, "url": url})
+        assert medmnist.fetch("retinamnist").read_bytes() == FILES["labels.csv"]
+        place = locate("hippocampus", "hippocampus_msd", cached="Task04_Hippocampus")
+    assert place == tiny / "cache/Task04_Hippocampus"

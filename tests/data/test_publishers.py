@@ -117,6 +117,10 @@ def test_mednist_with_another_hash_is_refused(data, monkeypatch):
         with pytest.raises(ValueError, match="has the wrong hash"):
             load("mednist")
     assert not list((data.parent / "cache/mednist").iterdir())
+    (data / "mednist").mkdir()
+    (data.parent / "served/MedNIST.tar.gz").rename(data / "mednist/MedNIST.tar.gz")
+    with pytest.raises(ValueError, match="MedNIST.tar.gz is not the published file"):
+        load("mednist")
 
 
 def test_decathlon_hippocampus_is_found_under_the_name_of_its_task(data):
