@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from medlab.runs.results import results_page
+from medlab.runs.results import replication_table, results_page
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "site"
@@ -85,6 +85,8 @@ def complete(app, docname: str, source: list[str]) -> None:
         source[0] = lesson(source[0], f"{Path(docname).name}.ipynb")
     elif docname == "docs/results":
         source[0] += results_page()
+    elif docname == "docs/replication":
+        source[0] += replication_table() + "\n"
 
 
 def from_docs(app, path: Path, parent: str, content: list[str]) -> None:
@@ -104,4 +106,4 @@ def setup(app) -> None:
     app.connect("source-read", complete)
     app.connect("include-read", from_docs)
     app.connect("autodoc-skip-member", skip)
-    app.connect("env-get-outdated", lambda *_: ["docs/results"])
+    app.connect("env-get-outdated", lambda *_: ["docs/results", "docs/replication"])

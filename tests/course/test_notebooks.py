@@ -5,27 +5,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from lesson_rules import (
-    HEADINGS,
-    OF_LESSONS,
-    RULES,
-    asserts_with_a_message,
-    checks_every_parameter,
-    tagged,
-    text,
-)
+from lesson_rules import HEADINGS, OF_LESSONS, RULES, tagged, text
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, reads
 from project import CAPSTONE, LESSONS, NOTEBOOKS
 
 from medlab.classroom.grading import PROJECT
 
-LATER = {("09_improved_gans", rule) for rule in (asserts_with_a_message, checks_every_parameter)}
-KEPT = [
-    pytest.param(path, rule, marks=[pytest.mark.xfail(strict=True)] if (path.stem, rule) in LATER else [])
-    for path in NOTEBOOKS
-    for rule in RULES
-    if path in LESSONS or rule not in OF_LESSONS
-]
+KEPT = [(path, rule) for path in NOTEBOOKS for rule in RULES if path in LESSONS or rule not in OF_LESSONS]
 
 
 def test_there_are_lessons():

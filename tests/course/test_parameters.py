@@ -7,14 +7,9 @@ from project import NOTEBOOKS
 from medlab.runs import read_parameters
 
 IMPOSSIBLE = {int: -(10**6), float: -1e6, str: " ", list: []}
-LATER = {"09_improved_gans"}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(p, marks=[pytest.mark.xfail(strict=True)] if p.stem in LATER else []) for p in NOTEBOOKS],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_what_a_lesson_cannot_take_is_refused_at_the_door(path, monkeypatch):
     monkeypatch.chdir(path.parent)
     code = [cell for cell in cells_of(path) if cell["cell_type"] == "code"]
