@@ -110,7 +110,7 @@ def test_more_broken_rules_are_found():
         (lambda nb: nb.metadata.kernelspec.update(name="conda-old"), "is_valid"),
         (lambda nb: nb.cells.pop(16), "has_exercises_of_four_cells"),
         (lambda nb: nb.cells[12].metadata.update(tags=[]), "has_one_cell_of_commented_parameters"),
-        (lambda nb: nb.cells.extend([new_markdown_cell("more") for _ in range(20)]), "has_the_right_size"),
+        (lambda nb: nb.cells.extend([new_markdown_cell("more") for _ in range(40)]), "has_the_right_size"),
     ]:
         nb = good()
         change(nb)

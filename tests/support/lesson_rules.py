@@ -75,6 +75,7 @@ def has_its_number_and_title(nb, path):
 def has_the_sections_in_order(nb, path):
     sections = [line[3:] for line in headings(nb) if line.startswith("## ")]
     numbers = [int(line.split(".")[0]) for line in sections if re.match(r"\d+\. ", line)]
+    sections = [line for line in sections if line != "The plan"]  # of lessons whose claims are planned
     found = [line for line in sections if line in HEADINGS or line.startswith("1. ")]
     found = ["1. " if line.startswith("1. ") else line for line in found]
     if found != HEADINGS:
@@ -87,8 +88,8 @@ def has_the_sections_in_order(nb, path):
 
 
 def has_the_right_size(nb, path):
-    if not 25 <= len(nb.cells) <= 45:
-        yield f"{len(nb.cells)} cells, expected 25 to 45"
+    if not 25 <= len(nb.cells) <= 60:
+        yield f"{len(nb.cells)} cells, expected 25 to 60"
     for cell in code_cells(nb):
         if (lines := len(cell.source.splitlines())) > 25:
             yield f"{cell.id} has {lines} lines of code, at most 25"
