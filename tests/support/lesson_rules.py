@@ -137,6 +137,13 @@ def checks_every_parameter(nb, path):
             yield f'the code cell after the parameters has no `check_parameter("{name}", {name}, ...)`'
 
 
+def spreads_its_seeds(nb, path):
+    """Seeds in a row would be those of the run with the next `seed`."""
+    code = "\n".join(cell.source for cell in code_cells(nb))
+    if "range(seed" in code and "seed = spread_seed(seed)" not in code:
+        yield "uses several seeds in a row: write `seed = spread_seed(seed)` below the check of `seed`"
+
+
 def asserts_with_a_message(nb, path):
     for cell in code_cells(nb):
         for node in ast.walk(parsed(cell.source)):
@@ -201,6 +208,7 @@ RULES = [
     has_the_right_size,
     has_one_cell_of_commented_parameters,
     checks_every_parameter,
+    spreads_its_seeds,
     asserts_with_a_message,
     has_exercises_of_four_cells,
     describes_its_images,
