@@ -182,7 +182,7 @@ def main() -> None:
     for name in runs:
         print(f"{name:28} " + "   ".join(f"{kind} {one[name]:.3f}" for kind, one in scores.items()))
     for claim, (gap, margin) in gaps.items():
-        print(f"{claim:42} {gap:.4f}   {verdict(gap, margin)}")
+        print(f"{claim:42} {gap:.4f}   {verdict(gap, margin, as_good_as=margin > 0)}")
     if clock.recording:
         volume = torch.rand(1, 1, *SIZE)
         trained = [one for name in SEEDS for one in runs[name]]
@@ -192,7 +192,7 @@ def main() -> None:
             "sensitivity": {name: interval.to_dict() for name, interval in scores["sensitivity"].items()},
             "hd95_mm": {name: interval.to_dict() for name, interval in scores["hd95"].items()},
             "differences": {claim: gap.to_dict() for claim, (gap, _) in gaps.items()},
-            "verdicts": {claim: verdict(gap, margin) for claim, (gap, margin) in gaps.items()},
+            "verdicts": {claim: verdict(gap, margin, as_good_as=margin > 0) for claim, (gap, margin) in gaps.items()},
             "cost": {name: cost(name, volume) for name in SEEDS},
             "test_patients": sorted(test.patients.tolist()),
             "per_seed": runs,
