@@ -15,10 +15,14 @@ VERDICT = VERDICTS.index("verdict")
 
 
 def claims_table() -> str:
-    """Tabulate all recorded claims in Markdown: difference, margin, control, seeds, verdict, the record's name."""
+    """Tabulate all recorded claims in Markdown: difference, margin, control, seeds, verdict, the record's name.
+
+    "older code" stands behind a record whose lesson has changed since.
+    """
     from medlab.metrics.claims import NO_ROOM, UNDECIDED
 
-    rows = [[*row, name] for name in _names() for row in _verdicts(recorded(name))]
+    results = [recorded(name) for name in _names()]
+    rows = [[*row, one.name + " (older code)" * one.outdated] for one in results for row in _verdicts(one)]
     undecided = sum(row[VERDICT] in (NO_ROOM, UNDECIDED) for row in rows)
     table = markdown_table([*VERDICTS, "record"], rows)
     return f"{table}\n\n{undecided} of {len(rows)} claims are undecided (*{UNDECIDED}* or *{NO_ROOM}*)."
