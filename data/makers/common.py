@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medlab.data.mirror import LISTS, hashes
+from medlab.data.files import LISTS, hashes
 
 SIZE = 256, 256  # pixels of a CT slice and of a lesion
 

@@ -11,7 +11,7 @@ import numpy as np
 from common import run
 from PIL import Image
 
-from medlab.data.mirror import hashes
+from medlab.data.files import hashes
 
 
 def make(source: Path, folder: Path) -> None:

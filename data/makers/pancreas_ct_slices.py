@@ -16,7 +16,7 @@ import numpy as np
 from common import run, write_slices
 
 from medlab.data import load_dicom_series, load_nifti
-from medlab.data.mirror import hashes
+from medlab.data.files import hashes
 
 EACH = 4  # slices of a patient
 SOFT_TISSUE = 0, 200  # HU

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from medlab.data import PHANTOMS, Info, medmnist
+from medlab.data.real_scans import CASES
 from medlab.data.real_sets import REAL
-from medlab.data.real_volumes import CASES
 from medlab.data.registry import info_of, sizes_text
 
 PAGE = Path(__file__).parents[1] / "image-sets.md"
@@ -65,7 +65,7 @@ def page() -> str:
         info, images = medmnist.about(name), sum(medmnist.entry(name)["n_samples"].values())
         note = info.note.removeprefix(medmnist.NO_PATIENTS).strip()
         published.append(row(info, images, medmnist.sizes(name), "the publisher's splits", note))
-    real = [row(one.info, one.images, one.sizes, one.unit, one.info.note, one.place) for one in REAL.values()]
+    real = [row(one.info, one.images, one.sizes, one.split_by, one.info.note, one.place) for one in REAL.values()]
     return HEAD.format(
         volumes=", ".join(f"`{name}`" for name in CASES),
         phantoms=table(phantoms, "note"),

@@ -1,7 +1,6 @@
 """Image sets: load them by name or from files, split them by patient, augment them, cut patches."""
 
-from medlab.data.augment import Augment
-from medlab.data.augment_volumes import AugmentVolumes
+from medlab.data.augment import Augment, AugmentVolumes
 from medlab.data.class_folders import load_class_folders
 from medlab.data.corruptions import simulate_phone_photo
 from medlab.data.dicom import load_dicom
@@ -11,8 +10,7 @@ from medlab.data.lesions import PER_LESION, augment_lesions
 from medlab.data.nifti import Volume, load_nifti, load_nifti_labels, load_nifti_pair
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.png import load_png_folder
-from medlab.data.real_volumes import read_volume
-from medlab.data.registry import PHANTOMS, available, load
+from medlab.data.registry import PHANTOMS, available, load, read_volume
 from medlab.data.samples import load_sample
 from medlab.data.subsets import channels_as_images, find_repeats, folds, join, oversample
 from medlab.data.volumes import load_decathlon, slice_set, volume_set

@@ -1,22 +1,23 @@
-"""Where images lie, downloads checked by hash, and rows of .npz archives read without trusting their headers."""
+"""Where images lie: folders, downloads checked by hash, and folders from a mirror, a web server of one's own.
+
+`hashes/FOLDER.md5` lists the files of each folder that a mirror may hold, in the format of md5sum:
+``cd FOLDER && md5sum -c FOLDER.md5``. A mirror serves them as plain files, laid out as under `MEDLAB_DATA`.
+"""
 
 import errno
 import hashlib
-import math
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 from tqdm.auto import tqdm
 
-BLOCK = 2**24  # bytes unpacked at a time
-LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
-_hashes: dict[tuple, str] = {}  # (path, size, time of change) -> MD5, so that a file version is hashed once
+LISTS = Path(__file__).parent / "hashes"
+CONNECTIONS = 8  # files fetched at a time: thousands of small ones mostly wait for an answer
 
 
 def data_folder() -> Path | None:
@@ -43,6 +44,17 @@ def find_path(*in_data: str, in_cache: str | None = None) -> Path | None:
     return next((path for path in places if path.exists()), None)
 
 
+def present(path: Path) -> Path:
+    """Return `path`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: the set is not complete; copy its whole folder again")
+    return path
+
+
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Create `folder`; raise an OSError (same `errno`) that says what to do when it cannot be written."""
@@ -65,11 +77,13 @@ def disk_errors(folder: Path) -> Iterator[None]:
 def md5_of(path: Path) -> str:
     """The MD5 of a file, kept for as long as the file does not change."""
     state = path.stat()
-    key = (str(path.resolve()), state.st_size, state.st_mtime_ns)
-    if key not in _hashes:
-        with path.open("rb") as file:
-            _hashes[key] = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return _hashes[key]
+    return _md5_of(path.resolve(), state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _md5_of(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress: bool = True) -> Path:
@@ -107,112 +121,54 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress
         ) from error
 
 
-def read_archive(
-    path: Path, parts: dict[str, int], item: tuple[int, ...], labels: int, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Read `rows` (ascending) of the splits `parts` (name: number of images), counted on from split to split.
-
-    Returns:
-        Images uint8 ``(N, *item)``, labels int64 ``(N, labels)``, and the name of the split ``(N,)`` of each.
+def mirror_url() -> str | None:
+    """The address of the mirror, `MEDLAB_MIRROR`, without a slash at its end; None where there is none.
 
     Raises:
-        ValueError: the archive is truncated, holds a pickled object, or an array of another shape or type.
+        ValueError: it is not an http or https address.
     """
-    images, targets, splits, start = [], [], [], 0
-    for part, count in parts.items():
-        own = rows[(rows >= start) & (rows < start + count)] - start
-        start += count
-        if len(own):
-            images.append(read_rows(path, f"{part}_images", (count, *item), own))
-            targets.append(read_rows(path, f"{part}_labels", (count, labels), own))
-            splits += [part] * len(own)
-    return np.concatenate(images), np.concatenate(targets), np.array(splits)
-
-
-def read_rows(path: Path, key: str, shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
-    """Read the `rows` (ascending, at least one) of the array `key`: images as uint8, labels as int64.
-
-    Raises:
-        ValueError: see `read_archive`.
-    """
-    pieces, start = [], 0
-    for block in _blocks(path, key, shape):
-        pieces.append(block[rows[(rows >= start) & (rows < start + len(block))] - start])
-        start += len(block)
-        if start > rows[-1]:
-            break
-    return np.concatenate(pieces) if key.endswith("images") else np.concatenate(pieces).astype(np.int64)
-
-
-def array_shape(path: Path, key: str) -> tuple[int, ...]:
-    """The shape of the array `key` of an archive, by its header; an array larger than 2 GiB is refused.
-
-    Raises:
-        ValueError: it is larger, or the archive is damaged or has no such array.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
-            np.lib.format.read_magic(stream)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
-    if dtype.itemsize * math.prod(shape) > LARGEST:
+    url = os.environ.get("MEDLAB_MIRROR")
+    if not url:
+        return None
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ValueError(
-            f"{path}: {key} claims {dtype} {shape}, allowed are {LARGEST / 2**30:.0f} GiB; do not trust it"
+            f"MEDLAB_MIRROR is {url!r}, but it must be the address of a web server with the folders of images, such "
+            "as https://example.org/images"
         )
-    return shape
+    return url.rstrip("/")
 
 
-def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.ndarray:
-    """Map an array of bytes of an archive into memory, from the file `target` to which it is unpacked on first use.
+@cache
+def hashes(folder: str) -> dict[str, str]:
+    """The MD5 of each file of a folder, by its path in the folder with slashes; empty for an unknown folder."""
+    path = LISTS / f"{folder}.md5"
+    lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
+    return {file: md5 for md5, file in (line.split("  ", 1) for line in lines)}
+
+
+def from_mirror(folder: str) -> Path | None:
+    """Where a folder lies in the cache if every file of its list is there, else None."""
+    target = cache_folder() / folder
+    files = hashes(folder)
+    return target if files and all((target / file).is_file() for file in files) else None
+
+
+def fetch_folder(folder: str, stand_in: str) -> Path:
+    """Download all files of a folder from the mirror into the cache folder; those that are there already are kept.
+
+    Each is retried, checked by its hash, and complete or not at all. `stand_in` is a phantom for the error messages.
 
     Raises:
-        ValueError: see `read_rows`; or `target` holds something else.
-        OSError: its folder cannot be written, or the disk is full.
+        ConnectionError: no network, or a file that the mirror does not hold.
+        ValueError: a file with another hash than that of the list; a mirror that is not an http or https address.
+        OSError: the cache folder cannot be written, or its disk is full.
     """
-    if not target.exists():
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        try:
-            with disk_errors(target.parent), part.open("wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
-                with tqdm(total=shape[0], desc=f"unpacking {target.stem}", unit="image") as bar:
-                    for block in _blocks(path, key, shape):
-                        file.write(np.ascontiguousarray(block))
-                        bar.update(len(block))
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    array = np.load(target, mmap_mode="c", allow_pickle=False)  # "c": torch warns about read-only memory
-    if array.shape != shape or array.dtype != np.uint8:
-        raise ValueError(f"{target} holds {array.dtype} {array.shape}, not uint8 {shape}; delete it and load again")
-    return array
+    url, files = mirror_url(), hashes(folder)
 
+    def fetch(file: str) -> None:
+        place, _, name = f"{folder}/{file}".rpartition("/")
+        download(name, f"{url}/{folder}/{file}", files[file], place, stand_in, progress=False)
 
-def _blocks(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Unpack an array block by block; its header is checked before memory is allocated."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
-            dtype, fortran = _header(path, key, shape, stream)
-            row = dtype.itemsize * math.prod(shape[1:])
-            step = shape[0] if fortran else max(1, BLOCK // row)
-            for start in range(0, shape[0], step):
-                count = min(step, shape[0] - start)
-                data = stream.read(count * row)
-                if len(data) < count * row:
-                    raise EOFError(f"{key} ends early")
-                yield np.frombuffer(data, dtype).reshape((count, *shape[1:]), order="F" if fortran else "C")
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); delete it and load again") from error
-
-
-def _header(path: Path, key: str, shape: tuple[int, ...], stream) -> tuple[np.dtype, bool]:
-    if np.lib.format.read_magic(stream) != (1, 0):  # later versions allow headers of gigabytes
-        raise ValueError(f"{path}: {key} is not stored in .npy format 1.0; use the published file")
-    found, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    if dtype.hasobject:
-        raise ValueError(f"{path}: {key} holds a pickled object, which could run code; use the published file")
-    if found != shape or dtype.kind not in "iub" or (key.endswith("images") and dtype != np.uint8):
-        wanted = "uint8" if key.endswith("images") else "integers"
-        raise ValueError(f"{path}: {key} must be {wanted} {shape}, got {dtype} {found}; use the published file")
-    return dtype, fortran
+    with ThreadPoolExecutor(CONNECTIONS) as workers:
+        list(tqdm(workers.map(fetch, files), desc=folder, total=len(files), unit="file"))
+    return cache_folder() / folder

@@ -3,59 +3,44 @@
 The functions `*_files` list what is there, unpacked anywhere below one folder, as one row an image, and read no pixels.
 """
 
-import csv
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path, md5_of
 from medlab.data.images import SPLITS, Info
 from medlab.data.listing import Listing
-from medlab.data.nifti import check_size
-from medlab.data.real_images import ISIC2017, ISIC2017_MASKS, MEDNIST, NIH_CHESTXRAY
+from medlab.data.pictures import picture_reader, read_table
 
 ISIC_SPLITS = {"train": "Training", "val": "Validation", "test": "Test_v2"}
 ISIC_CLASSES = ("nevus", "melanoma", "seborrheic_keratosis")
 MEDNIST_CLASSES = ("AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT")
 MEDNIST_GAP = 50  # files left out between two splits: neighboring files are slices of one patient
 NIH_CLASSES = ("No Finding", "Pneumonia")
-LARGEST_SIDE = 8192  # pixels; ISIC 2017 has 6748
-
-
-class Lesion(NamedTuple):
-    """An image of ISIC 2017: `kind` is its place in `ISIC_CLASSES`; `mask` is None where part 1 is not there."""
-
-    id: str
-    split: str
-    kind: int
-    age: str
-    sex: str
-    image: Path
-    mask: Path | None
 
 
 class Picture(NamedTuple):
-    """An image of one class; `split` is None where the publisher has none."""
+    """An image: `kind` is the number of its class; `split` and `mask` are None where there is none."""
 
     image: Path
     kind: int
     patient: str
     split: str | None = None
+    mask: Path | None = None
 
 
-def isic2017_files(folder: Path) -> list[Lesion]:
-    """List the lesions of ISIC 2017, by split and id.
+def isic2017_files(folder: Path) -> list[Picture]:
+    """List the lesions of ISIC 2017, by split and id; `kind` is the place in `ISIC_CLASSES`, the patient is the id.
 
     Expected, of Training and where they are there of Validation and Test_v2: ``ISIC-2017_Training_Data/ID.jpg``,
     ``ISIC-2017_Training_Part3_GroundTruth.csv`` (image_id, melanoma, seborrheic_keratosis), and if at hand
-    ``ISIC-2017_Training_Part1_GroundTruth/ID_segmentation.png`` and ``ISIC-2017_Training_Data_metadata.csv``.
+    ``ISIC-2017_Training_Part1_GroundTruth/ID_segmentation.png``.
 
     Raises:
         ValueError: none of the tables of part 3, an image of a table that is not there, or a table of another form.
@@ -64,15 +49,13 @@ def isic2017_files(folder: Path) -> list[Lesion]:
     masks = {path.stem.lower(): path for path in folder.rglob("ISIC_*.png")}  # among them those of superpixels
     lesions = []
     for split, word in ISIC_SPLITS.items():
-        about = {row["image_id"]: row for row in _table(folder, f"ISIC-2017_{word}_Data_metadata.csv", "image_id")}
-        for row in _table(folder, f"ISIC-2017_{word}_Part3_GroundTruth.csv", "image_id", *ISIC_CLASSES[1:]):
-            name = row["image_id"]
+        for name, *marks in table_rows(
+            folder, f"ISIC-2017_{word}_Part3_GroundTruth.csv", "image_id", *ISIC_CLASSES[1:]
+        ):
             if name not in images:
                 raise ValueError(f"{folder} has no {name}.jpg, which a table of part 3 names; unpack all images there")
-            kind = next((k for k in (1, 2) if float(row[ISIC_CLASSES[k]]) == 1), 0)
-            person, mask = about.get(name, {}), masks.get(f"{name}_segmentation".lower())
-            age, sex = person.get("age_approximate", "unknown"), person.get("sex", "unknown")
-            lesions.append(Lesion(name, split, kind, age, sex, images[name], mask))
+            kind = next((k for k, mark in enumerate(marks, start=1) if float(mark) == 1), 0)
+            lesions.append(Picture(images[name], kind, name, split, masks.get(f"{name}_segmentation".lower())))
     if not lesions:
         raise ValueError(f"{folder} holds no ISIC-2017_Training_Part3_GroundTruth.csv with its images")
     return lesions
@@ -89,11 +72,10 @@ def nih_files(folder: Path) -> list[Picture]:
     """
     images = {path.name: path for path in folder.rglob("*.png")}
     pictures = []
-    for row in _table(folder, "Data_Entry_2017*.csv", "Image Index", "Finding Labels"):
-        findings, image = row["Finding Labels"].split("|"), images.get(row["Image Index"])
-        kind = next((k for k, name in enumerate(NIH_CLASSES) if name in findings), None)
-        if kind is not None and image is not None:
-            pictures.append(Picture(image, kind, image.name.partition("_")[0]))
+    for name, findings in table_rows(folder, "Data_Entry_2017*.csv", "Image Index", "Finding Labels"):
+        kind = next((k for k, finding in enumerate(NIH_CLASSES) if finding in findings.split("|")), None)
+        if kind is not None and name in images:
+            pictures.append(Picture(images[name], kind, name.partition("_")[0]))
     if not pictures:
         raise ValueError(f"{folder} holds no film of a Data_Entry_2017.csv with no finding or pneumonia")
     return pictures
@@ -120,46 +102,42 @@ def mednist_files(folder: Path) -> list[Picture]:
     return pictures
 
 
-def _table(folder: Path, pattern: str, *columns: str) -> Iterator[dict[str, str]]:
-    """The rows of the first table of that name at any depth; none where there is no such table."""
+def table_rows(folder: Path, pattern: str, *columns: str) -> list[tuple[str, ...]]:
+    """The columns of the first table of that name at any depth, row by row; none where there is no such table.
+
+    Raises:
+        ValueError: a table without one of the columns, or without rows.
+    """
     paths = sorted(folder.rglob(pattern))
-    if not paths:
-        return
-    with paths[0].open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        missing = [name for name in columns if name not in (rows.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{paths[0]} has no column {missing[0]!r} but {rows.fieldnames}: use the published file")
-        yield from rows
+    return list(read_table(paths[0], columns)[list(columns)].itertuples(index=False, name=None)) if paths else []
 
 
 def list_isic2017(folder: Path, size: int, info: Info) -> Listing:
-    """List ISIC 2017 with classes or, for `ISIC2017_MASKS`, masks; its official split where all three parts are there.
+    """List ISIC 2017 with classes or masks, by the task of `info`; its official split where all three parts are there.
 
     Raises:
         ValueError: see `isic2017_files`; an image without a mask where masks are wanted.
     """
     lesions = isic2017_files(folder)
-    splits = [lesion.split for lesion in lesions] if {lesion.split for lesion in lesions} == set(SPLITS) else None
-    info = replace(
-        info, note=f"{_ISIC_NOTE} {'The official split.' if splits else 'No official test images: drawn anew.'}"
-    )
-    ids, images = [lesion.id for lesion in lesions], [lesion.image for lesion in lesions]
-    if info.task != "segmentation":
-        kinds = np.array([lesion.kind for lesion in lesions])
-        return Listing(info, ids, _reader(images, size, "RGB"), kinds, splits)
-    if without := [lesion.id for lesion in lesions if lesion.mask is None]:
+    if info.task == "segmentation" and (without := [lesion.patient for lesion in lesions if lesion.mask is None]):
         raise ValueError(f"{folder} has no mask of {without[0]}; unpack the ground truth of part 1 there, too")
-    return Listing(info, ids, _reader(images, size, "RGB", [lesion.mask for lesion in lesions]), None, splits)
+    official = {lesion.split for lesion in lesions} == set(SPLITS)
+    note = "The official split." if official else "No official test images: drawn anew."
+    return _listing(lesions, size, replace(info, note=f"{info.note} {note}"), "RGB", official)
 
 
-def list_pictures(folder: Path, size: int, files: Callable[[Path], list[Picture]], info: Info) -> Listing:
+def list_gray(folder: Path, size: int, info: Info, files: Callable[[Path], list[Picture]]) -> Listing:
     """List gray pictures of one class each; `files` says which are there."""
     pictures = files(folder)
-    kinds = np.array([picture.kind for picture in pictures])
-    splits = None if pictures[0].split is None else [picture.split for picture in pictures]
-    read = _reader([picture.image for picture in pictures], size, "L")
-    return Listing(info, [picture.patient for picture in pictures], read, kinds, splits)
+    return _listing(pictures, size, info, "L", pictures[0].split is not None)
+
+
+def _listing(pictures: list[Picture], size: int, info: Info, mode: str, official: bool) -> Listing:
+    """Pictures squeezed to squares, with their masks in a segmentation set, and split by their publisher or not."""
+    images, kinds, patients, splits, masks = zip(*pictures)
+    masked = info.task == "segmentation"
+    read = picture_reader(images, size, mode, masks if masked else None, squeeze=True)
+    return Listing(info, patients, read, None if masked else np.array(kinds), splits if official else None)
 
 
 def fetch_mednist() -> Path:
@@ -187,79 +165,29 @@ class Publisher:
     """A set as its publisher lays it out.
 
     Args:
-        folder: our own folder of the set.
-        ours: a pattern of the names of its files; where one is there, it is not the publisher's.
-        marker: a pattern of the name of a file or folder by which they are known.
+        folder: the name of our folder of the set.
+        marker: a pattern of the name of a file or folder by which the publisher's are known.
         list: lists the images of a folder in a given size.
-        cached, fetch: the folder in the cache, and the download into it; None where no hash is published.
+        fetch: downloads them into the cache folder; None where no hash is published.
     """
 
     folder: str
-    ours: str
     marker: str
-    list: Callable[[Path, int], Listing]
-    cached: str | None = None
+    list: Callable[[Path, int, Info], Listing]
     fetch: Callable[[], Path] | None = None
 
     def find(self) -> Path | None:
-        """The folder that holds the files, ``MEDLAB_DATA/FOLDER`` with our name or `MEDLAB_DATA`; or None."""
+        """What holds the files: a folder in ``MEDLAB_DATA/FOLDER``, `MEDLAB_DATA` or the cache, or one of these."""
         data = data_folder()
-        places = [] if data is None else [data / self.folder, data]
-        found = next((place for place in places if any(place.glob(self.marker))), None)
-        return found or find_path(in_cache=self.cached)
+        for place in (*([] if data is None else [data / self.folder, data]), cache_folder()):
+            for path in place.glob(self.marker):
+                return path if path.is_dir() else place
+        return None
 
 
-def _reader(
-    images: Sequence[Path], size: int, mode: str, masks: Sequence[Path] | None = None
-) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]:
-    """A reader, for `Listing`, of pictures squeezed to squares of `size` ("L": gray, "RGB": color), and of masks."""
-
-    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        check_size(images[0].parent, (len(rows), len(mode), size, size))
-        pixels = np.stack([_squeezed(images[row], size, mode) for row in rows])
-        pixels = pixels[:, None] if mode == "L" else pixels.transpose(0, 3, 1, 2)
-        if masks is None:
-            return pixels, None
-        return pixels, np.stack([_squeezed(masks[row], size, "L") > 127 for row in rows]).astype(np.uint8)
-
-    return read
-
-
-def _squeezed(path: Path, size: int, mode: str) -> np.ndarray:
-    with Image.open(path, formats=("JPEG", "PNG")) as image:
-        if max(image.size) > LARGEST_SIDE:
-            raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side")
-        try:
-            return np.asarray(image.convert(mode).resize((size, size), Image.Resampling.BOX))
-        except OSError as error:
-            raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
-
-
-_ISIC_NOTE = (
-    "No ids of patients or lesions: every image counts as its own patient, and a lesion may appear twice. "
-    "Squeezed to squares."
+_ALL = (
+    Publisher("isic2017", "ISIC-2017_*_Part3_GroundTruth.csv", list_isic2017),
+    Publisher("nih_chestxray", "Data_Entry_2017*.csv", partial(list_gray, files=nih_files)),
+    Publisher("mednist", "MedNIST", partial(list_gray, files=mednist_files), fetch_mednist),
 )
-_MEDNIST_DATA = replace(MEDNIST, note=f"All pictures of the publisher. {MEDNIST.note}")
-_NIH_DATA = replace(
-    NIH_CHESTXRAY,
-    note="All films of the publisher's table with no finding or pneumonia, alone or not. " + NIH_CHESTXRAY.note,
-)
-PUBLISHERS = {
-    "isic2017": Publisher(
-        "isic2017", "labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017)
-    ),
-    "isic2017_masks": Publisher(
-        "isic2017", "labels.csv", "ISIC-2017_*_Part3_GroundTruth.csv", partial(list_isic2017, info=ISIC2017_MASKS)
-    ),
-    "nih_chestxray": Publisher(
-        "nih_chestxray", "*.npz", "Data_Entry_2017*.csv", partial(list_pictures, files=nih_files, info=_NIH_DATA)
-    ),
-    "mednist": Publisher(
-        "mednist",
-        "*.npz",
-        "MedNIST",
-        partial(list_pictures, files=mednist_files, info=_MEDNIST_DATA),
-        cached="MedNIST",
-        fetch=fetch_mednist,
-    ),
-}
+PUBLISHERS = {publisher.folder: publisher for publisher in _ALL}

@@ -1,13 +1,18 @@
-"""Every set of the course by name: `load` one, see which are `available`."""
+"""Every set of the course by name: `load` one, `read_volume` of one, see which are `available`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medlab.data import medmnist
 from medlab.data.draws import check_count, draw_rows
 from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.data.listing import Listing
-from medlab.data.real_sets import REAL
+from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
+from medlab.data.real_scans import CASES
+from medlab.data.real_sets import REAL, locate, make_info
 from medlab.errors import unknown_name_error
 from medlab.phantoms.catalog import PHANTOMS
 
@@ -76,6 +81,30 @@ def load(
     return images.read() if isinstance(images, Listing) else images
 
 
+def read_volume(name: str, case: str) -> tuple[Volume, NDArray[np.int64] | None]:
+    """Read one scan in its own units (HU, SUV, the scanner's numbers), with the affine of its grid.
+
+    Args:
+        name: "abdomen_ct", "brain_pet_maps", "hippocampus", "ixi", "lung_ct", "mni152", "sts_pet" or "tcga_lgg".
+        case: a patient of ``load(name)`` where that names one scan; else the name of its file. An unknown one, such as
+            "", is answered by the list of all.
+
+    Returns:
+        The `Volume`, and its label map ``(D, H, W)`` with the labels of its file; None where there is none.
+
+    Raises:
+        ValueError: unknown name or case; a damaged file.
+        FileNotFoundError, ConnectionError, OSError: see `load`.
+    """
+    if name not in CASES:
+        raise unknown_name_error("set of volumes", name, CASES)
+    cases = CASES[name](REAL[name].locate() if name in REAL else locate(name, name))
+    if case not in cases:
+        raise unknown_name_error(f"case of {name}", case, cases)
+    (image, *_), labels = cases[case].images, cases[case].labels
+    return (load_nifti(image), None) if labels is None else load_nifti_pair(image, labels)
+
+
 def available() -> "pd.DataFrame":
     """A table of every set that `load` knows, one a row.
 
@@ -113,8 +142,7 @@ def info_of(name: str) -> Info:
         return medmnist.about(name)
     if name in REAL:
         return REAL[name].info
-    keys = ("modality", "task", "classes", "license", "citation", "unit", "note")
-    return Info(name=name, phantom=True, **{key: getattr(PHANTOMS[name], key) for key in keys})
+    return make_info(name, vars(PHANTOMS[name]), phantom=True)
 
 
 def _generated(name: str, n: int, size: int, seed: int) -> ImageSet:

@@ -17,6 +17,7 @@ from medlab.data.nifti import Volume, check_size, load_nifti, load_nifti_pair
 
 LEAST = 0.1  # share of a slice
 Voxels = NDArray[np.float32]
+Scale = Callable[[Voxels], Voxels]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Scan:
     labels: Path | None = None
 
 
-def window(low: float, high: float) -> Callable[[Voxels], Voxels]:
+def window(low: float, high: float) -> Scale:
     """Scale voxels so that `low` (HU, SUV) becomes 0 and `high` 1; what lies outside is cut."""
     return lambda voxels: np.clip((voxels - low) / (high - low), 0, 1, dtype=np.float32)
 
@@ -44,7 +45,7 @@ def list_slices(
     info: Info,
     size: int,
     field: float,
-    scale: Callable[[Voxels], Voxels],
+    scale: Scale,
     *,
     labels: Sequence[int] | None = None,
     body: Callable[[Scan], Volume] | None = None,
@@ -58,8 +59,7 @@ def list_slices(
         field: edge length in mm. A slice is padded with 0 or cropped to it, around its center, then resampled.
         scale: from the voxels of one channel of one scan to [0, 1].
         labels: the values in the label maps, in the order of ``info.classes`` with the background first; None for a
-            set of one class. A pixel has
-            the label of its largest share.
+            set of one class. A pixel has the label of its largest share.
         body: a volume whose positive voxels are the body; only slices of which they cover a tenth are listed. None for
             all slices.
 
@@ -97,12 +97,7 @@ def _covered(body: Volume, field: float) -> NDArray[np.int64]:
 
 
 def _planes(
-    scan: Scan,
-    slices: NDArray[np.int64],
-    size: int,
-    field: float,
-    scale: Callable[[Voxels], Voxels],
-    labels: Sequence[int] | None,
+    scan: Scan, slices: NDArray[np.int64], size: int, field: float, scale: Scale, labels: Sequence[int] | None
 ) -> tuple[Tensor, Tensor | None]:
     """The `slices` of a scan, ``(n, C, size, size)``, and their label maps ``(n, size, size)``."""
     if labels is None:

@@ -5,44 +5,21 @@ lung is decided by its position, not by its name: in the usual view the patient'
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from medlab.data.images import ImageSet, Info
-from medlab.data.png import gray_pixels
+from medlab.data.pictures import read_picture
 
 JSRT_SIDE, JSRT_TOP = 2048, 4095  # pixels; the largest value of 12 bits
-LARGEST_SIDE = 6000  # pixels; Montgomery has 4892
 ORGANS = ("right lung", "left lung", "heart")
 
-JSRT = Info(
-    name="jsrt",
-    modality="X-ray (chest)",
-    task="segmentation",
-    classes=("background", *ORGANS),
-    license="research and education only (SCR)",
-    citation="Shiraishi et al., AJR 174(1):71-74, 2000 (JSRT); van Ginneken et al., Medical Image Analysis "
-    "10(1):19-40, 2006 (SCR masks)",
-    unit="0 = least, 1 = most attenuation on the film",
-    note="One image per patient; about half of them with a lung nodule.",
-)
-MONTGOMERY = replace(
-    JSRT,
-    name="montgomery",
-    classes=("background", *ORGANS[:2]),
-    license="terms of the US NLM",
-    citation="Jaeger et al., Quantitative Imaging in Medicine and Surgery 4(6):475-477, 2014",
-    note="One image per patient, tuberculosis screening; no masks of the heart. Padded to squares.",
-)
 
-
-def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
+def load_jsrt(folder: Path, size: int, info: Info) -> ImageSet:
     """Read JSRT images and SCR masks, averaged down to `size`: ``(N, 1, size, size)`` and label maps.
 
     Expected: files ``*.IMG`` anywhere under `folder`, 2048 x 2048 numbers of 12 bits, two bytes each, the higher first,
@@ -53,13 +30,13 @@ def load_jsrt(folder: str | Path, size: int = 400) -> ImageSet:
         ValueError: no image, a file of another length or with larger numbers, a mask that is missing or of another
             shape.
     """
-    paths = [path for path in Path(folder).rglob("*") if path.suffix.lower() == ".img"]
+    paths = [path for path in folder.rglob("*") if path.suffix.lower() == ".img"]
     if not paths:
         raise ValueError(f"{folder} holds no .IMG file; put the JSRT images there or into folders below")
-    return _read_all(paths, Path(folder), ORGANS, JSRT, size)
+    return _read_all(paths, folder, ORGANS, size, info)
 
 
-def load_montgomery(folder: str | Path, size: int = 400) -> ImageSet:
+def load_montgomery(folder: Path, size: int, info: Info) -> ImageSet:
     """Read Montgomery County images and lung masks, padded to squares with 0 and averaged down to `size`.
 
     Expected: ``CXR_png/NAME.png`` with 8 bits of gray, and of the same size ``ManualMask/leftMask/NAME.png`` and
@@ -68,13 +45,13 @@ def load_montgomery(folder: str | Path, size: int = 400) -> ImageSet:
     Raises:
         ValueError: no image, a picture too large, a mask that is missing or of another shape.
     """
-    paths = [path for path in Path(folder).rglob("*.png") if path.parent.name == "CXR_png"]
+    paths = [path for path in folder.rglob("*.png") if path.parent.name == "CXR_png"]
     if not paths:
         raise ValueError(f"{folder} holds no CXR_png/*.png; put the folder MontgomerySet there")
-    return _read_all(paths, Path(folder), ("rightMask", "leftMask"), MONTGOMERY, size)
+    return _read_all(paths, folder, ("rightMask", "leftMask"), size, info)
 
 
-def _read_all(paths: list[Path], folder: Path, kinds: Sequence[str], info: Info, size: int) -> ImageSet:
+def _read_all(paths: list[Path], folder: Path, kinds: Sequence[str], size: int, info: Info) -> ImageSet:
     """The films and, from folders of the names `kinds`, their masks; one image per patient."""
     masks = {kind: _by_stem(folder, kind) for kind in kinds}
     images, labels = [], []
@@ -115,11 +92,8 @@ def _raw(path: Path) -> Tensor:
 
 
 def _picture(path: Path) -> Tensor:
-    """A picture of 8 bits or fewer as ``(H, W)`` float32 in [0, 1]; its size is read before its pixels."""
-    with Image.open(path, formats=("PNG", "GIF")) as image:
-        if max(image.size) > LARGEST_SIDE:
-            raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} on a side")
-        return torch.from_numpy(gray_pixels(image, path).astype(np.float32) / 255)
+    """A picture of 8 bits or fewer as ``(H, W)`` float32 in [0, 1]."""
+    return torch.from_numpy(np.array(read_picture(path, "L")).astype(np.float32) / 255)
 
 
 def _resized(picture: Tensor, size: int) -> Tensor:
@@ -129,15 +103,11 @@ def _resized(picture: Tensor, size: int) -> Tensor:
     return adaptive_avg_pool2d(pad(picture[None], (right // 2, right - right // 2, down // 2, down - down // 2)), size)
 
 
-def _column(where: Tensor) -> float:
-    """Mean column of a mask."""
-    return float(where.nonzero()[:, 1].float().mean().nan_to_num(0))
-
-
 def _label_map(parts: Sequence[Tensor]) -> Tensor:
     """Two lungs in either order, and a heart if there is one, to a label map; the heart lies over the lungs."""
     inside = [part[0] > 0.5 for part in parts]
+    lungs = sorted(inside[:2], key=lambda where: float(where.nonzero()[:, 1].float().mean().nan_to_num(0)))  # by column
     labels = torch.zeros(inside[0].shape, dtype=torch.uint8)
-    for value, where in enumerate([*sorted(inside[:2], key=_column), *inside[2:]], start=1):
+    for value, where in enumerate([*lungs, *inside[2:]], start=1):
         labels[where] = value
     return labels

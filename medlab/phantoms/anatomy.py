@@ -19,9 +19,6 @@ from torch.nn.functional import grid_sample, interpolate
 from medlab.errors import unknown_name_error
 
 TISSUES = ("csf", "gray matter", "white matter")
-CITATION = "Fonov et al., NeuroImage 54(1):313-327, 2011 (ICBM 152 nonlinear 2009a symmetric template)"
-LICENSE = "ICBM 152: free use with notice"  # the notice is above
-
 ORIGIN = torch.tensor([-98.0, -134.0, -72.0])  # MNI coordinates (mm) of voxel 0 along x (right), y (front), z (up)
 SHAPE = torch.tensor([197, 233, 189])
 FIELD_OF_VIEW = 224.0  # mm shown along both sides of a slice

@@ -16,7 +16,7 @@ from project import ROOT
 from publisher_files import write_isic, write_mednist, write_nih, write_task
 from pydicom.data import get_testdata_file
 
-from medlab.data import mirror
+from medlab.data import files
 
 MAKERS = ROOT / "data" / "makers"
 SCRIPTS = sorted(path.stem for path in MAKERS.glob("*.py") if path.stem not in ("common", "samples"))
@@ -34,7 +34,7 @@ def maker(monkeypatch):
 
 
 def listed(folder: str, pattern: str) -> list[str]:
-    return [Path(name).stem for name in mirror.hashes(folder) if name.startswith(pattern)]
+    return [Path(name).stem for name in files.hashes(folder) if name.startswith(pattern)]
 
 
 def test_isic2017_takes_the_listed_images_with_masks_and_table(maker, tmp_path):
@@ -145,14 +145,14 @@ def test_pancreas_labels_are_turned_onto_the_scan(maker, tmp_path, capsys):
 def test_files_are_compared_with_the_list_and_a_list_is_written(maker, tmp_path, monkeypatch, capsys):
     common = maker("common")
     monkeypatch.setattr(common, "LISTS", tmp_path)
-    monkeypatch.setattr(mirror, "LISTS", tmp_path)
-    mirror.hashes.cache_clear()
+    monkeypatch.setattr(files, "LISTS", tmp_path)
+    files.hashes.cache_clear()
     for name in ("a.txt", "b/c.txt", "b/d.txt", "README.md"):
         (tmp_path / "out/tiny" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "out/tiny" / name).write_text(name)
     common.write_list(tmp_path / "out/tiny")
     first = f"{hashlib.md5(b'a.txt').hexdigest()}  a.txt"
-    assert (tmp_path / "tiny.md5").read_text().splitlines()[0] == first and len(mirror.hashes("tiny")) == 3
+    assert (tmp_path / "tiny.md5").read_text().splitlines()[0] == first and len(files.hashes("tiny")) == 3
     (tmp_path / "out/tiny/b/c.txt").write_text("other")
     (tmp_path / "out/tiny/b/d.txt").unlink()
     line = (
@@ -165,7 +165,7 @@ def test_files_are_compared_with_the_list_and_a_list_is_written(maker, tmp_path,
     monkeypatch.setattr(sys, "argv", sys.argv[:-1])
     with pytest.raises(SystemExit, match="tiny is there already: move it away first"):
         common.run(None, "tiny.py", "")
-    mirror.hashes.cache_clear()
+    files.hashes.cache_clear()
 
 
 @needs_data
@@ -173,21 +173,21 @@ def test_files_are_compared_with_the_list_and_a_list_is_written(maker, tmp_path,
 def test_files_that_are_copied_are_found_by_their_hash(maker, tmp_path, folder):
     script = maker(folder)
     getattr(script, "make", script.collect)(Path(os.environ["MEDLAB_DATA"]) / folder, tmp_path / folder)
-    count = len(mirror.hashes(folder))
+    count = len(files.hashes(folder))
     assert maker("common").compare(tmp_path / folder) == f"{folder}: {count} of {count} files are those of the list"
 
 
 @needs_data
-@pytest.mark.parametrize("folder", sorted(path.stem for path in mirror.LISTS.glob("*.md5")))
+@pytest.mark.parametrize("folder", sorted(path.stem for path in files.LISTS.glob("*.md5")))
 def test_the_lists_are_those_of_our_folders(maker, folder):
-    count = len(mirror.hashes(folder))
+    count = len(files.hashes(folder))
     line = f"{folder}: {count} of {count} files are those of the list"
     assert maker("common").compare(Path(os.environ["MEDLAB_DATA"]) / folder) == line
 
 
 def test_every_folder_of_the_lists_has_a_maker_or_the_readme_says_why_not():
     text = (MAKERS / "README.md").read_text()
-    for path in mirror.LISTS.glob("*.md5"):
+    for path in files.LISTS.glob("*.md5"):
         row = f"| `{path.stem}` | [{path.stem}.py]({path.stem}.py)"
         assert row in text if path.stem in SCRIPTS else f"- `{path.stem}`:" in text
-    assert set(SCRIPTS) <= {path.stem for path in mirror.LISTS.glob("*.md5")}
+    assert set(SCRIPTS) <= {path.stem for path in files.LISTS.glob("*.md5")}

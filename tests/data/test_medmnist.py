@@ -13,7 +13,7 @@ import torch
 from loopback import address, serve
 from medmnist import INFO
 
-from medlab.data import files, load, medmnist
+from medlab.data import archives, files, load, medmnist
 
 COUNTS = {"train": 6, "val": 3, "test": 4}
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
@@ -141,11 +141,11 @@ def test_n_draws_rows_by_seed_in_order_and_stops_reading_after_the_last(publish,
     assert some.published_split.tolist() == whole.published_split[some.patients].tolist()
     assert some.patients.tolist() == medmnist.load("pneumoniamnist", n=5, seed=1).patients.tolist()
     assert some.patients.tolist() != medmnist.load("pneumoniamnist", n=5, seed=2).patients.tolist()
-    monkeypatch.setattr(files, "BLOCK", 28 * 28)
-    taken, blocks = [], files._blocks
-    monkeypatch.setattr(files, "_blocks", lambda *args: (taken.append(1) or block for block in blocks(*args)))
+    monkeypatch.setattr(archives, "BLOCK", 28 * 28)
+    taken, blocks = [], archives._blocks
+    monkeypatch.setattr(archives, "_blocks", lambda *args: (taken.append(1) or block for block in blocks(*args)))
     path = medmnist.find("pneumoniamnist")
-    files.read_rows(path, "train_images", (6, 28, 28), np.array([0, 2]))
+    archives.read_rows(path, {"train_images": (6, 28, 28)}, np.array([0, 2]))
     assert len(taken) == 3
 
 
@@ -310,14 +310,14 @@ def test_a_split_above_the_budget_is_mapped_from_disk(publish, folders, monkeypa
     publish(arrays(item), name)
     small = medmnist.load(name, "train")
     monkeypatch.setattr(medmnist, "BUDGET", small.images.numel() * 4 - 1)
-    monkeypatch.setattr(files, "BLOCK", 2000)  # several blocks
+    monkeypatch.setattr(archives, "BLOCK", 2000)  # several blocks
     mapped = medmnist.load(name, "train")
     assert mapped.images.dtype == torch.uint8 and mapped.images.shape == small.images.shape
     for left, right in zip(mapped.batches(4, shuffle=True), small.batches(4, shuffle=True)):
         assert torch.equal(left[0], right[0]) and torch.equal(left[1], right[1])
     assert mapped.patients.tolist() == small.patients.tolist()
     assert len(list((folders / "cache/medmnist").iterdir())) == 1
-    monkeypatch.setattr(files, "_blocks", lambda path, key, shape: iter([np.zeros(shape, int)]))
+    monkeypatch.setattr(archives, "_blocks", lambda path, key, shape: iter([np.zeros(shape, int)]))
     assert torch.equal(medmnist.load(name, "train").images, mapped.images)  # not unpacked again
     assert not [warning for warning in recwarn if "writable" in str(warning.message)]
 

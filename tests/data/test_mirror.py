@@ -10,7 +10,7 @@ import pytest
 from loopback import address, serve
 from medmnist import INFO
 
-from medlab.data import available, load, medmnist, mirror
+from medlab.data import available, files, load, medmnist
 from medlab.data.real_sets import locate
 
 FILES = {"labels.csv": b"id,class\n1,nevus\n", "images/train/1.png": b"not really a picture", "images/val/2.png": b"2"}
@@ -26,27 +26,27 @@ def tiny(tmp_path, monkeypatch):
     (tmp_path / "hashes").mkdir()
     lines = [f"{hashlib.md5(content).hexdigest()}  {file}\n" for file, content in FILES.items()]
     (tmp_path / "hashes/tiny.md5").write_text("".join(lines))
-    monkeypatch.setattr(mirror, "LISTS", tmp_path / "hashes")
+    monkeypatch.setattr(files, "LISTS", tmp_path / "hashes")
     monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
-    mirror.hashes.cache_clear()
+    files.hashes.cache_clear()
     yield tmp_path
-    mirror.hashes.cache_clear()
+    files.hashes.cache_clear()
 
 
 def test_a_folder_is_fetched_once_with_retries_and_only_what_is_missing(tiny, monkeypatch):
     with serve(tiny / "served", failures=2) as server:
         monkeypatch.setenv("MEDLAB_MIRROR", address(server, ""))
-        assert mirror.from_mirror("tiny") is None
-        folder = mirror.fetch_folder("tiny", "skin")
+        assert files.from_mirror("tiny") is None
+        folder = files.fetch_folder("tiny", "skin")
         assert server.requests == len(FILES) + 2
         found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
         assert folder == tiny / "cache/tiny" and found == FILES
-        assert mirror.from_mirror("tiny") == folder
+        assert files.from_mirror("tiny") == folder
         (folder / "labels.csv").unlink()
-        assert mirror.from_mirror("tiny") is None
-        mirror.fetch_folder("tiny", "skin")
+        assert files.from_mirror("tiny") is None
+        files.fetch_folder("tiny", "skin")
         assert server.requests == len(FILES) + 3
 
 
@@ -55,9 +55,9 @@ def test_a_file_with_another_hash_is_refused_and_not_kept(tiny, monkeypatch):
     with serve(tiny / "served") as server:
         monkeypatch.setenv("MEDLAB_MIRROR", address(server, ""))
         with pytest.raises(ValueError, match=r"/tiny/images/val/2\.png has the wrong hash.*Nothing was kept") as error:
-            mirror.fetch_folder("tiny", "skin")
+            files.fetch_folder("tiny", "skin")
     assert "\n" not in str(error.value) and not (tiny / "cache/tiny/images/val/2.png").exists()
-    assert mirror.from_mirror("tiny") is None
+    assert files.from_mirror("tiny") is None
 
 
 def test_a_missing_file_is_named(tiny, monkeypatch):
@@ -67,7 +67,7 @@ def test_a_missing_file_is_named(tiny, monkeypatch):
         with pytest.raises(
             ConnectionError, match=r'cannot download labels\.csv from 127\.0\.0\.1 \(404.*load\("skin"\)'
         ):
-            mirror.fetch_folder("tiny", "skin")
+            files.fetch_folder("tiny", "skin")
 
 
 def test_no_network_is_one_line(tiny, monkeypatch):
@@ -75,7 +75,7 @@ def test_no_network_is_one_line(tiny, monkeypatch):
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MEDLAB_MIRROR", f"http://127.0.0.1:{taken.getsockname()[1]}/images")
     with pytest.raises(ConnectionError, match=r"from 127\.0\.0\.1 \(no connection\): check the network") as error:
-        mirror.fetch_folder("tiny", "skin")
+        files.fetch_folder("tiny", "skin")
     assert "\n" not in str(error.value)
 
 
@@ -83,10 +83,10 @@ def test_no_network_is_one_line(tiny, monkeypatch):
 def test_only_web_servers_are_mirrors(monkeypatch, url):
     monkeypatch.setenv("MEDLAB_MIRROR", url)
     with pytest.raises(ValueError, match="it must be the address of a web server"):
-        mirror.mirror_url()
+        files.mirror_url()
 
 
-@pytest.mark.parametrize("path", sorted(mirror.LISTS.glob("*.md5")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(files.LISTS.glob("*.md5")), ids=lambda path: path.stem)
 def test_a_list_holds_hashes_and_plain_names_inside_its_folder(path):
     lines = path.read_text(encoding="ascii").splitlines()
     assert lines and len(set(lines)) == len(lines)
@@ -95,7 +95,7 @@ def test_a_list_holds_hashes_and_plain_names_inside_its_folder(path):
 
 
 def test_the_lists_stay_small():
-    assert sum(path.stat().st_size for path in Path(mirror.LISTS).iterdir()) < 400_000
+    assert sum(path.stat().st_size for path in Path(files.LISTS).iterdir()) < 400_000
 
 
 @pytest.fixture

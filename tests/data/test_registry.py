@@ -25,6 +25,7 @@ def generate(n, size, seed):
 FAKE = Phantom(
     generate,
     modality="CT",
+    task="multi-class",
     classes=("a", "b"),
     unit="0 = -1000 HU, 1 = 400 HU",
     note="made up",
@@ -132,7 +133,7 @@ def a_real_set(monkeypatch, task="multi-class"):
     images = (torch.arange(len(patients)) / 1000).reshape(-1, 1, 1, 1).expand(-1, 1, 16, 16).contiguous()
     targets = torch.tensor(targets) if task == "multi-class" else torch.zeros(len(images), 16, 16).long()
     data = ImageSet(images, targets, patients, info)
-    real = RealSet(info, 16, (16,), len(data), lambda path, size: data, "clinic", cached="clinic")
+    real = RealSet(info, lambda *asked: data, 16, len(data), "clinic", (16,), cached="clinic")
     monkeypatch.setitem(registry.REAL, "clinic", real)
     return data
 

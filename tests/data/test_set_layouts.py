@@ -51,8 +51,8 @@ def test_only_the_pictures_asked_for_are_read(folder, monkeypatch):
     assert whole.images.shape == (12, 3, 16, 16) and whole.images.dtype == torch.float32
     assert numbers(whole) == list(range(12)) and whole.targets.tolist() == [0, 1, 2] * 4
     assert whole.patients.tolist() == [f"ISIC_{k:03d}" for k in range(12)]
-    opened, read = [], pictures._picture
-    monkeypatch.setattr(pictures, "_picture", lambda path, *rest: opened.append(path.stem) or read(path, *rest))
+    opened, read = [], pictures.read_picture
+    monkeypatch.setattr(pictures, "read_picture", lambda path, *rest: opened.append(path.stem) or read(path, *rest))
     for asked in ({"n": 3}, {"patients": 3}, {"split": "test", "n": 2}, {"split": "val"}):
         opened.clear()
         some = load("isic2017", size=16, **asked)
@@ -103,16 +103,21 @@ def test_tables_that_do_not_fit_the_folder(folder, name, old, new, error, messag
         load(name, size=16)
 
 
-def test_pictures_that_cannot_be_read(folder):
+def test_pictures_that_cannot_be_read(folder, monkeypatch):
     isic2017(folder)
     path = folder / "isic2017/images/train/ISIC_001.jpg"
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(ValueError, match="ISIC_001.jpg is truncated or damaged"):
         load("isic2017", size=16)
-    for shape in ((32, 48, 3), (4104, 4104, 3)):
-        write(path, np.zeros(shape, np.uint8))
-        with pytest.raises(ValueError, match=f"is {shape[0]} x {shape[1]}, expected a square of at most 4096"):
-            load("isic2017", size=16)
+    write(path, np.zeros((32, 48, 3), np.uint8))
+    with pytest.raises(ValueError, match="is 32 x 48, expected a square"):
+        load("isic2017", size=16)
+    Image.new("P", (32, 32)).save(path, format="PNG")
+    with pytest.raises(ValueError, match="not an 8-bit image of mode 1, L, RGB, but of mode P; convert it first"):
+        load("isic2017", size=16)
+    monkeypatch.setattr(pictures, "LARGEST_SIDE", 30)
+    with pytest.raises(ValueError, match="is 32 x 32, allowed are 30 pixels a side"):
+        load("isic2017", size=16)
 
 
 def test_arrays_of_one_archive(folder):
@@ -133,7 +138,7 @@ def test_arrays_of_one_archive(folder):
     with pytest.raises(ValueError, match="allow_pickle=False"):
         load("nih_chestxray")
     np.savez(path, images=images[:, :, :90], labels=labels, patients=patients)
-    with pytest.raises(ValueError, match="must hold square gray images"):
+    with pytest.raises(ValueError, match="must hold square images"):
         load("nih_chestxray")
 
 

@@ -1,0 +1,130 @@
+"""Images in .npz archives, read row by row, without trusting what the headers of their arrays claim."""
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from medlab.data.files import disk_errors
+
+BLOCK = 2**24  # bytes unpacked at a time
+LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
+
+
+def read_rows(path: Path, shapes: Mapping[str, tuple[int, ...]], rows: np.ndarray) -> np.ndarray:
+    """Read `rows` (ascending, at least one) of the arrays of these names and shapes, counted on from one to the next.
+
+    Returns:
+        ``(len(rows), ...)``; images as uint8, labels and masks as int64.
+
+    Raises:
+        ValueError: the archive is truncated, holds a pickled object, or an array of another shape or type.
+    """
+    parts, first = [], 0
+    for key, shape in shapes.items():
+        own, start = rows[(rows >= first) & (rows < first + shape[0])] - first, 0
+        first += shape[0]
+        for block in _blocks(path, key, shape) if len(own) else ():
+            parts.append(block[own[(own >= start) & (own < start + len(block))] - start])
+            start += len(block)
+            if start > own[-1]:
+                break
+    return np.concatenate(parts) if key.endswith("images") else np.concatenate(parts).astype(np.int64)
+
+
+def array_shape(path: Path, key: str) -> tuple[int, ...]:
+    """The shape of the array `key` of an archive, by its header; an array larger than 2 GiB is refused.
+
+    Raises:
+        ValueError: it is larger, or the archive is damaged or has no such array.
+    """
+    with _opened(path, key) as (_, shape, _, dtype):
+        if dtype.itemsize * math.prod(shape) > LARGEST:
+            raise ValueError(
+                f"{path}: {key} claims {dtype} {shape}, allowed are {LARGEST / 2**30:.0f} GiB; do not trust it"
+            )
+    return shape
+
+
+def column(path: Path, *keys: str) -> np.ndarray:
+    """The values ``(N,)`` of the arrays of these names, one after the other: numbers or strings, not pickled.
+
+    Raises:
+        ValueError: see `array_shape`; pickled objects.
+    """
+    for key in keys:
+        array_shape(path, key)
+    with np.load(path, allow_pickle=False) as archive:
+        return np.concatenate([archive[key].reshape(-1) for key in keys])
+
+
+def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.ndarray:
+    """Map an array of bytes of an archive into memory, from the file `target` to which it is unpacked on first use.
+
+    Raises:
+        ValueError: see `read_rows`; or `target` holds something else.
+        OSError: its folder cannot be written, or the disk is full.
+    """
+    if not target.exists():
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        try:
+            with disk_errors(target.parent), part.open("wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                with tqdm(total=shape[0], desc=f"unpacking {target.stem}", unit="image") as bar:
+                    for block in _blocks(path, key, shape):
+                        file.write(np.ascontiguousarray(block))
+                        bar.update(len(block))
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    array = np.load(target, mmap_mode="c", allow_pickle=False)  # "c": torch warns about read-only memory
+    if array.shape != shape or array.dtype != np.uint8:
+        raise ValueError(f"{target} holds {array.dtype} {array.shape}, not uint8 {shape}; delete it and load again")
+    return array
+
+
+def channels_first(images: np.ndarray) -> Tensor:
+    """View stored images ``(N, H, W)``, ``(N, H, W, 3)`` or ``(N, D, H, W)`` as a tensor with its channels second."""
+    tensor = torch.from_numpy(images)
+    return tensor.movedim(-1, 1) if images.ndim == 4 and images.shape[-1] == 3 else tensor[:, None]
+
+
+def _blocks(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """Unpack an array block by block; its header is checked before memory is allocated."""
+    with _opened(path, key) as (stream, found, fortran, dtype):
+        if dtype.hasobject:
+            raise ValueError(f"{path}: {key} holds a pickled object, which could run code; use the published file")
+        if found != shape or dtype.kind not in "iub" or (key.endswith("images") and dtype != np.uint8):
+            wanted = "uint8" if key.endswith("images") else "integers"
+            raise ValueError(f"{path}: {key} must be {wanted} {shape}, got {dtype} {found}; use the published file")
+        row = dtype.itemsize * math.prod(shape[1:])
+        step = shape[0] if fortran else max(1, BLOCK // row)
+        for start in range(0, shape[0], step):
+            count = min(step, shape[0] - start)
+            data = stream.read(count * row)
+            if len(data) < count * row:
+                raise EOFError(f"{key} ends early")
+            yield np.frombuffer(data, dtype).reshape((count, *shape[1:]), order="F" if fortran else "C")
+
+
+@contextmanager
+def _opened(path: Path, key: str) -> Iterator[tuple]:
+    """Open an array of an archive; yields the stream behind its header, shape, whether in Fortran order, and type."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
+            if np.lib.format.read_magic(stream) != (1, 0):  # later versions allow headers of gigabytes
+                raise ValueError(f"{path}: {key} is not stored in .npy format 1.0; use the published file")
+            yield stream, *np.lib.format.read_array_header_1_0(stream)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise ValueError(
+            f"{path} is truncated or damaged ({error}); get it again, or delete it and load again"
+        ) from error
