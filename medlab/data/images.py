@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from medlab.data.draws import check_count, draw_evenly
+from medlab.data.nifti import Grid
 from medlab.data.repeats import describe_repeats, fingerprint
 from medlab.errors import unknown_name_error
 
@@ -21,9 +23,10 @@ TASKS = ("multi-class", "multi-label", "segmentation")
 class Info:
     """What is known about a set of images.
 
-    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for simulated images;
-    `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...); splitting a
-    set adds the repeated images and shared patients that it finds.
+    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"), and `window` holds these two values of the
+    files where all images share them, else None; `phantom` is True for simulated images; `note` holds what a reader
+    must know before trusting a result (no patient ids, averaged brains, ...); splitting a set adds the repeated images
+    and shared patients that it finds.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Info:
     phantom: bool = False
     unit: str = "0 = darkest, 1 = brightest"
     note: str = ""
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -52,6 +56,7 @@ class ImageSet:
         patients: ``(N,)``, one id per image, integers or strings.
         info: what is known about the set; its `task` must fit the shape of `targets`. Row 0 of an image is its top.
         published_split: ``(N,)`` of "train", "val" or "test" where the publisher split the set, else None.
+        grids: ``(N,)``, where each image lies, for `spacing` and `to_nifti`; None where that is not known.
 
     Raises:
         ValueError: empty set, shapes that do not fit, NaN or values outside [0, 1], targets outside the classes.
@@ -64,6 +69,7 @@ class ImageSet:
         patients: Sequence | np.ndarray,
         info: Info,
         published_split: Sequence[str] | np.ndarray | None = None,
+        grids: Sequence[Grid] | np.ndarray | None = None,
     ) -> None:
         self.info = info
         self.images = torch.as_tensor(images)
@@ -72,6 +78,9 @@ class ImageSet:
         self.patients = np.asarray(patients)
         self.published_split = None if published_split is None else np.asarray(published_split)
         n = len(self)
+        self.grids = None if grids is None else np.asarray(grids, object)
+        if self.grids is not None and self.grids.shape != (n,):
+            raise ValueError(f"{info.name}: {n} images but {len(self.grids)} grids; give one per image, or None")
         if self.patients.shape != (n,):
             raise ValueError(
                 f"{info.name}: {n} images but patients of shape {self.patients.shape}; give one patient id per image"
@@ -134,6 +143,7 @@ class ImageSet:
         part.images, part.targets = self.images[where], self.targets[where]
         part.patients = self.patients[index]
         part.published_split = None if self.published_split is None else self.published_split[index]
+        part.grids = None if self.grids is None else self.grids[index]
         return part
 
     def __repr__(self) -> str:
@@ -144,6 +154,14 @@ class ImageSet:
             f"ImageSet({self.info.name}, {kind}, images {tuple(self.images.shape)} on {self.images.device.type}, "
             f"{self.info.task}, {len(self.info.classes)} classes, {patients})"
         )
+
+    @property
+    def spacing(self) -> NDArray[np.float64] | None:
+        """The mm between the pixels of each image, ``(N, 2)`` for H, W or ``(N, 3)`` for D, H, W; None: not known."""
+        if self.grids is None:
+            return None
+        sides = np.linalg.norm([grid.affine[:3, :3] for grid in self.grids], axis=1)  # (N, 3) for W, H, D
+        return sides[:, self.images.ndim - 3 :: -1]
 
     def counts(self) -> dict[str, int]:
         """Count images per class (multi-class), positives per label (multi-label), pixels per class (segmentation)."""
