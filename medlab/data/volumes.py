@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from medlab.data.files import disk_errors
 from medlab.data.grids import (
     check_spacing,
+    fit_start,
     fit_to,
     image_grids,
     removed_labels,
@@ -243,7 +244,8 @@ def _collect(
         images.append(fit_to(scale_voxels(volume.voxels, window, case.image)[upright], shape).reshape(-1, 1, *shape))
         masks.append(fit_to(mask, shape).reshape(-1, *shape).astype(np.min_scalar_type(mask.max())))  # not int64
         patients += [case.patient] * len(images[-1])
-        grids += image_grids(volume, shape)
+        slices = range(len(mask)) if len(shape) == 2 else None
+        grids += image_grids(volume, fit_start(mask.shape, shape), slices=slices)
         check_size(f"{info.name} (take fewer cases)", (len(patients), *shape))
     if not images:
         raise ValueError(f"{info.name}: no case given")
