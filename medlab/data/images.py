@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from medlab.data.arrays import as_images, as_patients, as_targets, count_without_id, read_dataset
 from medlab.data.draws import check_count, draw_evenly
+from medlab.data.nifti import Grid
 from medlab.data.repeats import describe_repeats, fingerprint
 from medlab.errors import unknown_name_error
 
@@ -23,9 +25,10 @@ TASKS = ("multi-class", "multi-label", "segmentation", "unlabeled")
 class Info:
     """What is known about a set of images.
 
-    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for simulated images;
-    `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...); splitting a
-    set adds the repeated images and shared patients that it finds.
+    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"), and `window` holds these two values of the
+    files where all images share them, else None; `phantom` is True for simulated images; `note` holds what a reader
+    must know before trusting a result (no patient ids, averaged brains, ...); splitting a set adds the repeated images
+    and shared patients that it finds.
     """
 
     name: str = "own images"
@@ -37,6 +40,7 @@ class Info:
     phantom: bool = False
     unit: str = "0 = darkest, 1 = brightest"
     note: str = ""
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
@@ -61,6 +65,7 @@ class ImageSet:
         info: what is known about the set; its `task` must fit the shape of `targets`, and follows from it where `info`
             names none. Row 0 of an image is its top.
         published_split: ``(N,)`` of "train", "val" or "test" where the publisher split the set, else None.
+        grids: ``(N,)``, where each image lies, for `spacing` and `to_nifti`; None where that is not known.
         classes: names of the classes, the background first for label maps; None takes the names that are targets in
             their order, or the numbers.
         about: other fields of `Info`, such as ``name="our clinic"``.
@@ -76,6 +81,7 @@ class ImageSet:
         patients: Sequence | np.ndarray | None = None,
         info: Info | None = None,
         published_split: Sequence[str] | np.ndarray | None = None,
+        grids: Sequence[Grid] | np.ndarray | None = None,
         *,
         classes: Sequence[str] | None = None,
         **about: str | bool,
@@ -90,6 +96,11 @@ class ImageSet:
         self.info = replace(self.info, task=task, classes=names)
         self.patients = as_patients(patients, self.images, self.info.name)
         self.published_split = None if published_split is None else np.asarray(published_split)
+        self.grids = None if grids is None else np.asarray(grids, object)
+        if self.grids is not None and self.grids.shape != (len(self),):
+            raise ValueError(
+                f"{self.info.name}: {len(self)} images but {len(self.grids)} grids; give one per image, or None"
+            )
         if self.published_split is not None and (
             self.published_split.shape != (len(self),) or not np.isin(self.published_split, SPLITS).all()
         ):
@@ -119,11 +130,15 @@ class ImageSet:
     def replace(self, **changes: object) -> "ImageSet":
         """Copy with other `images`, `targets`, `patients`, or fields of `info`; all is checked again.
 
+        Images of another shape lie on other grids, which are then not known.
+
         Raises:
             ValueError: as of `ImageSet`.
         """
         targets = None if self.info.task == "unlabeled" else self.targets
         kept = {"targets": targets, "patients": self.patients, "published_split": self.published_split}
+        if np.shape(changes.get("images", self.images)) == self.images.shape:
+            kept["grids"] = self.grids
         return ImageSet(**{"images": self.images, "info": self.info, **kept, **changes})
 
     def __len__(self) -> int:
@@ -144,6 +159,7 @@ class ImageSet:
         part.images, part.targets = self.images[where], self.targets[where]
         part.patients = self.patients[index]
         part.published_split = None if self.published_split is None else self.published_split[index]
+        part.grids = None if self.grids is None else self.grids[index]
         return part
 
     def __repr__(self) -> str:
@@ -158,6 +174,14 @@ class ImageSet:
             f"ImageSet({self.info.name}, {kind}, images {tuple(self.images.shape)} on {self.images.device.type}, "
             f"{task}, {patients})"
         )
+
+    @property
+    def spacing(self) -> NDArray[np.float64] | None:
+        """The mm between the pixels of each image, ``(N, 2)`` for H, W or ``(N, 3)`` for D, H, W; None: not known."""
+        if self.grids is None:
+            return None
+        sides = np.linalg.norm([grid.affine[:3, :3] for grid in self.grids], axis=1)  # (N, 3) for W, H, D
+        return sides[:, self.images.ndim - 3 :: -1]
 
     def counts(self) -> dict[str, int]:
         """Count images per class (multi-class), positives per label (multi-label), pixels per class (segmentation)."""
