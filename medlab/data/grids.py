@@ -1,6 +1,7 @@
 """Grids of voxels: scans resampled, padded or cropped, what a crop removes, and masks brought back to their scan."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,17 +29,17 @@ def check_spacing(spacing: float | None) -> float | None:
     return spacing
 
 
-def resample_cubes(
-    volume: Volume, side: float, mask: NDArray[np.int64] | None = None
+def resample_volume(
+    volume: Volume, sides: float | Sequence[float], mask: NDArray[np.int64] | None = None
 ) -> tuple[Volume, NDArray[np.int64] | None]:
-    """Resample a scan and its labels ``(D, H, W)`` to cubic voxels of `side` mm along the axes of the body: linearly,
-    the labels to the nearest.
+    """Resample a scan and its labels ``(D, H, W)`` to voxels of `sides` mm (one number, or D, H, W) along the axes of
+    the body: linearly, the labels to the nearest.
 
     Raises:
         ValueError: a volume too large for memory.
     """
-    grid = nib.spaces.vox2out_vox((volume.voxels.T.shape, volume.affine), [side] * 3)
-    check_size(f"a scan at {side:g} mm", grid[0])
+    grid = nib.spaces.vox2out_vox((volume.voxels.T.shape, volume.affine), np.broadcast_to(sides, 3)[::-1])
+    check_size(f"a scan resampled to {sides} mm", grid[0])
 
     def resampled(voxels: NDArray[np.float32], order: int, outside: float) -> Volume:
         image = nib.Nifti1Image(voxels.T, volume.affine)
@@ -49,10 +50,10 @@ def resample_cubes(
 
 
 def resample_slices(
-    volume: Volume, pixel: float, mask: NDArray[np.int64] | None = None
+    volume: Volume, pixel: float | Sequence[float], mask: NDArray[np.int64] | None = None
 ) -> tuple[Volume, NDArray[np.int64] | None]:
-    """Resample the axial slices of a scan and its labels ``(D, H, W)`` to square pixels of `pixel` mm, around the same
-    center: linearly, the labels to the nearest. Slices that have such pixels already are returned as they are.
+    """Resample the axial slices of a scan and its labels ``(D, H, W)`` to pixels of `pixel` mm (one number, or H, W),
+    around the same center: linearly, the labels to the nearest. Slices that have such pixels are returned as they are.
 
     Raises:
         ValueError: a volume too large for memory.
@@ -60,17 +61,18 @@ def resample_slices(
     now = volume.spacing[1:]
     if np.allclose(now, pixel, rtol=1e-3):
         return volume, mask
-    step = np.array([1, pixel / now[0], pixel / now[1]])  # of the index, from a new voxel to the next
+    high, wide = np.broadcast_to(pixel, 2).astype(float)
+    step = np.array([1, high / now[0], wide / now[1]])  # of the index, from a new voxel to the next
     old = np.array(volume.voxels.shape)
     new = np.maximum(np.rint(old / step), 1).astype(int)
-    check_size(f"slices of pixels of {pixel:g} mm", tuple(new))
+    check_size(f"slices of pixels of {pixel} mm", tuple(new))
     grid = {"matrix": step, "offset": (old - 1) / 2 - step * (new - 1) / 2, "output_shape": tuple(new)}
     turn = np.diag([*step[::-1], 1])
     turn[:3, 3] = grid["offset"][::-1]
     resampled = replace(
         volume,
         voxels=affine_transform(volume.voxels, **grid, order=1, mode="nearest"),
-        spacing=(volume.spacing[0], pixel, pixel),
+        spacing=(volume.spacing[0], float(high), float(wide)),
         affine=volume.affine @ turn,
     )
     return resampled, None if mask is None else affine_transform(mask, **grid, order=0, mode="nearest")

@@ -137,7 +137,7 @@ class ImageSet:
         """
         targets = None if self.info.task == "unlabeled" else self.targets
         kept = {"targets": targets, "patients": self.patients, "published_split": self.published_split}
-        if np.shape(changes.get("images", self.images)) == self.images.shape:
+        if np.shape(changes.get("images", self.images))[2:] == self.images.shape[2:]:
             kept["grids"] = self.grids
         return ImageSet(**{"images": self.images, "info": self.info, **kept, **changes})
 

@@ -19,8 +19,8 @@ from medlab.data.grids import (
     fit_to,
     image_grids,
     removed_labels,
-    resample_cubes,
     resample_slices,
+    resample_volume,
     scale_voxels,
 )
 from medlab.data.images import ImageSet, Info
@@ -46,7 +46,7 @@ class Case:
     def load(self) -> tuple[Volume, NDArray[np.int64]]:
         """Read the volume and its mask, see `load_nifti_pair`; resampled linearly, the mask to the nearest label."""
         volume, mask = load_nifti_pair(self.image, self.mask)
-        return (volume, mask) if self.spacing is None else resample_cubes(volume, self.spacing, mask)
+        return (volume, mask) if self.spacing is None else resample_volume(volume, self.spacing, mask)
 
 
 def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Case], Info]:

@@ -279,6 +279,6 @@ def _check_spacing(spacing: float | Sequence[float] | np.ndarray, images: int, a
     steps = np.atleast_1d(to_array(spacing)).astype(float)
     if steps.shape not in ((1,), (axes,), (images, axes)) or not (steps > 0).all():
         raise ValueError(
-            f"spacing must be one length above 0 in mm, or {axes}, one per axis (or these for every image), got {spacing}"
+            f"spacing must be one length above 0 in mm, or {axes}, one per axis (or these per image), got {spacing}"
         )
     return np.broadcast_to(steps, (images, axes))

@@ -128,6 +128,9 @@ def test_grids_stay_with_their_images(tmp_path):
     whole = join([data[data.patients == "b"], data[data.patients == "a"]])
     part = whole[whole.patients == "a"]
     np.testing.assert_array_equal(to_nifti(part.targets, like=part).get_fdata(), nib.load(cases[0].mask).get_fdata())
+    again = part.replace(images=1 - part.images)
+    np.testing.assert_array_equal(again.grids, part.grids)
+    assert part.replace(images=part.images[..., 1:], targets=part.targets[..., 1:]).grids is None
     plain = ImageSet(data.images, data.targets, data.patients, data.info)
     assert plain.spacing is None and join([plain, data]).grids is None
     with pytest.raises(ValueError, match="44 images but 3 grids; give one per image"):
