@@ -178,6 +178,24 @@ def train(
 
 
 @app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="File that medlab.models.save_model wrote.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="DICOM, a series, NIfTI or pictures.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file for the table, or folder for the masks; by default predictions/.")
+    ] = None,
+) -> None:
+    """Print what a saved network says of images: a table of classes, or masks on the grids of their files."""
+    from medlab.models import load_model
+    from medlab.train import predict_command
+
+    with _wrong_arguments():
+        for line in predict_command.predict_to(load_model(model), path, out):
+            typer.echo(line)
+    typer.echo("Not for clinical use.", err=True)
+
+
+@app.command()
 def doctor() -> None:
     """Describe this installation in one line: versions, device, cached data sets."""
     import medlab

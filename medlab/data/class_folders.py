@@ -1,6 +1,7 @@
 """One's own images, sorted into a folder per class."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     check_size(folder, (len(paths), 3, size, size))
     read, notes = [], []
     for path in paths:
-        pixels, said = _dicom(path, size, window) if dicom else (_picture(path, size), [])
+        pixels, said = _dicom(path, size, window) if dicom else (read_picture(path, (size, size)), [])
         read.append(pixels)
         notes.append(said)
     images = np.stack(read)
@@ -68,18 +69,30 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
         images = images[:, :1]
     classes = tuple(path.name for path, (files, _) in listed.items() if files)
     targets = np.array([classes.index(path.parent.name) for path in paths])
-    unit = "0 = darkest, 1 = brightest"
+    info = Info(folder.name, "unknown", "multi-class", classes, "unknown", "unknown", note=note)
     if dicom:
-        unit = f"0 = {window[0] - window[1] / 2:g}, 1 = {window[0] + window[1] / 2:g} in the unit of the files"
-    info = Info(folder.name, "unknown", "multi-class", classes, "unknown", "unknown", unit=unit, note=note)
+        ends = window[0] - window[1] / 2, window[0] + window[1] / 2
+        info = replace(info, unit=f"0 = {ends[0]:g}, 1 = {ends[1]:g} in the unit of the files", window=ends)
     return ImageSet(images, targets, [path.stem.partition("_")[0] for path in paths], info)
 
 
-def _picture(path: Path, size: int) -> NDArray[np.float32]:
-    """A picture as ``(3, size, size)`` float32 in [0, 1], upright as its EXIF tag says."""
+def read_picture(path: Path, size: tuple[int, int] | None = None, mode: str = "RGB") -> NDArray[np.float32]:
+    """A picture as ``(C, H, W)`` float32 in [0, 1], upright as its EXIF tag says; `size` (H, W) resizes it.
+
+    `mode` is "RGB" for three channels, "L" for one.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `load_class_folders`.
+    """
     with open_picture(path) as image:
-        upright = ImageOps.exif_transpose(opaque(image, path)).convert("RGB").resize((size, size))
-    return np.asarray(upright, np.float32).transpose(2, 0, 1) / 255
+        upright = ImageOps.exif_transpose(opaque(image, path)).convert(mode)
+        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / 255
+    return np.atleast_3d(pixels).transpose(2, 0, 1)
+
+
+def resize_plane(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A gray image ``(H, W)`` in [0, 1] resized to `size` (H, W)."""
+    return np.clip(np.asarray(Image.fromarray(plane).resize(size[::-1])), 0, 1)
 
 
 def _dicom(path: Path, size: int, window: tuple[float, float]) -> tuple[NDArray[np.float32], list[str]]:
@@ -87,5 +100,4 @@ def _dicom(path: Path, size: int, window: tuple[float, float]) -> tuple[NDArray[
     check_image(path, read_header(path))
     pixels, notes = read_pixels(path)
     shown = np.clip((pixels - window[0]) / window[1] + 0.5, 0, 1).astype(np.float32)
-    resized = np.clip(np.asarray(Image.fromarray(shown).resize((size, size))), 0, 1)
-    return np.broadcast_to(resized, (3, size, size)), notes
+    return np.broadcast_to(resize_plane(shown, (size, size)), (3, size, size)), notes

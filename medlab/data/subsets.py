@@ -70,6 +70,8 @@ def join(parts: Sequence[ImageSet]) -> ImageSet:
     whole = copy(parts[0])  # all checked already
     whole.images, whole.targets = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "targets"))
     whole.patients, whole.published_split = np.concatenate([part.patients for part in parts]), None
+    known = all(part.grids is not None for part in parts)
+    whole.grids = np.concatenate([part.grids for part in parts]) if known else None
     return whole
 
 
@@ -110,5 +112,5 @@ def channels_as_images(images: ImageSet, names: Sequence[str]) -> ImageSet:
         torch.arange(channels).repeat(n),
         np.repeat(images.patients, channels),
         replace(images.info, task="multi-class", classes=tuple(names)),
-        None if images.published_split is None else np.repeat(images.published_split, channels),
+        *(None if each is None else np.repeat(each, channels) for each in (images.published_split, images.grids)),
     )
