@@ -1,4 +1,4 @@
-"""Make the picture of README.md and the site from the course's own figures: `make pictures`."""
+"""Make the pictures of README.md and the site from the course's own figures and records: `make pictures`."""
 
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydicom.data import get_testdata_file
 from medlab import visualize
 from medlab.data import load
 from medlab.data.dicom import load_dicom
+from medlab.runs import replication_rows
 from medlab.visualize import Figure
 
 PICTURES = Path(__file__).parents[1] / "pictures"
@@ -30,6 +31,22 @@ def lessons() -> list[Figure]:
     ]
 
 
+def replication() -> Figure:
+    """What each lesson's main claim came to: claim, difference and verdict, one below the other."""
+    rows, colors = replication_rows(), {"held": "#009E73", "did not hold": "#D55E00"}
+    alt = "; ".join(f"{row['lesson']}: {row['claim']}, {row['verdict']}" for row in rows)
+    fig, ax = visualize.subplots(alt=alt, size=(9, 0.36 * len(rows) + 0.6))
+    for column, (x, head) in enumerate(((0, "lesson"), (0.06, "claim"), (0.56, "difference"), (0.79, "verdict"))):
+        ax.text(x, -1, head, weight="bold", fontsize=10)
+        for place, row in enumerate(rows):
+            kind = row["verdict"].partition(",")[0]
+            text = (row["lesson"][:2], row["claim"], row["ours"], row["verdict"])[column]
+            ax.text(x, place, text, fontsize=9.5, color=colors.get(kind, "0.25") if head == "verdict" else "black")
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -1.6))
+    ax.axis("off")
+    return fig
+
+
 def stack(figures: list[Figure]) -> Image.Image:
     """The figures below each other, on white, all of one width."""
     images = [Image.open(BytesIO(figure.png())).convert("RGB") for figure in figures]
@@ -47,3 +64,4 @@ if __name__ == "__main__":
     # octree: the other palettes are made for the many grays and lose the few colors
     sheet = stack(lessons()).quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     sheet.save(PICTURES / "lessons.png", optimize=True)
+    (PICTURES / "replication.png").write_bytes(replication().png())

@@ -130,6 +130,8 @@ class ImageSet:
     def replace(self, **changes: object) -> "ImageSet":
         """Copy with other `images`, `targets`, `patients`, or fields of `info`; all is checked again.
 
+        Images of another shape lie on other grids, which are then not known.
+
         Raises:
             ValueError: as of `ImageSet`.
         """

@@ -4,7 +4,7 @@ Importing this room is light: papermill, Dask, pandas and SciPy are imported by 
 """
 
 from medlab.runs.executing import run
-from medlab.runs.parameters import check_parameter, check_parameters, find_notebook, read_parameters
+from medlab.runs.parameters import check_parameter, check_parameters, find_notebook, read_parameters, spread_seed
 from medlab.runs.recording import publish, record
 from medlab.runs.records import Recorded, grow_record, recorded, results_folder
 from medlab.runs.results import claims_table, replication_rows, replication_table, results_page
@@ -30,6 +30,7 @@ __all__ = [
     "results_folder",
     "results_page",
     "run",
+    "spread_seed",
     "sweep",
     "table",
 ]

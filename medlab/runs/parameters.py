@@ -23,6 +23,7 @@ NUMBERS = {  # what int and float take, without the spellings that are numbers i
     int: rf"[-+]?{DIGITS}$",
     float: rf"[-+]?(\.{DIGITS}|{DIGITS}(\.({DIGITS})?)?)([eE][-+]?{DIGITS})?$",
 }
+SPREAD = 10_007  # seeds of a run; prime, so that offsets such as 1000 do not lead to those of another
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
 
@@ -241,6 +242,14 @@ def check_parameter(
             raise ValueError(
                 f"parameter {name!r} must be a {'whole ' if whole else ''}number, {allowed}; got {value!r}."
             )
+
+
+def spread_seed(seed: int) -> int:
+    """The first seed of a run that uses several in a row, so that runs of different `seed` share no virtual patient.
+
+    Run 0 keeps the seeds 0, 1, 2, ...; run 1 has 10007, 10008, ...
+    """
+    return SPREAD * seed
 
 
 def run_facts(path: Path, chosen: dict[str, object]) -> dict:

@@ -66,7 +66,7 @@ class Recorded:
     @property
     def outdated(self) -> bool:
         """Whether the cells of the lesson that it depends on have changed since."""
-        if self.details is None:
+        if self.details is None or "notebook" not in self.details:  # made by a script
             return False
         path = find_notebook(self.details["notebook"])
         return self.details["code"] != (claim_code(path) if "runs" in self.details else run_facts(path, {})["code"])
@@ -154,7 +154,9 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
     part = _write_part(path, name)
     rounds = max(workers or 1, 1)
     for start in range(0, len(todo), rounds):
-        for result in sweep({"notebook": part, "grid": _grid(todo[start : start + rounds])}, out=part.parent / name):
+        for result in sweep(
+            {"notebook": part, "grid": _grid(todo[start : start + rounds])}, None, part.parent / name, rounds
+        ):
             if not result.ok:
                 raise RuntimeError(f"seed {result.parameters['seed']}: {result}")
             _add(details, result.details, known)

@@ -128,38 +128,56 @@ def _windowed(model: nn.Module, batch_size: int, sides: tuple[int, ...], overlap
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, val: ImageSet, loss: Callable, placement: Placement) -> dict[str, float]:
+def validate(
+    model: nn.Module, val: ImageSet, loss: Callable, placement: Placement, batch_size: int = 256
+) -> dict[str, float]:
     """Validation loss, accuracy and AUC of `model`; for label maps Dice instead of AUC.
 
     AUC is NaN if a class has no image. Dice is computed over all images together, the mean over the foreground classes
-    present in the targets; NaN if there are none.
+    present in the targets; NaN if there are none. Outputs that are no logits of the classes give the loss alone.
+
+    It sees 256 images at a time, or `batch_size` where 256 have more than 256 MiB; label maps are counted batch by
+    batch.
     """
     model.eval()
-    total, logits, targets = 0.0, [], []
+    classes, task = len(val.info.classes), val.info.task
+    size = 256 if 4 * val.images[0].numel() <= 2**20 else batch_size
+    total, pairs, logits, targets = 0.0, 0, [], []
     with placement.autocast():
-        for images, target in val.batches(256):
+        for images, target in val.batches(size):
             out, target = model(images.to(placement.device)), target.to(placement.device)
             total = total + loss(out, target) * len(target)
-            logits.append(out.float())
-            targets.append(target)
-    scores = _scores(torch.cat(logits).cpu(), torch.cat(targets).cpu(), val.info.task)
-    return {"loss": float(total) / len(val), **scores}
+            expected = target.shape if task == "multi-label" else (len(target), classes, *target.shape[1:])
+            if getattr(out, "shape", None) != expected:
+                continue
+            if task == "segmentation":
+                pairs = pairs + _count_pairs(out.float().argmax(1), target, classes)
+            else:
+                logits.append(out.float())
+                targets.append(target)
+    scores = {"loss": float(total) / len(val)}
+    if isinstance(pairs, Tensor):
+        accuracy = float(pairs.diag().sum().float() / pairs.sum())
+        return scores | {"accuracy": accuracy, "dice": _dice(pairs.cpu())}
+    return scores | _scores(torch.cat(logits).cpu(), torch.cat(targets).cpu()) if logits else scores
 
 
-def _scores(logits: Tensor, targets: Tensor, task: str) -> dict[str, float]:
-    if task == "multi-label":
+def _scores(logits: Tensor, targets: Tensor) -> dict[str, float]:
+    """Accuracy and AUC of logits ``(N, K)``, with targets ``(N,)``, or ``(N, K)`` for several labels."""
+    if targets.ndim == 2:
         probs = logits.sigmoid()
         return {"accuracy": float(((probs > 0.5) == targets).float().mean()), "auc": _auc(probs, targets)}
-    accuracy = float((logits.argmax(1) == targets).float().mean())
-    if task == "segmentation":
-        return {"accuracy": accuracy, "dice": _dice(logits.argmax(1), targets, logits.shape[1])}
     probs = logits.softmax(1)
-    return {"accuracy": accuracy, "auc": _auc(probs, targets)}
+    return {"accuracy": float((logits.argmax(1) == targets).float().mean()), "auc": _auc(probs, targets)}
 
 
-def _dice(predicted: Tensor, targets: Tensor, classes: int) -> float:
-    """Dice of all label maps ``(N, ...)`` pooled, mean over the foreground classes present in `targets`."""
-    pairs = torch.bincount((targets * classes + predicted).flatten(), minlength=classes**2).view(classes, classes)
+def _count_pairs(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """How many pixels ``(K, K)`` of each class, in rows, are predicted as which."""
+    return torch.bincount((targets * classes + predicted).flatten(), minlength=classes**2).view(classes, classes)
+
+
+def _dice(pairs: Tensor) -> float:
+    """Dice from pixels by class and prediction ``(K, K)``, mean over the foreground classes present."""
     present = pairs.sum(1)
     dice = 2 * pairs.diag() / (present + pairs.sum(0))
     return float(dice[1:][present[1:] > 0].mean())  # the mean of none is NaN

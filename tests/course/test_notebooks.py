@@ -86,6 +86,7 @@ def test_a_good_notebook_keeps_the_rules():
         (12, "seed: int = 1 + 2  # no literal", "has_one_cell_of_commented_parameters"),
         (13, "print(seed, name)", "checks_every_parameter"),
         (13, 'check_parameter("seed", name)\nassert name, "a name"', "checks_every_parameter"),
+        (26, "for each in range(seed, seed + 3):\n    print(each)", "spreads_its_seeds"),
         (26, "assert 1 < 2", "asserts_with_a_message"),
         (26, "for x in y:\n    assert x, x", "asserts_with_a_message"),
         (14, "an exercise", "has_exercises_of_four_cells"),
@@ -110,7 +111,7 @@ def test_more_broken_rules_are_found():
         (lambda nb: nb.metadata.kernelspec.update(name="conda-old"), "is_valid"),
         (lambda nb: nb.cells.pop(16), "has_exercises_of_four_cells"),
         (lambda nb: nb.cells[12].metadata.update(tags=[]), "has_one_cell_of_commented_parameters"),
-        (lambda nb: nb.cells.extend([new_markdown_cell("more") for _ in range(20)]), "has_the_right_size"),
+        (lambda nb: nb.cells.extend([new_markdown_cell("more") for _ in range(40)]), "has_the_right_size"),
     ]:
         nb = good()
         change(nb)

@@ -56,7 +56,7 @@ def colored(color):
         Image.fromarray(OBJECT),
         Image.fromarray(OBJECT.astype(bool)),
     ],
-    ids=str,
+    ids=lambda mask: mask.mode,
 )
 def test_the_object_is_found_however_a_mask_shows_it(tmp_path, mask):
     images = load_png_folder(*write(tmp_path, [mask, Image.fromarray(OBJECT * 255)]))

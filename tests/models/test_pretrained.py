@@ -15,7 +15,7 @@ from medlab.metrics import psnr_ssim
 from medlab.models import DCGenerator, RingGenerator, count_parameters, load_pretrained, pretrained_names
 from medlab.models.pretrained import checkpoints_folder, fingerprint, save_pretrained
 from medlab.runs import publish, run
-from medlab.runs.sweeping import _read_plan
+from medlab.runs.sweeping import read_plan
 from medlab.train import sample
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
@@ -72,7 +72,7 @@ def test_the_plans_make_what_is_published_and_nothing_else(monkeypatch):
     monkeypatch.chdir(ROOT)
     planned, made = [], []
     for plan in sorted(CHECKPOINTS.glob("*.yaml")):
-        notebook, runs, _ = _read_plan(plan)
+        notebook, runs, _ = read_plan(plan)
         assert notebook == NOTEBOOK
         planned += [{name: str(value) for name, value in run.items()} for run in runs]
     for card in sorted(CHECKPOINTS.glob("*.json")):

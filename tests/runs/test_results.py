@@ -6,10 +6,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from medlab.runs import claims_table, recorded, results_page
-from medlab.runs.results import results_folder
+from medlab.runs import claims_table, recorded, replication_rows, replication_table, results_folder, results_page
+from medlab.runs.parameters import lessons_folder
+from medlab.runs.sweeping import read_plan
 
-NEEDED = {"values", "parameters", "command", "commit", "hardware", "versions", "seconds", "started"}
+NEEDED = {"values", "commit", "hardware", "versions", "seconds", "started"}
 
 
 def test_a_missing_record_says_so():
@@ -23,7 +24,7 @@ def test_a_record_prints_verdicts_scores_and_origin(tmp_path, monkeypatch):
     hardware = {"cpu": "some CPU", "cores": 2, "gpu": None}
     facts = {"command": "medlab run 01", "seconds": 61.4, "started": "2026-01-02T03:04:05+00:00"}
     (tmp_path / "01-x.json").write_text(json.dumps({"values": values, "hardware": hardware, **facts}))
-    monkeypatch.setattr("medlab.runs.results.results_folder", lambda: tmp_path)
+    monkeypatch.setattr("medlab.runs.records.results_folder", lambda: tmp_path)
     text = str(recorded("01-x"))
     assert "`medlab run 01`, 61 s on some CPU, 2 cores, 2026-01-02" in text
     assert "A beats B" in text and "0.500 [0.400, 0.625]   held" in text
@@ -32,19 +33,51 @@ def test_a_record_prints_verdicts_scores_and_origin(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("file", sorted(results_folder().glob("*.json")), ids=lambda file: file.stem)
 def test_records_in_the_repository_are_whole(file):
-    details = recorded(file.stem).details
-    assert details.keys() >= NEEDED
-    assert details["commit"] and "dirty" not in details["commit"], "record from a committed state"
-    assert file.stem in str(recorded(file.stem))
+    result = recorded(file.stem)
+    for run in result.runs:
+        assert run.keys() >= NEEDED
+        assert run["commit"] and "dirty" not in run["commit"], "record from a committed state"
+    assert result.details["command"] if len(result.runs) == 1 else result.outcomes
+    assert file.stem in str(result)
+
+
+PLANNED = [file.stem for file in sorted(results_folder().glob("*.json")) if recorded(file.stem).scores]
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_a_planned_record_belongs_to_the_lesson_of_today(name):
+    result = recorded(name)
+    assert not result.outdated, f"its cells have changed: remove the file, run `medlab record {name}`"
+    plan, _ = read_plan(results_folder() / f"{name}.yaml")[1:]
+    assert [run["seed"] for run in result.runs] == sorted(one["seed"] for one in plan), "the plan is not met"
+    assert all(outcome.seeds == outcome.claim.seeds for outcome in result.outcomes)
+    assert len({(run["precision"], run["threads"]) for run in result.runs}) == 1
 
 
 def test_the_table_of_claims_has_every_recorded_verdict():
     lines = claims_table().splitlines()
-    assert lines[0] == "| claim | difference [95 % interval] | verdict | record |"
     names = [file.stem for file in sorted(results_folder().glob("*.json"))]
-    claims = [(claim, outcome, n) for n in names for claim, outcome in recorded(n).values.get("verdicts", {}).items()]
-    cells = [[cell.strip() for cell in line.split("|")] for line in lines[2:]]
-    assert [(cell[1], cell[3], cell[4]) for cell in cells] == claims and claims
+    assert lines[0].split(" | ")[1:] == ["difference [95 % interval]", "margin", "control", "detectable", "seeds"] + [
+        "verdict", "record |"
+    ]  # fmt: skip
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines[2:-2]]
+    claims = [(one.claim.name, one.verdict, n) for n in names for one in recorded(n).outcomes]
+    claims += [(claim, outcome, n) for n in names for claim, outcome in recorded(n).values.get("verdicts", {}).items()]
+    assert sorted((cell[1].removesuffix(" (primary)"), cell[7], cell[8]) for cell in cells) == sorted(claims) and claims
+    undecided = sum(outcome in ("cannot tell", "no room") for _, outcome, _ in claims)
+    assert lines[-1].startswith(f"{undecided} of {len(claims)} claims are undecided")
+
+
+def test_every_primary_claim_has_its_row_in_the_replication_table():
+    primary = [(o.claim, n) for n in PLANNED for o in recorded(n).outcomes if o.claim.primary]
+    rows = replication_rows()
+    assert {(claim.name, name) for claim, name in primary} <= {(row["claim"], row["record"]) for row in rows}
+    lessons = {path.stem[:2] for path in lessons_folder().glob("[0-9]*.ipynb")} - {"00"}
+    assert {row["lesson"][:2] for row in rows} == lessons, "a lesson's claim has no row"
+    table = replication_table()
+    for row in rows:
+        line = next(line for line in table.splitlines() if f"]({row['link']})" in line)
+        assert row["verdict"] in line and row["cpu_hours"] in line and row["paper"][:20] in line
 
 
 def test_the_page_of_results_shows_claim_figures_and_origin(tmp_path, monkeypatch):
@@ -75,12 +108,13 @@ def test_the_page_of_results_shows_claim_figures_and_origin(tmp_path, monkeypatc
     text = "# 07. Lesson\n\n## Did the claim hold?\n\nA gains 3 points ([00](00_x.ipynb)).\n\n### Next\n\nno more"
     cells = [new_markdown_cell(text), new_code_cell('print(recorded("07-full"))')]
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "07_lesson.ipynb")
-    monkeypatch.setattr("medlab.runs.results.results_folder", lambda: tmp_path / "data")
+    for module in ("records", "results"):
+        monkeypatch.setattr(f"medlab.runs.{module}.results_folder", lambda: tmp_path / "data")
     monkeypatch.setattr("medlab.runs.results.lessons_folder", lambda: tmp_path / "notebooks")
     lines = results_page().splitlines()
     assert "## 07. Lesson" in lines and "A gains 3 points ([00](../notebooks/00_x.ipynb))." in lines
     assert "no more" not in lines
-    assert "| A beats B | -0.500 [-0.750, -0.250] | did not hold |" in lines
+    assert "| A beats B | -0.500 [-0.750, -0.250] |  |  |  |  | did not hold |" in lines
     assert lines[lines.index("| variant | auc | hd95 mm |") :][2:4] == [
         "| A | 0.600 [0.404, 0.796] | 12.00 [11.00, 13.12] |",
         "| B | 0.500 [no interval] | not defined |",

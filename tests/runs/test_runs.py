@@ -27,6 +27,7 @@ from medlab.runs import (
     read_run,
     record,
     run,
+    spread_seed,
 )
 from medlab.runs.state import failed_cell
 
@@ -339,3 +340,11 @@ def wait_for(true, seconds: float = 60) -> None:
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
+
+
+def test_runs_share_no_seed():
+    runs = [
+        {spread_seed(seed) + each for each in (*range(100), *range(1000, 1100), *range(5000, 5100))}
+        for seed in range(50)
+    ]
+    assert len(set().union(*runs)) == sum(map(len, runs)) and {0, 1, 2} <= runs[0]

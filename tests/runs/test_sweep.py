@@ -14,7 +14,7 @@ from project import ROOT
 
 from medlab.runs import read_run, sweep, table
 from medlab.runs.results import results_folder
-from medlab.runs.sweeping import _fingerprint, _read_plan
+from medlab.runs.sweeping import _fingerprint, read_plan
 
 PARAMETERS = "seed: int = 0\nsize: int = 1\nlog: str = ''"
 CODE = "with open(log, 'a') as file:\n    print(size, seed, file=file)"
@@ -59,13 +59,13 @@ def test_numbers_of_a_plan_are_numbers_however_they_are_written(tmp_path, monkey
     (tmp_path / "plan.yaml").write_text(
         "notebook: nb.ipynb\nparameters: {rate: 1e-3}\ngrid: {sizes: [[1e-3], [2, 1E-4]]}\nseeds: [010]"
     )
-    _, runs, _ = _read_plan("plan.yaml")
+    _, runs, _ = read_plan("plan.yaml")
     assert runs == [{"rate": 0.001, "sizes": sizes, "seed": 10} for sizes in ([0.001], [2, 0.0001])]
 
 
 @pytest.mark.parametrize("plan", sorted(results_folder().glob("*.yaml")), ids=lambda plan: plan.stem)
 def test_the_plan_of_a_claim_fits_its_lesson(plan):
-    notebook, runs, _ = _read_plan(plan)
+    notebook, runs, _ = read_plan(plan)
     assert notebook.name[:2] == plan.name[:2]
     trained = {seed for run in runs for seed in range(run["seed"], run["seed"] + run["seeds"])}
     assert len(trained) >= (5 if plan.stem.endswith("-claim") else 3)
