@@ -13,10 +13,13 @@ from pydicom.data import get_testdata_file
 from torch import nn
 from typer.testing import CliRunner
 
-import medlab.models
 from medlab.cli import app
-from medlab.data import load_dicom, load_dicom_series
+from medlab.data import Info, load_dicom, load_dicom_series, slice_set, to_nifti
 from medlab.data.png import load_png_folder
+from medlab.data.volumes import Case
+from medlab.models import UNet, save_model
+from medlab.models.standardize import Standardize
+from medlab.train import fit, predict
 from medlab.train.predict_command import predict_files, predict_to
 
 
@@ -166,14 +169,28 @@ def test_slices_of_a_scan_are_classified_as_the_network_knows_them(tmp_path):
     assert len(read_table(next(predict_to(whole, path)))) == 1
 
 
-def test_the_command_loads_prints_and_says_what_it_is_not_for(tmp_path, monkeypatch):
-    path, given = write_scan(tmp_path / "scan.nii.gz"), []
-    monkeypatch.setattr(medlab.models, "load_model", lambda model: given.append(model) or MeanGray(), raising=False)
-    done = CliRunner().invoke(app, ["predict", "net.safetensors", str(path)])
-    assert done.exit_code == 0 and len(read_table(done.stdout)) == 12 and done.stderr == "Not for clinical use.\n"
-    assert str(given[0]) == "net.safetensors"
+def test_the_command_predicts_with_a_saved_network(tmp_path):
+    path = write_scan(tmp_path / "scan.nii.gz")
+    labels = nib.load(path)
+    nib.save(nib.Nifti1Image((labels.get_fdata() > 50).astype(np.uint8), labels.affine), tmp_path / "labels.nii.gz")
+    info = Info("made", "MR", "segmentation", ("background", "box"), "MIT", "", True)
+    train = slice_set([Case("a", path, tmp_path / "labels.nii.gz")], info, 32)
+    torch.manual_seed(0)
+    network = nn.Sequential(Standardize(train), UNet(width=4, levels=3))
+    fit(network, train, epochs=20, batch_size=4, lr=1e-2, progress=False)
+    save_model(tmp_path / "net", network, train)
+    done = CliRunner().invoke(app, ["predict", str(tmp_path / "net"), str(path), "--out", str(tmp_path / "masks")])
+    assert done.exit_code == 0 and done.stderr == "Not for clinical use.\n", done.output
+    assert done.stdout == f"scan.nii.gz: {tmp_path}/masks/scan_mask.nii.gz\n"
+    mask = nib.load(tmp_path / "masks" / "scan_mask.nii.gz")
+    by_hand = to_nifti(predict(network, train, labels=True), like=train)
+    np.testing.assert_allclose(mask.affine, labels.affine)
+    assert (mask.get_fdata() == by_hand.get_fdata()).mean() > 0.99
+    assert (mask.get_fdata() == (labels.get_fdata() > 50)).mean() > 0.98
     for missing, message in (("none.nii", "there is no file or folder"), ("", "no DICOM, NIfTI or picture in")):
         folder = tmp_path / "empty"
         folder.mkdir(exist_ok=True)
-        done = CliRunner().invoke(app, ["predict", "net.safetensors", str(folder / missing)])
+        done = CliRunner().invoke(app, ["predict", str(tmp_path / "net"), str(folder / missing)])
         assert done.exit_code == 2 and done.stderr.startswith(f"error: {message} {folder}")
+    with pytest.raises(ValueError, match="net is for generation, it predicts nothing"):
+        list(predict_files(Bright(task="generation", name="net"), path))
