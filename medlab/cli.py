@@ -159,6 +159,9 @@ def train(
     augment: Annotated[bool, typer.Option(help="Small random shifts, rotations and intensity changes.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Written after every epoch.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint if it exists.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the network: FILE.safetensors and its card, FILE.json.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest available.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; by default the faster one here.")] = None,
 ) -> None:
@@ -170,7 +173,7 @@ def train(
             command.train(
                 model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
                 patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
-                precision=precision,
+                precision=precision, save=save,
             )  # fmt: skip
         except FloatingPointError as error:  # the arguments were valid, but training diverged
             typer.echo(f"error: {error}", err=True)

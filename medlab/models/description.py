@@ -45,7 +45,7 @@ def describe(network: nn.Module) -> dict[str, object]:
     """The network as JSON holds it: its "class", and its "arguments", networks among them described alike.
 
     Raises:
-        ValueError: a network of a class that is not `medlab.models`' own, nor `nn.Sequential` of these and plain layers.
+        ValueError: a network of another class than those in `BUILDERS`; an argument that JSON cannot hold.
     """
     name = type(network).__name__
     if hasattr(network, "built_by"):

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from torch import nn
 from medlab.data.images import ImageSet
 from medlab.models.cost import count_parameters
 from medlab.models.description import build, describe
+
+if TYPE_CHECKING:
+    from medlab.metrics.report import Report
 
 FORMAT = "medlab model 1"
 CARD_BYTES = 2**20  # more is no card
@@ -27,15 +31,13 @@ class ModelCard(dict):
 
     def __str__(self) -> str:
         images = self["images"]
-        kind = "phantom" if images["phantom"] else "real"
+        source = f"{'phantom' if images['phantom'] else 'real'}, {images['modality']}; {images['license']}"
         sides = " x ".join(map(str, [self["channels"], *self["size"]]))
-        figures = ", ".join(
-            f"{name} {value:.3g}" for name, value in self["figures"].items() if isinstance(value, int | float)
-        )
+        figures = ", ".join(filter(None, (_figure(*item) for item in self["figures"].items())))
         return (
             f"{self['name']}: {_brief(self['network'])}, {self['weights']:,} weights\n"
             f"  {self['task']}: {', '.join(self['classes'])}; images {sides}, {self['unit']}\n"
-            f"  trained on {images['n']} images of {images['name']} ({kind}, {images['modality']}; {images['license']})\n"
+            f"  trained on {images['n']} images of {images['name']} ({source})\n"
             f"  {figures or 'no figures'}\n"
             f"  {self['plan'] or 'no plan'}"
         )
@@ -48,7 +50,7 @@ def save_model(
     network: nn.Module,
     images: ImageSet,
     *,
-    figures: Mapping[str, object] | None = None,
+    figures: "Mapping[str, object] | Report | None" = None,
     plan: str | None = None,
     half: bool = False,
     **facts: object,
@@ -60,8 +62,9 @@ def save_model(
         network: of a class of `medlab.models`, or these and plain layers in `nn.Sequential`.
         images: the training images. The card takes from them the task, classes, channels, size (pixels), spacing (mm;
             None where it is not known or differs), unit, window, license and where they come from.
-        figures: how good the network is, by name, on which images: ``{"auc": 0.93}``. For a generator of real images
-            "nearest", the distance of its images to the nearest training image (`medlab.metrics.nearest`), is needed.
+        figures: how good the network is: a report of `medlab.metrics`, or figures by name, ``{"auc": 0.93}``. Those of
+            a generator of real images hold "nearest", the distance of its images to the nearest training image
+            (`medlab.metrics.nearest`).
         plan: what made network and figures, such as a command.
         half: store half precision, half the bytes; loading gives float32 again.
         facts: further entries of the card, as JSON holds them, such as `temperature`, by which it is calibrated.
@@ -77,12 +80,12 @@ def save_model(
     from safetensors.torch import save
 
     file, card_file = _files(path)
-    info, figures = images.info, dict(figures or {})
+    info, figures = images.info, figures.to_dict() if hasattr(figures, "to_dict") else dict(figures or {})
     generates = hasattr(network, "sample_latent")
     if generates and not info.phantom and "nearest" not in figures:
         raise ValueError(
-            f"a generator of real images ({info.name}) may repeat them: measure it with medlab.metrics.nearest and give "
-            'figures={"nearest": ...}'
+            f"a generator of real images ({info.name}) may repeat them: measure it with medlab.metrics.nearest and "
+            'give figures={"nearest": ...}'
         )
     description = describe(network)
     _check_unchanged(network, description)
@@ -94,7 +97,7 @@ def save_model(
         task="generation" if generates else info.task,
         classes=[name for name, count in images.counts().items() if count or not generates],
         channels=images.images.shape[1], size=list(images.images.shape[2:]), spacing=_common_spacing(images),
-        unit=info.unit, window=info.window, normalization=_normalization(network),
+        unit=info.unit, window=info.window, normalization=_normalization(network, images.images.shape[1]),
         images={
             "name": info.name, "modality": info.modality, "phantom": info.phantom, "n": len(images),
             "license": info.license, "citation": info.citation,
@@ -187,8 +190,8 @@ def _check_unchanged(network: nn.Module, description: dict) -> None:
     for ours, theirs in zip(str(network).splitlines() + ["the end"], again + ["the end"]):
         if ours != theirs:
             raise ValueError(
-                f"this {_brief(description)} was changed after it was built: it has {ours.strip()}, where its arguments "
-                f"give {theirs.strip()}. Build it with arguments only, or save its state_dict() with safetensors"
+                f"this {_brief(description)} was changed after it was built: it has {ours.strip()}, its arguments give "
+                f"{theirs.strip()}. Build it with arguments only, or save its state_dict() with safetensors"
             )
 
 
@@ -201,14 +204,27 @@ def _brief(description: object) -> str:
     return str(description["class"])
 
 
+def _figure(name: str, value: object) -> str:
+    """A figure in words, such as `auc 0.93 [0.91, 0.95]`; nothing for tables."""
+    if isinstance(value, dict) and value.get("value") is not None:
+        interval = "" if value["low"] is None else f" [{value['low']:.3g}, {value['high']:.3g}]"
+        return f"{name} {value['value']:.3g}{interval}"
+    return f"{name} {value if isinstance(value, int) else f'{value:.3g}'}" if isinstance(value, int | float) else ""
+
+
 def _common_spacing(images: ImageSet) -> list[float] | None:
     spacing = images.spacing
     return spacing[0].tolist() if spacing is not None and np.allclose(spacing, spacing[0], rtol=1e-3) else None
 
 
-def _normalization(network: nn.Module) -> dict[str, list[float]] | None:
-    """What the network itself subtracts from its images, and divides them by: the first layer of this kind."""
+def _normalization(network: nn.Module, channels: int) -> dict[str, list[float]] | None:
+    """Mean and standard deviation of each channel that the network itself normalizes images by; None if it does not.
+
+    Generators give images normalized so that 0 to 1 became -1 to 1.
+    """
+    if hasattr(network, "sample_latent"):
+        return {"mean": [0.5] * channels, "std": [0.5] * channels}
     layers = (layer for layer in network.modules() if hasattr(layer, "mean") and hasattr(layer, "std"))
-    for layer in layers:
-        return {name: torch.as_tensor(getattr(layer, name)).flatten().tolist() for name in ("mean", "std")}
-    return None
+    if (first := next(layers, None)) is None:
+        return None
+    return {name: torch.as_tensor(getattr(first, name)).flatten().tolist() for name in ("mean", "std")}

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import subprocess
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +81,7 @@ def publish(
 
     Args:
         name: of both files; `medlab.models.load_pretrained` loads them by it.
-        network, images, figures: as of `medlab.models.save_model`; rounded to half precision from here on.
+        network, images, figures: as of `medlab.models.save_model`.
         facts: further entries of the card; the same types as for `record`.
 
     Returns:
@@ -100,7 +101,8 @@ def publish(
         return None
     run = load_json(Path(folder) / STATUS)
     _, channels, *size = images.images.shape
-    facts |= {"started": run["started"], "output": fingerprint(network.half().float().cpu().eval(), channels, size)}
+    rounded = deepcopy(network).half().float().cpu().eval()
+    facts |= {"started": run["started"], "output": fingerprint(rounded, channels, size)}
     facts |= provenance(Path.cwd())
     card = save_model(Path(folder) / name, network, images, figures=figures, plan=run["command"], half=True, **facts)
     print(f"published: {name}.safetensors and its card in the folder of this run")

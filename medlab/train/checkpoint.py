@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-FORMAT = "medlab checkpoint 2"
+FORMAT = "medlab checkpoint 3"
 
 
 class CheckpointError(ValueError):

@@ -2,8 +2,9 @@
 
 `fit`, `fit_gan`, `fit_scan` (SCAN: a segmenter against a critic) and `fit_synergic` (synergic deep learning: networks
 that check each other) supply one epoch each; `TrainState.run` does the rest. A checkpoint holds the network's weights,
-the optimizers' states, the history and the best weights so far; resuming restores exactly these. Random numbers need no
-entry: those of an epoch follow from the seed and the epoch's number (`epoch_seed`).
+the best so far where there is patience and then the last ones too, the optimizers' states and the history; resuming
+restores exactly these. Random numbers need no entry: those of an epoch follow from the seed and the epoch's number
+(`epoch_seed`).
 """
 
 import math
@@ -207,10 +208,10 @@ class TrainState:
             raise CheckpointError(
                 f"{self.checkpoint} was trained for {trained} epochs: ask for as many or more, got epochs={epochs}"
             )
-        self.model.load_state_dict(saved["model"])
+        self.model.load_state_dict(saved["model"] if saved["last"] is None else saved["last"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        self.history, self.best = History(**saved["history"]), saved["best"]
+        self.history, self.best = History(**saved["history"]), saved["last"] and saved["model"]
 
     def save(self) -> None:
         """Write the checkpoint, if one is wanted; all processes wait until it is written.
@@ -219,11 +220,12 @@ class TrainState:
             OSError: it cannot be written.
         """
         if self.checkpoint is not None and self.processes.is_main:
+            last = self.model.state_dict()
             content = {
-                "model": self.model.state_dict(),
+                "model": last if self.best is None else self.best,  # what `run` leaves the network with
+                "last": None if self.best is None else last,  # what training goes on from
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "history": self.history.to_dict(),
-                "best": self.best,
                 "settings": self.settings,
                 "model_name": model_name(self.model),
             }
