@@ -159,6 +159,9 @@ def train(
     augment: Annotated[bool, typer.Option(help="Small random shifts, rotations and intensity changes.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Written after every epoch.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint if it exists.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the network: FILE.safetensors and its card, FILE.json.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest available.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; by default the faster one here.")] = None,
 ) -> None:
@@ -170,11 +173,29 @@ def train(
             command.train(
                 model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
                 patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
-                precision=precision,
+                precision=precision, save=save,
             )  # fmt: skip
         except FloatingPointError as error:  # the arguments were valid, but training diverged
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="File that medlab.models.save_model wrote.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="DICOM, a series, NIfTI or pictures.")],
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file for the table, or folder for the masks; by default predictions/.")
+    ] = None,
+) -> None:
+    """Print what a saved network says of images: a table of classes, or masks on the grids of their files."""
+    from medlab.models import load_model
+    from medlab.train import predict_command
+
+    with _wrong_arguments():
+        for line in predict_command.predict_to(load_model(model), path, out):
+            typer.echo(line)
+    typer.echo("Not for clinical use.", err=True)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from medlab.data.class_folders import load_class_folders
 from medlab.data.corruptions import simulate_phone_photo
 from medlab.data.dicom import load_dicom
 from medlab.data.dicom_series import load_dicom_series
+from medlab.data.grids import to_nifti
 from medlab.data.images import ImageSet, Info
 from medlab.data.lesions import PER_LESION, augment_lesions
 from medlab.data.nifti import Volume, load_nifti, load_nifti_labels, load_nifti_pair
@@ -48,5 +49,6 @@ __all__ = [
     "sample_centers",
     "simulate_phone_photo",
     "slice_set",
+    "to_nifti",
     "volume_set",
 ]

@@ -1,16 +1,17 @@
 """One's own images, sorted into a folder per class."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from medlab.data.archives import ImageStore
 from medlab.data.dicom import check_image, read_header, read_pixels, summary
 from medlab.data.folders import counted, list_files, list_folders
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import check_size
 from medlab.data.png import opaque, open_picture
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -23,7 +24,8 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     Each folder in it that holds images is a class; a patient's id is what stands before the first ``_`` of a file's
     name. PNG, JPEG, TIFF and BMP pictures of 8 bits and DICOM images (.dcm) are read, suffixes in any case. C is 3 if
     any image has color, else 1. What is not square is squeezed: crop or pad first. Hidden files and folders are passed
-    over; what else is left out is counted in a warning and in the note of the set.
+    over; what else is left out is counted in a warning and in the note of the set. More than 2 GiB are kept on disk, in
+    the cache folder.
 
     Args:
         folder: the folder of class folders.
@@ -33,7 +35,7 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     Raises:
         FileNotFoundError: no such folder, or no image in it.
         ValueError: a file that `load_dicom` refuses, damaged, of more than 8 bits or transparent; DICOM beside
-            pictures or without `window`; a size below 1, a width not above 0; more than `LIMIT`.
+            pictures or without `window`; a size below 1, a width not above 0.
     """
     folder = Path(folder).expanduser().absolute()
     if size < 1 or (window is not None and window[1] <= 0):
@@ -50,13 +52,13 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
             f"{folder} holds {counted(paths, 'of images')}: give DICOM a window, such as window=(40, 400) for CT, and "
             "do not mix it with pictures, which a network would tell apart by that"
         )
-    check_size(folder, (len(paths), 3, size, size))
-    read, notes = [], []
+    store, notes, gray = ImageStore(), [], True
     for path in paths:
-        pixels, said = _dicom(path, size, window) if dicom else (_picture(path, size), [])
-        read.append(pixels)
+        pixels, said = _dicom(path, size, window) if dicom else (read_picture(path, (size, size)), [])
+        store.add(pixels[None])
         notes.append(said)
-    images = np.stack(read)
+        gray = gray and (pixels == pixels[:1]).all()
+    images = store.array()
     said = [*summary(notes), counted(left_out, "left out")]
     said.append(f"no image in {', '.join(empty)}, so no class" if empty else "")
     deeper = sum(len(list_folders(path)) for path in listed)
@@ -64,22 +66,34 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     note = "; ".join(part for part in said if part)
     if note:
         warnings.warn(f"{folder}: {note}", stacklevel=2)
-    if (images == images[:, :1]).all():
+    if gray:
         images = images[:, :1]
     classes = tuple(path.name for path, (files, _) in listed.items() if files)
     targets = np.array([classes.index(path.parent.name) for path in paths])
-    unit = "0 = darkest, 1 = brightest"
+    info = Info(folder.name, "unknown", "multi-class", classes, "unknown", "unknown", note=note)
     if dicom:
-        unit = f"0 = {window[0] - window[1] / 2:g}, 1 = {window[0] + window[1] / 2:g} in the unit of the files"
-    info = Info(folder.name, "unknown", "multi-class", classes, "unknown", "unknown", unit=unit, note=note)
+        ends = window[0] - window[1] / 2, window[0] + window[1] / 2
+        info = replace(info, unit=f"0 = {ends[0]:g}, 1 = {ends[1]:g} in the unit of the files", window=ends)
     return ImageSet(images, targets, [path.stem.partition("_")[0] for path in paths], info)
 
 
-def _picture(path: Path, size: int) -> NDArray[np.float32]:
-    """A picture as ``(3, size, size)`` float32 in [0, 1], upright as its EXIF tag says."""
+def read_picture(path: Path, size: tuple[int, int] | None = None, mode: str = "RGB") -> NDArray[np.float32]:
+    """A picture as ``(C, H, W)`` float32 in [0, 1], upright as its EXIF tag says; `size` (H, W) resizes it.
+
+    `mode` is "RGB" for three channels, "L" for one.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `load_class_folders`.
+    """
     with open_picture(path) as image:
-        upright = ImageOps.exif_transpose(opaque(image, path)).convert("RGB").resize((size, size))
-    return np.asarray(upright, np.float32).transpose(2, 0, 1) / 255
+        upright = ImageOps.exif_transpose(opaque(image, path)).convert(mode)
+        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / 255
+    return np.atleast_3d(pixels).transpose(2, 0, 1)
+
+
+def resize_plane(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """A gray image ``(H, W)`` in [0, 1] resized to `size` (H, W)."""
+    return np.clip(np.asarray(Image.fromarray(plane).resize(size[::-1])), 0, 1)
 
 
 def _dicom(path: Path, size: int, window: tuple[float, float]) -> tuple[NDArray[np.float32], list[str]]:
@@ -87,5 +101,4 @@ def _dicom(path: Path, size: int, window: tuple[float, float]) -> tuple[NDArray[
     check_image(path, read_header(path))
     pixels, notes = read_pixels(path)
     shown = np.clip((pixels - window[0]) / window[1] + 0.5, 0, 1).astype(np.float32)
-    resized = np.clip(np.asarray(Image.fromarray(shown).resize((size, size))), 0, 1)
-    return np.broadcast_to(resized, (3, size, size)), notes
+    return np.broadcast_to(resize_plane(shown, (size, size)), (3, size, size)), notes

@@ -6,52 +6,69 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from medlab.data.arrays import as_images, as_patients, as_targets, count_without_id, read_dataset
 from medlab.data.draws import check_count, draw_evenly
+from medlab.data.nifti import Grid
 from medlab.data.repeats import describe_repeats, fingerprint
 from medlab.errors import unknown_name_error
 
 SPLITS = ("train", "val", "test")
 PARTS = {"train": "training", "val": "validation", "test": "test"}  # in words
-TASKS = ("multi-class", "multi-label", "segmentation")
+TASKS = ("multi-class", "multi-label", "segmentation", "unlabeled")
 
 
 @dataclass(frozen=True)
 class Info:
     """What is known about a set of images.
 
-    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"); `phantom` is True for simulated images;
-    `note` holds what a reader must know before trusting a result (no patient ids, averaged brains, ...); splitting a
-    set adds the repeated images and shared patients that it finds.
+    `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"), and `window` holds these two values of the
+    files where all images share them, else None; `phantom` is True for simulated images; `note` holds what a reader
+    must know before trusting a result (no patient ids, averaged brains, ...); splitting a set adds the repeated images
+    and shared patients that it finds.
     """
 
-    name: str
-    modality: str
-    task: str
-    classes: tuple[str, ...]
-    license: str
-    citation: str
+    name: str = "own images"
+    modality: str = "unknown"
+    task: str = "unlabeled"
+    classes: tuple[str, ...] = ()
+    license: str = "unknown"
+    citation: str = "unknown"
     phantom: bool = False
     unit: str = "0 = darkest, 1 = brightest"
     note: str = ""
+    window: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise unknown_name_error("task", self.task, TASKS)
+        if isinstance(self.classes, str):
+            raise ValueError(f"classes must be several names, got {self.classes!r}")
+        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
 
 
 class ImageSet:
     """Images with their targets and patients.
 
+    What is not given is said by `repr`, and never guessed.
+
     Args:
-        images: float32 in [0, 1], shape ``(N, C, H, W)`` or ``(N, C, D, H, W)``. uint8 (0 to 255) is kept as it is:
-            that is how sets too large for memory stay mapped from disk. Batches are float32 in [0, 1] either way.
-        targets: classes ``(N,)``, multi-label 0/1 ``(N, L)``, or label maps ``(N, H, W)`` / ``(N, D, H, W)``, of any
-            type of whole numbers. Label maps are kept as uint8, an eighth of int64; batches are int64 either way.
-        patients: ``(N,)``, one id per image, integers or strings.
-        info: what is known about the set; its `task` must fit the shape of `targets`. Row 0 of an image is its top.
+        images: float in [0, 1], shape ``(N, C, H, W)`` or ``(N, C, D, H, W)``; kept as float32. uint8 (0 to 255) is
+            kept as it is: that is how sets too large for memory stay mapped from disk. Batches are float32 in [0, 1].
+        targets: classes ``(N,)``, multi-label 0/1 ``(N, L)``, or label maps ``(N, H, W)`` / ``(N, D, H, W)``: whole
+            numbers of any type, or names of classes. Label maps are kept as uint8, an eighth of int64; batches are
+            int64 either way. None for images to predict or to generate from: targets are then ``(N, 0)``.
+        patients: ``(N,)``, one id per image, integers or strings. None: every image counts as a patient of its own.
+        info: what is known about the set; its `task` must fit the shape of `targets`, and follows from it where `info`
+            names none. Row 0 of an image is its top.
         published_split: ``(N,)`` of "train", "val" or "test" where the publisher split the set, else None.
+        grids: ``(N,)``, where each image lies, for `spacing` and `to_nifti`; None where that is not known.
+        classes: names of the classes, the background first for label maps; None takes the names that are targets in
+            their order, or the numbers.
+        about: other fields of `Info`, such as ``name="our clinic"``.
 
     Raises:
         ValueError: empty set, shapes that do not fit, NaN or values outside [0, 1], targets outside the classes.
@@ -59,62 +76,71 @@ class ImageSet:
 
     def __init__(
         self,
-        images: Tensor | np.ndarray,
-        targets: Tensor | np.ndarray,
-        patients: Sequence | np.ndarray,
-        info: Info,
+        images: Tensor | np.ndarray | Sequence,
+        targets: Tensor | np.ndarray | Sequence | None = None,
+        patients: Sequence | np.ndarray | None = None,
+        info: Info | None = None,
         published_split: Sequence[str] | np.ndarray | None = None,
+        grids: Sequence[Grid] | np.ndarray | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        **about: str | bool,
     ) -> None:
-        self.info = info
-        self.images = torch.as_tensor(images)
-        self._check_images()
-        self.targets = self._checked(torch.as_tensor(targets))
-        self.patients = np.asarray(patients)
+        if not isinstance(info, Info | None):
+            raise TypeError(f"info must be an Info, got {type(info).__name__}; names of classes are classes=[...]")
+        about |= {} if classes is None else {"classes": classes}
+        said = replace(info or Info(), **about)
+        self.images = as_images(images, said.name)
+        shape = tuple(self.images.shape)
+        self.targets, task, names = as_targets(targets, shape, said.task, said.classes, said.name)
+        said = replace(said, task=task, classes=names)
+        self.info = info if said == info else said
+        self.patients = as_patients(patients, self.images, self.info.name)
         self.published_split = None if published_split is None else np.asarray(published_split)
-        n = len(self)
-        if self.patients.shape != (n,):
+        self.grids = None if grids is None else np.asarray(grids, object)
+        if self.grids is not None and self.grids.shape != (len(self),):
             raise ValueError(
-                f"{info.name}: {n} images but patients of shape {self.patients.shape}; give one patient id per image"
+                f"{self.info.name}: {len(self)} images but {len(self.grids)} grids; give one per image, or None"
             )
         if self.published_split is not None and (
-            self.published_split.shape != (n,) or not np.isin(self.published_split, SPLITS).all()
+            self.published_split.shape != (len(self),) or not np.isin(self.published_split, SPLITS).all()
         ):
-            raise ValueError(f"{info.name}: `published_split` must hold one of {SPLITS} per image")
+            raise ValueError(f"{self.info.name}: `published_split` must hold one of {SPLITS} per image")
 
-    def _check_images(self) -> None:
-        images, name = self.images, self.info.name
-        if images.ndim not in (4, 5):
-            raise ValueError(f"{name}: images must be (N, C, H, W) or (N, C, D, H, W), got {tuple(images.shape)}")
-        if len(images) == 0:
-            raise ValueError(f"{name}: the set holds no image")
-        if images.dtype not in (torch.float32, torch.uint8):
-            raise ValueError(f"{name}: images must be float32 in [0, 1] or uint8, got {images.dtype}")
-        if images.dtype == torch.float32:
-            low, high = images.aminmax()  # one pass over memory; NaN where there is one
-            if not (low >= 0 and high <= 1):
-                raise ValueError(f"{name}: images must lie in [0, 1] without NaN; normalize them first")
+    @classmethod
+    def from_dataset(
+        cls, dataset: Dataset | DataLoader, patients: Sequence | np.ndarray | None = None, **about: object
+    ) -> "ImageSet":
+        """Read all of a PyTorch `Dataset`, or that of a `DataLoader`, whose items are (image, target) or image alone.
 
-    def _checked(self, targets: Tensor) -> Tensor:
-        """Check shape and values of the targets; returns label maps as uint8, the rest as int64."""
-        images, task, name = self.images, self.info.task, self.info.name
-        n, classes = len(images), len(self.info.classes)
-        expected = {"multi-class": (n,), "multi-label": (n, classes), "segmentation": (n, *images.shape[2:])}[task]
-        if tuple(targets.shape) != expected:
-            raise ValueError(
-                f"{name}: {task} targets must have shape {expected} to match images {tuple(images.shape)}, "
-                f"got {tuple(targets.shape)}"
-            )
-        if targets.is_floating_point() or targets.is_complex():
-            raise ValueError(f"{name}: targets must be whole numbers, got {targets.dtype}")
-        if task == "segmentation" and classes > 256:
-            raise ValueError(f"{name}: label maps hold at most 256 classes, got {classes}")
-        targets = targets if targets.dtype == torch.uint8 else targets.long()
-        top = 1 if task == "multi-label" else classes - 1
-        low, high = targets.aminmax()
-        if low < 0 or high > top:
-            bad = targets[(targets < 0) | (targets > top)][0].item()
-            raise ValueError(f"{name}: target {bad} is out of range 0..{top} for classes {self.info.classes}")
-        return targets.to(torch.uint8 if task == "segmentation" else torch.int64)
+        Images are arrays ``(C, H, W)`` or ``(H, W)`` of one shape, or of Pillow; names of classes are those of the
+        data set, if it has `classes`.
+
+        Args:
+            dataset: the data set.
+            patients, about: as of `ImageSet`.
+
+        Raises:
+            ValueError, TypeError: images that an `ImageSet` refuses, items of another form.
+        """
+        dataset = dataset.dataset if isinstance(dataset, DataLoader) else dataset
+        images, targets = read_dataset(dataset)
+        names = getattr(dataset, "classes", None)
+        return cls(images, targets, patients, **({"classes": names} | about))
+
+    def replace(self, **changes: object) -> "ImageSet":
+        """Copy with other `images`, `targets`, `patients`, or fields of `info`; all is checked again.
+
+        Images of another shape lie on other grids, which are then not known.
+
+        Raises:
+            ValueError: as of `ImageSet`.
+        """
+        targets = None if self.info.task == "unlabeled" else self.targets
+        kept = {"targets": targets, "patients": self.patients, "published_split": self.published_split}
+        if np.shape(changes.get("images", self.images))[2:] == self.images.shape[2:]:
+            kept["grids"] = self.grids
+        return ImageSet(**{"images": self.images, "info": self.info, **kept, **changes})
 
     def __len__(self) -> int:
         return len(self.images)
@@ -134,16 +160,29 @@ class ImageSet:
         part.images, part.targets = self.images[where], self.targets[where]
         part.patients = self.patients[index]
         part.published_split = None if self.published_split is None else self.published_split[index]
+        part.grids = None if self.grids is None else self.grids[index]
         return part
 
     def __repr__(self) -> str:
         kind = "phantom" if self.info.phantom else "real"
-        people = len(np.unique(self.patients))
+        people, lacking = len(np.unique(self.patients)), count_without_id(self.patients)
         patients = f"{people} patients" if people < len(self) else "each image its own patient"
+        if lacking:
+            patients = "no patient ids" if lacking == len(self) else f"{lacking} images without patient id"
+            patients += ": every image counts as its own"
+        task = f"{self.info.task}, {len(self.info.classes)} classes" if self.targets.numel() else "no targets"
         return (
             f"ImageSet({self.info.name}, {kind}, images {tuple(self.images.shape)} on {self.images.device.type}, "
-            f"{self.info.task}, {len(self.info.classes)} classes, {patients})"
+            f"{task}, {patients})"
         )
+
+    @property
+    def spacing(self) -> NDArray[np.float64] | None:
+        """The mm between the pixels of each image, ``(N, 2)`` for H, W or ``(N, 3)`` for D, H, W; None: not known."""
+        if self.grids is None:
+            return None
+        sides = np.linalg.norm([grid.affine[:3, :3] for grid in self.grids], axis=1)  # (N, 3) for W, H, D
+        return sides[:, self.images.ndim - 3 :: -1]
 
     def counts(self) -> dict[str, int]:
         """Count images per class (multi-class), positives per label (multi-label), pixels per class (segmentation)."""
@@ -260,7 +299,7 @@ def scan_split(parts: Mapping[str, ImageSet], *, apart: bool = True) -> tuple[Im
     several parts. Patients alone are not printed without `apart`: they were split on purpose.
     """
     sets = tuple(parts.values())
-    prints = zip(*(fingerprint(part.batches(256)) for part in sets))
+    prints = zip(*(fingerprint(part) for part in sets))
     hashes, blank, patients = map(np.concatenate, (*prints, [part.patients for part in sets]))
     numbers = np.repeat(np.arange(len(sets)), [len(part) for part in sets])
     repeats, shared = describe_repeats(list(parts), numbers, hashes, blank, patients)

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from medlab.data.archives import channels_first, map_array, read_rows
+from medlab.data.archives import BUDGET, channels_first, map_array, read_rows
 from medlab.data.draws import draw_rows
 from medlab.data.files import cache_folder, download, find_path, hashes, md5_of, mirror_url
 from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.data.real_sets import FACTS, make_info
 
-BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 SOURCES = {name: facts for name, facts in FACTS.items() if "source" in facts}
 NO_PATIENTS = FACTS["medmnist"]["note"]
 

@@ -9,7 +9,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -23,17 +23,31 @@ SHEAR = 0.5  # degrees that are taken for rounding
 
 
 @dataclass(frozen=True, eq=False)
+class Grid:
+    """Where an image of a set lies: `affine` ``(4, 4)`` maps ``(w, h, d, 1)`` of its array to mm right, front, up.
+
+    In a slice d is 0, and a step of d leads to the next slice. `source` is the grid of the file that it was read from,
+    ``(shape, affine)`` as nibabel reads it.
+    """
+
+    affine: NDArray[np.float64]
+    source: tuple[tuple[int, ...], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
 class Volume:
     """A scan on its grid: `voxels` float32 ``(D, H, W)``, `spacing` in mm for D, H, W, and `affine` ``(4, 4)``.
 
     `affine` maps ``(w, h, d, 1)`` to mm right, front, up, in the order of nibabel, so that
-    ``nib.Nifti1Image(volume.voxels.T, volume.affine)`` is the scan again. `info` says what reading changed or left out.
+    ``nib.Nifti1Image(volume.voxels.T, volume.affine)`` is the scan again. `info` says what reading changed or left out;
+    `source` is the grid of the file, ``(shape, affine)`` as nibabel reads it, for the way back by `to_nifti`.
     """
 
-    voxels: NDArray[np.float32]
+    voxels: NDArray[np.float32] = field(repr=False)
     spacing: tuple[float, float, float]
     affine: NDArray[np.float64]
     info: str = ""
+    source: tuple[tuple[int, ...], NDArray[np.float64]] | None = None
 
 
 def load_nifti(path: str | Path) -> Volume:
@@ -131,9 +145,11 @@ def check_size(path: str | Path, shape: tuple[int, ...]) -> None:
 
 def canonical(image: nib.Nifti1Image) -> Volume:
     """Reorient a NIfTI image to the closest RAS axes, as a `Volume`."""
+    source = image.shape, image.affine
     image = nib.as_closest_canonical(image)
     voxels = np.ascontiguousarray(image.get_fdata(dtype=np.float32, caching="unchanged").T)
-    return Volume(voxels, tuple(float(mm) for mm in nib.affines.voxel_sizes(image.affine)[::-1]), image.affine)
+    spacing = tuple(float(mm) for mm in nib.affines.voxel_sizes(image.affine)[::-1])
+    return Volume(voxels, spacing, image.affine, source=source)
 
 
 @contextmanager

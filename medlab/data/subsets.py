@@ -50,7 +50,7 @@ def find_repeats(images: ImageSet, *others: ImageSet) -> NDArray[np.bool_]:
     Without `others`, mark those that another patient of the set has too. ``val[~find_repeats(val, train)]`` is `val`
     without what `train` holds. Only exact copies are found, not images that were cut, scaled or compressed again.
     """
-    own, *known = (fingerprint(each.batches(256))[0] for each in (images, *others))
+    own, *known = (fingerprint(each)[0] for each in (images, *others))
     return np.isin(own, np.concatenate(known)) if known else of_several(own, images.patients)
 
 
@@ -70,6 +70,8 @@ def join(parts: Sequence[ImageSet]) -> ImageSet:
     whole = copy(parts[0])  # all checked already
     whole.images, whole.targets = (torch.cat([getattr(part, name) for part in parts]) for name in ("images", "targets"))
     whole.patients, whole.published_split = np.concatenate([part.patients for part in parts]), None
+    known = all(part.grids is not None for part in parts)
+    whole.grids = np.concatenate([part.grids for part in parts]) if known else None
     return whole
 
 
@@ -110,5 +112,5 @@ def channels_as_images(images: ImageSet, names: Sequence[str]) -> ImageSet:
         torch.arange(channels).repeat(n),
         np.repeat(images.patients, channels),
         replace(images.info, task="multi-class", classes=tuple(names)),
-        None if images.published_split is None else np.repeat(images.published_split, channels),
+        *(None if each is None else np.repeat(each, channels) for each in (images.published_split, images.grids)),
     )

@@ -10,14 +10,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
-import nibabel.processing
 import numpy as np
 from numpy.typing import NDArray
 
+from medlab.data.archives import ImageStore
 from medlab.data.files import disk_errors
-from medlab.data.grids import check_spacing, fit_to, removed_labels, resample_slices
+from medlab.data.grids import (
+    check_spacing,
+    fit_start,
+    fit_to,
+    image_grids,
+    removed_labels,
+    resample_slices,
+    resample_volume,
+    scale_voxels,
+)
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import Volume, canonical, check_size, load_nifti_pair
+from medlab.data.nifti import Volume, load_nifti_pair
 from medlab.errors import unknown_name_error
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
@@ -39,15 +48,7 @@ class Case:
     def load(self) -> tuple[Volume, NDArray[np.int64]]:
         """Read the volume and its mask, see `load_nifti_pair`; resampled linearly, the mask to the nearest label."""
         volume, mask = load_nifti_pair(self.image, self.mask)
-        if self.spacing is None:
-            return volume, mask
-        grid = nib.spaces.vox2out_vox((volume.voxels.T.shape, volume.affine), [self.spacing] * 3)
-        check_size(f"{self.image} at {self.spacing:g} mm", grid[0])
-        resampled = [
-            nib.processing.resample_from_to(nib.Nifti1Image(voxels.T, volume.affine), grid, order, cval=outside)
-            for voxels, order, outside in ((volume.voxels, 1, volume.voxels.min()), (mask.astype(np.float32), 0, 0))
-        ]
-        return canonical(resampled[0]), canonical(resampled[1]).voxels.astype(np.int64)
+        return (volume, mask) if self.spacing is None else resample_volume(volume, self.spacing, mask)
 
 
 def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Case], Info]:
@@ -107,7 +108,9 @@ def slice_set(
 
     CT keeps its units: all cases are scaled by one window in HU, so that a gray value means one tissue in all of them.
     Anything else (MR) has no unit, and each case is scaled between its own 0.5th and 99.5th percentile. What is beyond
-    becomes 0 or 1; `info.unit` of the set says which values 0 and 1 are.
+    becomes 0 or 1; `info.unit` of the set says which values 0 and 1 are. A set of more than 2 GiB is kept on disk, in
+    the cache folder, as 256 gray levels. It knows where its images lie: `spacing` is in mm, and `to_nifti` brings masks
+    back to the grids of the files.
 
     Args:
         cases, info: as of `load_decathlon`; `info.modality` says whether the scans are CT.
@@ -119,9 +122,9 @@ def slice_set(
             square pixels of that side, labels to the nearest; those that have it already stay as they are.
 
     Raises:
-        ValueError: no case, a constant one, a set too large for memory, a window that is none or not for a CT; without
-            `spacing`, cases of unlike pixels; a crop that removes more than 1 % of the voxels of a class from a case
-            (less than that is counted in `info.note`).
+        ValueError: no case, a constant one, a window that is none or not for a CT; without `spacing`, cases of unlike
+            pixels; a crop that removes more than 1 % of the voxels of a class from a case (less than that is counted in
+            `info.note`).
     """
     if spacing is None:
         cases = _alike(cases, plane=True)
@@ -223,18 +226,6 @@ def _window(window: tuple[float, float] | None, info: Info) -> tuple[float, floa
     return window
 
 
-def _scaled(voxels: NDArray[np.float32], case: Case, window: tuple[float, float] | None) -> NDArray[np.float32]:
-    low, high = np.percentile(voxels, (0.5, 99.5)) if window is None else window
-    if window is not None and (voxels.max() <= low or voxels.min() >= high):
-        raise ValueError(
-            f"{case.image} has no voxel between {low:g} and {high:g} HU, but {voxels.min():g} to {voxels.max():g}: "
-            "take another window, or a file in HU"
-        )
-    if high <= low:
-        raise ValueError(f"{case.image} is constant, there is nothing to see; leave the case out")
-    return np.clip((voxels - low) / (high - low), 0, 1).astype(np.float32)
-
-
 def _collect(
     cases: Iterable[Case],
     info: Info,
@@ -243,25 +234,28 @@ def _collect(
     pixel: float | None = None,
 ) -> ImageSet:
     window = _window(window, info)
-    images, masks, patients, cropped = [], [], [], {}
+    images, masks, patients, grids, cropped = ImageStore(), [], [], [], {}
     for case in cases:
         volume, mask = case.load()
         if pixel is not None:
-            volume, mask = resample_slices(volume, mask, pixel)
+            volume, mask = resample_slices(volume, pixel, mask)
         upright = (..., slice(None, None, -1), slice(None, None, -1))
         mask = mask[upright]
         if removed := removed_labels(mask, shape, info.classes, case.image, volume.spacing):
             cropped[case.patient] = removed
-        images.append(fit_to(_scaled(volume.voxels, case, window)[upright], shape).reshape(-1, 1, *shape))
+        images.add(fit_to(scale_voxels(volume.voxels, window, case.image)[upright], shape).reshape(-1, 1, *shape))
         masks.append(fit_to(mask, shape).reshape(-1, *shape).astype(np.min_scalar_type(mask.max())))  # not int64
-        patients += [case.patient] * len(images[-1])
-        check_size(f"{info.name} (take fewer cases)", (len(patients), *shape))
-    if not images:
+        patients += [case.patient] * len(masks[-1])
+        slices = range(len(mask)) if len(shape) == 2 else None
+        grids += image_grids(volume, fit_start(mask.shape, shape), slices=slices)
+    if not masks:
         raise ValueError(f"{info.name}: no case given")
     scale = "0.5th, 1 = 99.5th percentile of the case" if window is None else f"{window[0]:g} HU, 1 = {window[1]:g} HU"
-    info = replace(info, unit=f"0 = {scale}; padding is 0")
+    stored = images.array()
+    rounded = ", in 256 steps" if stored.dtype == np.uint8 else ""
+    info = replace(info, unit=f"0 = {scale}{rounded}; padding is 0", window=window)
     if cropped:
-        where = f"{len(cropped)} of {len(images)} cases ({', '.join(cropped)})"
+        where = f"{len(cropped)} of {len(masks)} cases ({', '.join(cropped)})"
         note = f"{info.note} Cropping removed {sum(cropped.values())} labeled voxels of {where}."
         info = replace(info, note=note.lstrip())
-    return ImageSet(np.concatenate(images), np.concatenate(masks), patients, info)
+    return ImageSet(stored, np.concatenate(masks), patients, info, grids=grids)

@@ -69,7 +69,7 @@ def segmentation_report(
     *,
     patients: object = None,
     classes: Sequence[str] | None = None,
-    spacing: float | Sequence[float] = 1.0,
+    spacing: float | Sequence[float] | np.ndarray | None = None,
     level: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -84,11 +84,13 @@ def segmentation_report(
     Args:
         masks: label maps of the shape of `targets`, or probabilities ``(N, K, H, W)`` / ``(N, K, D, H, W)`` as
             `predict` gives them, of which the argmax is taken; tensor or array.
-        targets: label maps of whole numbers 0..K-1, ``(N, H, W)`` or ``(N, D, H, W)``.
+        targets: label maps of whole numbers 0..K-1, ``(N, H, W)`` or ``(N, D, H, W)``; or the `ImageSet` that holds
+            them, whose patients, classes and spacing are then taken where none are given.
         patients: ``(N,)`` ids; None counts every image as a patient of its own. One patient only: no intervals (NaN
             ends, and a warning).
         classes: K names, the background first; "0", "1", ... for None.
-        spacing: mm between pixels, one number or one per axis; 1 gives HD95 in pixels.
+        spacing: mm between pixels: one number, one per axis, or one per image and axis, ``(N, axes)``. None gives HD95
+            in pixels.
         level: confidence level of the intervals.
         resamples: number of bootstrap samples.
         seed: of the resampling.
@@ -98,16 +100,21 @@ def segmentation_report(
             without foreground, spacing that is not positive.
     """
     check_level(level, resamples)
+    if hasattr(targets, "patients"):  # an ImageSet
+        patients = targets.patients if patients is None else patients
+        classes = targets.info.classes if classes is None else classes
+        spacing = targets.spacing if spacing is None else spacing
+        targets = targets.targets
     masks, targets, names = _check(masks, targets, classes)
     if not targets.any():
         raise ValueError("targets show background only; take images with some foreground")
     groups = check_groups(patients, len(targets))
-    steps = _check_spacing(spacing, targets.ndim - 1)
+    steps = _check_spacing(1.0 if spacing is None else spacing, len(targets), targets.ndim - 1)
     ids, members = np.unique(groups, return_inverse=True)
     labels = range(1, len(names))
     dice, hd95 = np.empty((2, len(ids), len(labels)))  # (P, K - 1) each
     for p in range(len(ids)):
-        dice[p], hd95[p] = _patient(masks[members == p], targets[members == p], len(names), steps)
+        dice[p], hd95[p] = _patient(masks[members == p], targets[members == p], len(names), steps[members == p])
     values = np.concatenate([nan_mean(dice)[:, None], nan_mean(hd95)[:, None], dice, hd95], 1)  # (P, 2 K)
     scores = weighted_bootstrap(
         lambda weights: _weighted(weights, values),
@@ -138,7 +145,7 @@ def segmentation_report(
         patient_ids=ids,
         images=len(targets),
         patients=len(ids),
-        unit="pixels" if set(steps) == {1.0} else "mm",
+        unit="pixels" if spacing is None else "mm",
         level=level,
     )
 
@@ -182,14 +189,14 @@ def sensitivity(masks: object, targets: object) -> np.ndarray:
     return np.array([np.mean(classes) if classes else np.nan for classes in recall])
 
 
-def _patient(masks: np.ndarray, targets: np.ndarray, count: int, spacing: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Dice ``(K - 1,)`` and HD95 ``(K - 1,)`` of one patient's label maps ``(S, ...)``."""
+def _patient(masks: np.ndarray, targets: np.ndarray, count: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Dice ``(K - 1,)`` and HD95 ``(K - 1,)`` of one patient's label maps ``(S, ...)``, in steps ``(S, axes)``."""
     from monai.metrics import compute_dice  # here: it takes seconds to import
 
     predicted, true = _one_hot(masks, count), _one_hot(targets, count)
     hd95 = np.full(predicted.shape[:2], np.nan)
     for s, k in (predicted.flatten(2).any(2) & true.flatten(2).any(2)).nonzero().tolist():
-        hd95[s, k] = _hd95(predicted[s, k].numpy(), true[s, k].numpy(), spacing)
+        hd95[s, k] = _hd95(predicted[s, k].numpy(), true[s, k].numpy(), steps[s].tolist())
     if targets.ndim == 3:  # slices: one volume of the patient
         predicted, true = predicted.transpose(0, 1)[None], true.transpose(0, 1)[None]
     return nan_mean(_overlap(compute_dice, predicted, true), 0), nan_mean(hd95, 0)
@@ -267,8 +274,11 @@ def _check(masks: object, targets: object, classes: Sequence[str] | None) -> tup
     return check_label_maps(masks, "masks", names), check_label_maps(targets, "targets", names), names
 
 
-def _check_spacing(spacing: float | Sequence[float], axes: int) -> list[float]:
+def _check_spacing(spacing: float | Sequence[float] | np.ndarray, images: int, axes: int) -> np.ndarray:
+    """The spacing of every image ``(N, axes)``."""
     steps = np.atleast_1d(to_array(spacing)).astype(float)
-    if steps.shape not in ((1,), (axes,)) or not (steps > 0).all():
-        raise ValueError(f"spacing must be one length above 0 in mm, or {axes}, one per axis, got {spacing}")
-    return np.broadcast_to(steps, axes).tolist()
+    if steps.shape not in ((1,), (axes,), (images, axes)) or not (steps > 0).all():
+        raise ValueError(
+            f"spacing must be one length above 0 in mm, or {axes}, one per axis (or these per image), got {spacing}"
+        )
+    return np.broadcast_to(steps, (images, axes))

@@ -13,6 +13,7 @@ from medlab.models.pretrained import load_pretrained, pretrained_names
 from medlab.models.receptive import effective_receptive_field, receptive_field_size
 from medlab.models.resnet import resnet50_backbone, small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
+from medlab.models.saving import ModelCard, load_model, save_model
 from medlab.models.scan import ResidualBlock, SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
@@ -31,6 +32,7 @@ __all__ = [
     "InceptionModule",
     "LesionCNN",
     "MinibatchDiscrimination",
+    "ModelCard",
     "PatchCNN",
     "ResidualBlock",
     "RingDiscriminator",
@@ -52,11 +54,13 @@ __all__ = [
     "count_parameters",
     "effective_receptive_field",
     "init_weights",
+    "load_model",
     "load_pretrained",
     "multiply_adds",
     "pretrained_names",
     "receptive_field_size",
     "resnet50_backbone",
+    "save_model",
     "small_resnet18",
     "training_bytes",
 ]

@@ -8,7 +8,10 @@ the first pooling is left out, as in the paper's CIFAR-10 networks and in MedMNI
 import torch
 from torch import nn
 
+from medlab.models.arguments import remember_arguments
 
+
+@remember_arguments
 def small_resnet18(in_channels: int = 3, classes: int = 1000) -> nn.Module:
     """torchvision's ResNet-18 with a stem for small images: ``(N, in_channels, H, W)`` to logits ``(N, classes)``."""
     from torchvision.models import resnet18  # takes seconds to import, and few lessons need it

@@ -1,4 +1,4 @@
-"""What a notebook stores in its run: values, trained generators, and their provenance."""
+"""What a notebook stores in its run: values, trained networks, and their provenance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import subprocess
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ from medlab.runs.state import RECORDED, STATUS, load_json, recorded_values, writ
 if TYPE_CHECKING:  # importing this room is light
     from torch import nn
 
-    from medlab.models.pretrained import ModelCard
+    from medlab.data.images import ImageSet
+    from medlab.models.saving import ModelCard
 
 FOLDER_VARIABLE = "MEDLAB_RUN_DIR"  # set for the kernel of a run, absent in an interactive notebook
 
@@ -69,37 +71,41 @@ def to_strict_json(label: str, value: object) -> object:
     )
 
 
-def publish(name: str, generator: nn.Module, arguments: dict[str, object], **facts: object) -> ModelCard | None:
-    """Save a trained generator and its model card in the folder of this run; outside a run nothing is written.
+def publish(
+    name: str, network: nn.Module, images: ImageSet, figures: dict[str, object], **facts: object
+) -> ModelCard | None:
+    """Save a trained network and its card in the folder of this run; outside a run nothing is written.
 
-    The files are `NAME.safetensors` and `NAME.json`. The provenance (command, commit, hardware, versions, start time)
-    is added to the card.
+    The files are `NAME.safetensors`, in half precision, and `NAME.json`. The plan (the command of the run) and the
+    provenance (commit, hardware, versions, start time) are added to the card, and the network's answer to noise.
 
     Args:
         name: of both files; `medlab.models.load_pretrained` loads them by it.
-        generator: an instance of one of the course's generator classes.
-        arguments: of its constructor, as JSON holds them.
-        facts: further entries of the card, such as figures of merit; the same types as for `record`.
+        network, images, figures: as of `medlab.models.save_model`.
+        facts: further entries of the card; the same types as for `record`.
 
     Returns:
-        The model card; None outside a run.
+        The card; None outside a run.
 
     Raises:
-        ValueError: a generator of another class, or an entry that JSON cannot hold.
+        ValueError: a network that `save_model` refuses, or an entry that JSON cannot hold.
         OSError: the folder cannot be written.
     """
-    from medlab.models.pretrained import save_pretrained
+    from medlab.models.pretrained import fingerprint
+    from medlab.models.saving import save_model
 
-    checked = {key: to_strict_json(f"fact {key!r}", value) for key, value in facts.items()}
-    arguments = {key: to_strict_json(f"argument {key!r}", value) for key, value in arguments.items()}
+    figures, facts = to_strict_json("figures", figures), to_strict_json("facts", facts)
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:
         print(f"publish: {name} (`medlab run` writes it)")
         return None
     run = load_json(Path(folder) / STATUS)
-    origin = {"command": run["command"], "started": run["started"]} | provenance(Path.cwd())
-    card = save_pretrained(folder, name, generator, arguments, checked | origin)
-    print(f"published: {name}.safetensors and its model card in the folder of this run")
+    _, channels, *size = images.images.shape
+    rounded = deepcopy(network).half().float().cpu().eval()
+    facts |= {"started": run["started"], "output": fingerprint(rounded, channels, size)}
+    facts |= provenance(Path.cwd())
+    card = save_model(Path(folder) / name, network, images, figures=figures, plan=run["command"], half=True, **facts)
+    print(f"published: {name}.safetensors and its card in the folder of this run")
     return card
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-FORMAT = "medlab checkpoint 2"
+FORMAT = "medlab checkpoint 3"
 
 
 class CheckpointError(ValueError):
@@ -99,4 +99,7 @@ def check_settings(path: str | Path, state: dict, settings: dict) -> None:
         if settings[key] != stored.get(key)
     ]
     if differ:
-        raise CheckpointError(f"{path} was trained with other settings: {'; '.join(differ)}; use those, or start anew")
+        advice = "" if settings.get("epochs") == stored.get("epochs") else '; only schedule="constant" goes on for more'
+        raise CheckpointError(
+            f"{path} was trained with other settings: {'; '.join(differ)}; use those, or start anew{advice}"
+        )

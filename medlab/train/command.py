@@ -1,5 +1,7 @@
 """`medlab train`: train a classifier on a set, both by name, and print its report on the test split."""
 
+from pathlib import Path
+
 from torch import nn
 
 from medlab.data import load
@@ -7,7 +9,7 @@ from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.errors import unknown_name_error
 from medlab.metrics import classification_report
-from medlab.models import ShallowCNN, SmallCNN, small_resnet18
+from medlab.models import ShallowCNN, SmallCNN, save_model, small_resnet18
 from medlab.models.standardize import Standardize
 from medlab.train.devices import pick_device, seed_everything
 from medlab.train.distributed import init_distributed
@@ -23,14 +25,29 @@ CLASSIFIERS = {
 AUGMENT = Augment(shift=0.05, rotate=5, scale=0.05, intensity=0.05)
 
 
-def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, augment: bool, **options) -> None:
-    """Train the classifier named `model` on the set named `data`; print the report. `options` are those of `fit`.
+def train(
+    model: str,
+    data: str,
+    *,
+    size: int | None,
+    n: int | None,
+    seed: int,
+    augment: bool,
+    save: Path | None = None,
+    **options: object,
+) -> None:
+    """Train the classifier named `model` on the set named `data`; print the report; save the network to `save`.
+
+    `options` are those of `fit`.
 
     Raises:
         ValueError: an unknown name, a set that is not one of 2-D images to classify, an argument that `fit` refuses.
+        OSError: a file cannot be written.
     """
     if model not in CLASSIFIERS:
         raise unknown_name_error("model", model, CLASSIFIERS)
+    if save is not None:
+        save.parent.mkdir(parents=True, exist_ok=True)  # fails now, not after the training
     seed_everything(seed)
     images = load(data, size=size, n=n, seed=seed)
     if images.info.task == "segmentation" or images.images.ndim != 4:
@@ -43,12 +60,17 @@ def train(model: str, data: str, *, size: int | None, n: int | None, seed: int, 
     history = fit(network, *splits[:2], seed=seed, augment=AUGMENT if augment else None, **options)
     if is_main:
         test = splits[2]
-        print(history)
-        print(
-            classification_report(
-                predict(network, test), test.targets, patients=test.patients, classes=test.info.classes
-            )
+        report = classification_report(
+            predict(network, test), test.targets, patients=test.patients, classes=test.info.classes
         )
+        print(history, report, sep="\n")
+        if save is not None:
+            decided = {"size": size, "n": n, "seed": seed, "augment": augment} | options
+            for name in ("checkpoint", "resume", "device"):  # these decide nothing
+                decided.pop(name, None)
+            given = {name.replace("_", "-"): value for name, value in decided.items() if value}
+            words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in given.items()]
+            save_model(save, network, splits[0], figures=report, plan=" ".join(["medlab train", model, data, *words]))
 
 
 def build(model: str, train: ImageSet) -> nn.Module:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -91,10 +91,9 @@ def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and PyTorch's generators, so that a network starts from the same weights.
 
     Raises:
-        ValueError: `seed` negative or not an integer.
+        ValueError: `seed` negative or not a whole number.
     """
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
+    seed = whole_number("seed", seed, 0)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

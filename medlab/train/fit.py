@@ -1,31 +1,26 @@
 """`fit`: supervised training of any network on an `ImageSet`, on whatever hardware is there.
 
-`fit` checks its arguments, `SupervisedTrainer.train_epoch` is one epoch, `SupervisedTrainer.train_step` one step. The
-loop over epochs with validation and checkpoints is `TrainState.run` in `state.py`.
+`fit` checks its arguments (`recipe.py`), `SupervisedTrainer.train_epoch` is one epoch, `SupervisedTrainer.train_step`
+one step. The loop over epochs with validation and checkpoints is `TrainState.run` in `state.py`.
 """
 
 import math
-import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torchvision.tv_tensors import Mask
 from tqdm.auto import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
-from medlab.errors import unknown_name_error, whole_number
 from medlab.train.devices import Placement, pick_device, place_model
 from medlab.train.distributed import ProcessGroup, init_distributed
 from medlab.train.evaluate import validate
-from medlab.train.sampling import NO_PATIENT
-from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
-
-OPTIMIZERS = ("adamw", "sgd", "nesterov")
-SCHEDULES = ("constant", "cosine")
-WARMUP = 0.05  # part of a cosine schedule in which the learning rate rises
+from medlab.train.recipe import MakeOptimizer, Recipe, check_data, check_outputs, needs_two, set_lr
+from medlab.train.state import History, TrainState, epoch_seed
 
 
 def fit(
@@ -36,11 +31,11 @@ def fit(
     epochs: int,
     batch_size: int = 64,
     lr: float = 1e-3,
-    optimizer: str = "adamw",
+    optimizer: str | MakeOptimizer = "adamw",
     weight_decay: float = 0.01,
     schedule: str = "cosine",
     clip: float | None = None,
-    augment: Augment | None = None,
+    augment: Augment | Callable | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     patience: int | None = None,
     seed: int = 0,
@@ -55,31 +50,41 @@ def fit(
     Args:
         model: maps images ``(N, C, H, W)`` to logits ``(N, K)``, or ``(N, K, H, W)`` for label maps (segmentation).
         train, val: the sets, of other patients each; the training images live on the device as one tensor, of which a
-            batch selects rows.
+            batch selects rows. `ImageSet.from_dataset` makes a set of a `Dataset` or `DataLoader`.
         epochs: passes over the training images.
-        batch_size: images per step, over all processes together; the last batch of an epoch may be smaller.
+        batch_size: images per step, over all processes together; no more than there are, which is warned of. The last
+            batch of an epoch may be smaller; a single image joins the batch before it, if the network needs two.
         lr: (highest) learning rate.
-        optimizer: "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov momentum 0.9).
-        weight_decay: of the optimizer.
+        optimizer: "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov momentum 0.9); or a callable that
+            takes the parameters, such as ``torch.optim.RMSprop``, whose learning rate `lr` and `schedule` set.
+        weight_decay: of the optimizer, unless it is your own.
         schedule: "constant", or "cosine": linear warmup over the first 5 % of the steps, then a cosine to zero.
         clip: maximal norm of the gradient, None for no limit.
-        augment: applied to every training batch, with random parameters of its own for each image.
-        loss: takes (logits, targets), gives the batch's mean; None takes the cross-entropy that fits the set's task
-            (binary where an image has several labels).
+        augment: applied to every training batch, with random parameters of its own for each image. Your own is any
+            callable that takes and returns (images, targets), such as a transform of ``torchvision.transforms.v2``; its
+            random numbers must be PyTorch's. One that also has ``make_params(n, generator)``, giving a tensor
+            ``(n, P)``, is called with the rows of the batch, as ``augment(images, targets, params=...)``.
+        loss: takes (outputs, targets), gives the batch's mean; None takes the cross-entropy that fits the set's task
+            (binary where an image has several labels). Where outputs are no logits of the classes, validation gives
+            this loss alone.
         patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device: None takes CUDA, MPS or CPU, whichever is there first.
         precision: "float32" or "bfloat16" (autocast); None takes bfloat16 where the hardware supports it.
         checkpoint: file of the whole state, rewritten after every epoch; without `resume` it overwrites an older one.
-        resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted.
+        resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted. A
+            finished training goes on for more epochs with the schedule "constant".
         progress: show a progress bar with the loss.
 
     Under ``torchrun --nproc_per_node=K`` the same call trains with K processes: same batches, and the same loss to
     rounding, for losses that are means over images and without dropout (each process draws its own).
 
+    Interrupted (Ctrl-C), the network is left as after the last step, or with the best weights where there is patience.
+
     Raises:
-        ValueError: an argument out of its range, a class without training images, a batch larger than the set, a
-            model with other outputs than the set has classes.
+        TypeError: a set that is no `ImageSet`, an `optimizer` or `augment` that cannot be called.
+        ValueError: an argument out of its range, no targets, a class without training images, a model with other
+            outputs than the set has classes.
         FloatingPointError: the loss became NaN or infinite; says at which step and learning rate.
         CheckpointError: the checkpoint is damaged, or belongs to another model, other images or other settings.
         OSError: the checkpoint cannot be written.
@@ -107,12 +112,13 @@ def fit(
     val = None if val is None else val.to(device)
     trainer = SupervisedTrainer(
         recipe=recipe, model=processes.wrap(model, device), train=train.to(device), optimizer=state.optimizers[0],
-        loss=loss, placement=placement, processes=processes,
+        loss=loss, placement=placement, processes=processes, needs_two=needs_two(model, train),
     )  # fmt: skip
     return state.run(
-        trainer.train_epoch, epochs=epochs, steps_per_epoch=math.ceil(len(train) / batch_size), resume=resume,
-        progress=progress, advice="clip the gradient (clip=1.0), or look for images with extreme values",
-        validate=None if val is None else (lambda: validate(model, val, loss, placement)),
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=len(trainer.split_order(torch.arange(len(train)))),
+        resume=resume, progress=progress,
+        advice="clip the gradient (clip=1.0), or look for images with extreme values",
+        validate=None if val is None else (lambda: validate(model, val, loss, placement, recipe.batch_size)),
     )  # fmt: skip
 
 
@@ -120,16 +126,18 @@ def fit(
 class SupervisedTrainer:
     """One epoch, and one step, of supervised training.
 
-    `placement` is where and how it computes (device, precision, memory format), `processes` those of `torchrun`.
+    `placement` is where and how it computes (device, precision, memory format), `processes` those of `torchrun`,
+    `needs_two` whether the model cannot train on a batch of one image.
     """
 
-    recipe: "Recipe"
+    recipe: Recipe
     model: nn.Module
     train: ImageSet
     optimizer: torch.optim.Optimizer
     loss: Callable[[Tensor, Tensor], Tensor]
     placement: Placement
     processes: ProcessGroup = ProcessGroup()
+    needs_two: bool = False
 
     def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
         """Train through epoch number `epoch` (from 0); what each step logged."""
@@ -173,11 +181,18 @@ class SupervisedTrainer:
         torch.manual_seed(seed * self.processes.world_size + self.processes.rank)  # dropout
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.train), generator=generator)
-        batches = order.to(self.train.images.device).split(self.recipe.batch_size)
-        if self.recipe.augment is None:
+        batches = self.split_order(order.to(self.train.images.device))
+        if not _has_params(self.recipe.augment):
             return [(index, None) for index in batches]
         augmentations = self.recipe.augment.make_params(len(order), generator).to(self.train.targets.device)
-        return list(zip(batches, augmentations.split(self.recipe.batch_size)))
+        return list(zip(batches, augmentations.split([len(index) for index in batches])))
+
+    def split_order(self, order: Tensor) -> list[Tensor]:
+        """The batches of an epoch; a last image that cannot stand alone joins the batch before it."""
+        batches = list(order.split(self.recipe.batch_size))
+        if self.needs_two and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
 
     def load_batch(self, index: Tensor, augmentation: Tensor | None) -> tuple[Tensor, Tensor, float]:
         """This process's images and targets at `index`, augmented, and the weight of their loss.
@@ -188,115 +203,24 @@ class SupervisedTrainer:
         images, targets = self.train.batch(shard)
         if augmentation is not None:
             images, targets = self.recipe.augment(images, targets, params=self.processes.shard(augmentation)[0])
+        elif self.recipe.augment is not None:
+            images, targets = _apply(self.recipe.augment, images, targets, self.train.info.task)
         return images.contiguous(memory_format=self.placement.memory_format), targets, weight
 
 
-@dataclass
-class Recipe:
-    """The arguments of `fit` that decide its result, checked; every checkpoint holds them.
-
-    Raises:
-        ValueError: a value out of its range, an unknown optimizer or schedule.
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float
-    optimizer: str = "adamw"
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    clip: float | None = None
-    augment: Augment | None = None
-    patience: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, minimum in {"epochs": 1, "batch_size": 1, "patience": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if value is None and name == "patience":
-                continue
-            setattr(self, name, whole_number(name, value, minimum))
-        self.lr, self.weight_decay = float(self.lr), float(self.weight_decay)
-        if not 0 < self.lr < math.inf:  # false for NaN too
-            raise ValueError(f"lr must be positive, got {self.lr}; 1e-3 is a usual start for adamw, 1e-2 for sgd")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
-        if self.clip is not None and not self.clip > 0:
-            raise ValueError(f"clip must be positive, got {self.clip}; 1.0 is usual, None for no limit")
-        if self.optimizer not in OPTIMIZERS:
-            raise unknown_name_error("optimizer", self.optimizer, OPTIMIZERS)
-        if self.schedule not in SCHEDULES:
-            raise unknown_name_error("schedule", self.schedule, SCHEDULES)
-
-    def make_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        """The optimizer of the model's parameters, on the device where they are."""
-        shared = {"lr": self.lr, "weight_decay": self.weight_decay, "fused": True}
-        if self.optimizer == "adamw":
-            return torch.optim.AdamW(model.parameters(), **shared)
-        return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=self.optimizer == "nesterov", **shared)
-
-    def learning_rate(self, step: int, total_steps: int) -> float:
-        """Learning rate of a step (from 0) of the whole training: constant, or a cosine after a linear warmup."""
-        if self.schedule == "constant":
-            return self.lr
-        warmup = max(1, round(WARMUP * total_steps))
-        if step < warmup:
-            return self.lr * (step + 1) / warmup
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total_steps - warmup)))
-
-    def settings(self, train: ImageSet, val: ImageSet | None, placement: Placement) -> dict:
-        """What decides the result, as numbers and strings: the recipe, the precision and the images."""
-        data = f"{dataset_fingerprint(train)}, {len(val or ())} for validation"
-        return {**asdict(self), "augment": repr(self.augment), "precision": placement.precision, "data": data}
+def _has_params(augment: Augment | Callable | None) -> bool:
+    """Whether it has `make_params` as `Augment` does; that of torchvision's transforms is another one."""
+    return hasattr(augment, "make_params") and not isinstance(augment, nn.Module)
 
 
-def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the learning rate of all parameters."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-
-
-def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
-    """Refuse sets that `recipe` cannot train on: too few images, a class without any, a validation set that differs.
-
-    Warns when a patient of the validation set is in the training set, too.
-    """
-    if recipe.batch_size > len(train):
-        raise ValueError(
-            f"batch_size {recipe.batch_size} is larger than the training set of {len(train)} images; "
-            f"take at most {len(train)}"
-        )
-    empty = [name for name, count in train.counts().items() if count == 0] if train.info.task == "multi-class" else []
-    if empty:
-        raise ValueError(f"no training image of class {', '.join(empty)}: load more images or leave the class out")
-    if recipe.patience is not None and val is None:
-        raise ValueError("patience needs a validation set: give `val`, or leave patience out")
-    if val is not None and (val.info.task, val.info.classes) != (train.info.task, train.info.classes):
-        raise ValueError(
-            f"training and validation set must share task and classes, got {train.info.name} ({train.info.task}, "
-            f"{len(train.info.classes)} classes) and {val.info.name} ({val.info.task}, {len(val.info.classes)} classes)"
-        )
-    if val is not None and val.info.name == train.info.name:  # ids of two sets say nothing
-        known = set(val.patients.tolist()) - {NO_PATIENT}
-        if shared := len(known & set(train.patients.tolist())):
-            warnings.warn(
-                f"{shared} of {len(known)} validation patients stand in the training set, so validation scores are too "
-                'good: split by patient, as `ImageSet.split` does without by="image" (or give other people other ids)',
-                stacklevel=3,
-            )
-
-
-@torch.no_grad()
-def check_outputs(model: nn.Module, train: ImageSet) -> None:
-    """Refuse a wrong number of outputs here: on a GPU it would end in a failed assertion of the device."""
-    model.eval()
-    images, _ = train.batch(torch.arange(1))
-    outputs, classes = model(images.to(next(model.parameters()).device)).shape[1], len(train.info.classes)
-    if outputs != classes:
-        raise ValueError(
-            f"{train.info.name} has {classes} classes, but {type(model).__name__} gives {outputs} outputs; "
-            f"build it with classes={classes}"
-        )
+def _apply(augment: Callable, images: Tensor, targets: Tensor, task: str) -> tuple[Tensor, Tensor]:
+    """Augment by a callable of any origin; label maps are called so for torchvision, which would not move them else."""
+    labels = Mask(targets) if task == "segmentation" else targets
+    try:
+        images, targets = augment(images, labels)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"augment must take and return (images, targets): {error}") from error
+    return images, targets.as_subclass(Tensor)
 
 
 def _default_loss(data: ImageSet) -> Callable[[Tensor, Tensor], Tensor]:

@@ -89,5 +89,6 @@ def synthetic_images(
     fake = copy(like)  # checked already
     fake.images = torch.cat(images)
     fake.targets = torch.arange(classes).repeat_interleave(per_class)
-    fake.patients, fake.published_split = np.full(len(fake.images), NO_PATIENT), None
+    fake.patients = np.full(len(fake.images), NO_PATIENT)
+    fake.published_split = fake.grids = None
     return fake

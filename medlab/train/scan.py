@@ -18,8 +18,9 @@ from medlab.errors import whole_number
 from medlab.train.devices import place_model
 from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
-from medlab.train.fit import Recipe, SupervisedTrainer, check_data, check_outputs, set_lr
+from medlab.train.fit import SupervisedTrainer
 from medlab.train.gan_losses import discriminator_accuracy, discriminator_bce, non_saturating_loss
+from medlab.train.recipe import Recipe, check_data, check_outputs, set_lr
 from medlab.train.state import History, TrainState, average_logs
 
 
@@ -101,7 +102,7 @@ def fit_scan(
     check_outputs(segmenter, train)
     _check_critic(critic, train)
     settings = recipe.settings(train, val, placement)
-    settings |= {"pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
+    settings |= {"epochs": recipe.epochs, "pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
     optimizers = [recipe.make_optimizer(network) for network in networks.values()]
     state = TrainState(
         model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings

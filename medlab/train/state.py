@@ -2,8 +2,9 @@
 
 `fit`, `fit_gan`, `fit_scan` (SCAN: a segmenter against a critic) and `fit_synergic` (synergic deep learning: networks
 that check each other) supply one epoch each; `TrainState.run` does the rest. A checkpoint holds the network's weights,
-the optimizers' states, the history and the best weights so far; resuming restores exactly these. Random numbers need no
-entry: those of an epoch follow from the seed and the epoch's number (`epoch_seed`).
+the best so far where there is patience and then the last ones too, the optimizers' states and the history; resuming
+restores exactly these. Random numbers need no entry: those of an epoch follow from the seed and the epoch's number
+(`epoch_seed`).
 """
 
 import math
@@ -18,7 +19,14 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from medlab.data.images import ImageSet
-from medlab.train.checkpoint import check_model, check_settings, load_checkpoint, model_name, save_checkpoint
+from medlab.train.checkpoint import (
+    CheckpointError,
+    check_model,
+    check_settings,
+    load_checkpoint,
+    model_name,
+    save_checkpoint,
+)
 from medlab.train.devices import Placement
 from medlab.train.distributed import ProcessGroup
 
@@ -147,43 +155,46 @@ class TrainState:
             The history. The model is left in evaluation mode, with the best weights where there is patience.
         """
         if resume:
-            self.restore()
+            self.restore(epochs)
         history, device = self.history, self.placement.device
         if not len(history):
             self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
         hidden = not (progress and self.processes.is_main)
         bar = tqdm(total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step")
-        with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            while len(history) < epochs and not history.stopped_early:
-                start, epoch = time.perf_counter(), len(history)
-                logs = train_epoch(epoch, bar)
-                means = average_logs(
-                    logs, epoch=epoch, first_step=epoch * steps_per_epoch, advice=advice, processes=self.processes
-                )
-                history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
-                bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
-                if validate is not None:
-                    scores = self.processes.broadcast(validate() if self.processes.is_main else None)
-                    history.add_validation(scores, self.patience)
-                    self._keep_best()
-                    bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
-                self.save()
-                if callback is not None:
-                    callback(history)
-            if history.stopped_early:
-                bar.total = bar.n  # early stopping is no failure: no red bar
-        if self.best is not None:
-            self.model.load_state_dict(self.best)
-        # contiguous again: safetensors and .view() require it
-        self.model.to(memory_format=torch.contiguous_format).eval()
+        try:
+            with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                while len(history) < epochs and not history.stopped_early:
+                    start, epoch = time.perf_counter(), len(history)
+                    logs = train_epoch(epoch, bar)
+                    means = average_logs(
+                        logs, epoch=epoch, first_step=epoch * steps_per_epoch, advice=advice, processes=self.processes
+                    )
+                    history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
+                    bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
+                    if validate is not None:
+                        scores = self.processes.broadcast(validate() if self.processes.is_main else None)
+                        history.add_validation(scores, self.patience)
+                        self._keep_best()
+                        bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
+                    self.save()
+                    if callback is not None:
+                        callback(history)
+                if history.stopped_early:
+                    bar.total = bar.n  # early stopping is no failure: no red bar
+        finally:  # also after Ctrl-C
+            if self.best is not None:
+                self.model.load_state_dict(self.best)
+            # contiguous again: safetensors and .view() require it
+            self.model.to(memory_format=torch.contiguous_format).eval()
         return history
 
-    def restore(self) -> None:
+    def restore(self, epochs: int) -> None:
         """Load the checkpoint if it is there: weights, optimizers, history, best weights.
 
         Raises:
             ValueError: no checkpoint is named.
-            CheckpointError: it is damaged, or belongs to another model, other images or other settings.
+            CheckpointError: it is damaged, belongs to another model, other images or other settings, or was trained for
+                more than `epochs`.
         """
         if self.checkpoint is None:
             raise ValueError("resume=True needs `checkpoint`, the file to go on from")
@@ -192,10 +203,15 @@ class TrainState:
         saved = load_checkpoint(self.checkpoint)
         check_model(self.checkpoint, saved, self.model)
         check_settings(self.checkpoint, saved, self.settings)
-        self.model.load_state_dict(saved["model"])
+        trained = len(saved["history"]["train_loss"])
+        if trained > epochs:
+            raise CheckpointError(
+                f"{self.checkpoint} was trained for {trained} epochs: ask for as many or more, got epochs={epochs}"
+            )
+        self.model.load_state_dict(saved["model"] if saved["last"] is None else saved["last"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        self.history, self.best = History(**saved["history"]), saved["best"]
+        self.history, self.best = History(**saved["history"]), saved["last"] and saved["model"]
 
     def save(self) -> None:
         """Write the checkpoint, if one is wanted; all processes wait until it is written.
@@ -204,11 +220,12 @@ class TrainState:
             OSError: it cannot be written.
         """
         if self.checkpoint is not None and self.processes.is_main:
+            last = self.model.state_dict()
             content = {
-                "model": self.model.state_dict(),
+                "model": last if self.best is None else self.best,  # what `run` leaves the network with
+                "last": None if self.best is None else last,  # what training goes on from
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "history": self.history.to_dict(),
-                "best": self.best,
                 "settings": self.settings,
                 "model_name": model_name(self.model),
             }

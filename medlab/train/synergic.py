@@ -18,7 +18,7 @@ from medlab.models.synergic import SynergicNetwork
 from medlab.train.devices import Placement, place_model
 from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
-from medlab.train.fit import Recipe, check_data, check_outputs, set_lr
+from medlab.train.recipe import Recipe, check_data, check_outputs, set_lr
 from medlab.train.state import History, TrainState, epoch_seed
 
 

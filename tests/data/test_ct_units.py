@@ -131,7 +131,7 @@ def test_slices_are_resampled_linearly_about_the_same_place(tmp_path):
     ramp = np.broadcast_to(np.arange(12.0)[:, None, None], (12, 10, 2))
     labels = (ramp >= 6).astype(np.uint8)
     volume, mask = case(tmp_path, "a", ramp, labels, scale(2, 3, 4)).load()
-    finer, finer_mask = resample_slices(volume, mask, 1.0)
+    finer, finer_mask = resample_slices(volume, 1.0, mask)
     assert finer.voxels.shape == finer_mask.shape == (2, 30, 24) and finer.spacing == (4, 1, 1)
     x = nib.affines.apply_affine(finer.affine, np.stack([np.arange(24), np.zeros(24), np.zeros(24)], 1))[:, 0]
     np.testing.assert_allclose(finer.voxels[0, 4, 1:-1], x[1:-1] / 2, atol=1e-5)  # value x / 2 at x mm

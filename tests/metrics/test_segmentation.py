@@ -11,6 +11,8 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 from scipy import ndimage
 
+from medlab.data import ImageSet, Info
+from medlab.data.nifti import Grid
 from medlab.metrics import bootstrap_ci, intersection_over_union, segmentation_report, sensitivity
 
 ORGANS = ("background", "liver", "spleen")
@@ -94,6 +96,27 @@ def test_empty_masks():
     assert (liver.patients, liver.missed, spleen.patients, spleen.missed) == (2, 0, 1, 1)
     assert liver.dice.value == 1 and spleen.dice.value == 0 and math.isnan(spleen.hd95.value)
     assert found.dice.value == pytest.approx((1 + 0 + 0.5) / 3) and found.hd95.value == 0
+
+
+def test_distances_are_in_mm_where_the_set_knows_its_spacing():
+    masks, targets = blobs(4, 24, 24)
+    info = Info("made", "CT", "segmentation", ORGANS, "MIT", "", True)
+    sides = [np.diag([wide, high, 3, 1]) for wide, high in ((2, 1), (2, 1), (1, 1), (4, 4))]
+    grids = [Grid(affine, ((24, 24, 4), affine)) for affine in sides]
+    known = ImageSet(np.zeros((4, 1, 24, 24), np.float32), targets, ["a", "a", "b", "c"], info, grids=grids)
+    found = report(masks, known)
+    given = report(masks, targets, patients=["a", "a", "b", "c"], classes=ORGANS, spacing=known.spacing)
+    assert (found.unit, found.patient_ids.tolist(), list(found.per_class)) == ("mm", ["a", "b", "c"], list(ORGANS[1:]))
+    for organ in ORGANS[1:]:
+        expected = [
+            np.mean([scipy_hd95(masks[i] == k, targets[i] == k, sides) for i, sides in rows])
+            for k in [ORGANS.index(organ)]
+            for rows in ([(0, (1, 2)), (1, (1, 2))], [(2, (1, 1))], [(3, (4, 4))])
+        ]
+        np.testing.assert_allclose(found.hd95_by_patient[organ], expected)
+        np.testing.assert_array_equal(found.hd95_by_patient[organ], given.hd95_by_patient[organ])
+    known.grids = None
+    assert report(masks, known).unit == "pixels" and report(masks, known, spacing=1.0).unit == "mm"
 
 
 @pytest.mark.parametrize(("shape", "spacing"), [((6, 40, 30), (1.5, 0.8)), ((3, 12, 20, 16), (3.0, 1.0, 1.2))])
@@ -247,7 +270,7 @@ ONES = np.ones((2, 4, 4), int)
         (ONES, ONES, {"classes": ["a", "a"]}, "2 different names"),
         (torch.rand(2, 4, 4, 4), ONES, {"classes": ORGANS}, "classes must be 4 different names"),
         (ONES, ONES, {"patients": [1]}, "one patient id per image"),
-        (ONES, ONES, {"spacing": 0}, "spacing must be one length above 0 in mm, or 2, one per axis, got 0"),
+        (ONES, ONES, {"spacing": 0}, "spacing must be one length above 0 in mm, or 2, one per axis .*, got 0"),
         (ONES, ONES, {"spacing": (1, 1, 1)}, "or 2, one per axis"),
         (ONES, ONES, {"level": 95}, "level must lie between 0 and 1"),
         (ONES, ONES, {"resamples": 0}, "resamples must be at least 1"),

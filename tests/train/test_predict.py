@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from toys import CPU
 
-from medlab.data.images import ImageSet, Info
+from medlab.data import ImageSet, Info, Volume
+from medlab.models import UNet
 from medlab.train import fit, predict
 from medlab.train.evaluate import validate
 
@@ -99,6 +100,90 @@ def test_a_window_is_for_label_maps(task):
 def test_a_bad_window_says_what_to_do(arguments, message):
     with pytest.raises(ValueError, match=message):
         predict(pointwise(), images(8, 8), **arguments)
+
+
+# --- what is no set with targets --------------------------------------------------------------------------------------
+
+
+def leaning(axes: int = 2) -> nn.Module:
+    """Sees what lies above and to the left of a voxel, so that a flip is felt."""
+    model = pointwise(axes)
+    layer = (nn.Conv2d if axes == 2 else nn.Conv3d)(1, 1, 3, padding=1, bias=False)
+    layer.weight.data.zero_()
+    layer.weight.data[..., 0, 0] = 5
+    return nn.Sequential(layer, model)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_one_image_an_array_and_a_set_without_targets_give_the_answers_of_the_set(axes):
+    data = images(*(8, 12, 10)[-axes:])
+    model, pixels = leaning(axes), data.images
+    expected = predict(model, data)
+    for given in (pixels, pixels.double(), pixels.numpy(), pixels.numpy()[..., ::-1][..., ::-1], ImageSet(pixels)):
+        assert torch.equal(predict(model, given), expected)
+    for one in (pixels[1], pixels[1, 0], pixels.numpy()[1, 0]):
+        assert torch.allclose(predict(model, one), expected[1], atol=1e-6)
+    scanned = (pixels * 255).round().byte()
+    assert torch.equal(predict(model, scanned), predict(model, scanned.float() / 255))
+
+
+def test_labels_are_the_class_of_highest_probability():
+    data = images(6, 7)
+    maps = predict(pointwise(), data, batch_size=2, labels=True)
+    assert maps.dtype == torch.uint8 and torch.equal(maps.long(), predict(pointwise(), data).argmax(1))
+    assert predict(pointwise(), data.images[0, 0], labels=True).shape == (6, 7)
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(42, 3))
+    classes = predict(flat, images(6, 7, task="multi-class"), labels=True)
+    assert classes.dtype == torch.int64 and torch.equal(classes, predict(flat, data.images).argmax(1))
+    several = images(6, 7, task="multi-label")
+    assert torch.equal(predict(flat, several, labels=True).bool(), predict(flat, several) > 0.5)
+    flat.card = {"task": "multi-label"}
+    assert torch.equal(predict(flat, several.images), predict(flat, several))
+    assert torch.equal(predict(flat, several.images[0], labels=True).bool(), predict(flat, several)[0] > 0.5)
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_a_volume_is_seen_upright_and_its_answer_lies_on_its_grid(axes):
+    model, data = leaning(axes), images(5, 8, 9, n=1)
+    upright = data.images[0, 0]
+    volume = Volume(upright.flip(-2, -1).numpy(), (3.0, 1.0, 1.0), np.eye(4))
+    seen = upright if axes == 3 else upright[:, None]
+    assert torch.equal(predict(model, volume), predict(model, seen).flip(-2, -1))
+    assert torch.equal(predict(model, volume, labels=True), predict(model, seen, labels=True).flip(-2, -1))
+    pool, flat = (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)[axes - 2](1), nn.Flatten()
+    classifier = nn.Sequential(model, pool, flat)
+    assert torch.equal(predict(classifier, volume), predict(classifier, seen))
+
+
+def test_a_network_of_known_size_sees_windows_of_it():
+    model = UNet(width=4, levels=3)
+    data = images(21, 34, classes=2)
+    with pytest.raises(ValueError, match="cannot pool images of side 21"):
+        predict(model, data)
+    model.card = {"task": "segmentation", "size": [16, 16]}
+    expected = predict(model, data, window=16)
+    assert torch.equal(predict(model, data), expected) and torch.equal(predict(model, data.images), expected)
+    volume = Volume(data.images[:, 0].flip(-2, -1).numpy(), (3.0, 1.0, 1.0), np.eye(4))
+    assert torch.equal(predict(model, volume), expected.flip(-2, -1))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (torch.rand(2, 3, 8, 8), r"\(2, 3, 8, 8\) do not fit the network, which takes \(N, C, H, W\), .* with C = 1"),
+        (torch.rand(20, 8, 8), r"several gray ones are images\[:, None\]"),
+        (torch.rand(8), r"images of shape \(8,\) do not fit"),
+        (
+            torch.rand(8, 8) * 2000 - 1000,
+            r"must lie in \[0, 1\] without NaN, got -.* to .*; scale them.*window .* in HU",
+        ),
+        (torch.full((8, 8), math.nan), "without NaN"),
+        (torch.randint(0, 4096, (8, 8)), "of no known range: scale them"),
+    ],
+)
+def test_images_that_do_not_fit_say_what_to_do(given, message):
+    with pytest.raises(ValueError, match=message):
+        predict(pointwise(), given)
 
 
 # --- Dice in validation ----------------------------------------------------------------------------------------------
