@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from medlab.data.arrays import as_images, as_patients, as_targets, count_without_id, read_dataset
 from medlab.data.draws import check_count, draw_evenly
 from medlab.data.nifti import Grid
-from medlab.data.repeats import describe_repeats, fingerprint
+from medlab.data.repeats import at_once, describe_repeats, fingerprint
 from medlab.errors import unknown_name_error
 
 SPLITS = ("train", "val", "test")
@@ -299,7 +299,7 @@ def scan_split(parts: Mapping[str, ImageSet], *, apart: bool = True) -> tuple[Im
     several parts. Patients alone are not printed without `apart`: they were split on purpose.
     """
     sets = tuple(parts.values())
-    prints = zip(*(fingerprint(part) for part in sets))
+    prints = zip(*(fingerprint(part.batches(at_once(part.images))) for part in sets))
     hashes, blank, patients = map(np.concatenate, (*prints, [part.patients for part in sets]))
     numbers = np.repeat(np.arange(len(sets)), [len(part) for part in sets])
     repeats, shared = describe_repeats(list(parts), numbers, hashes, blank, patients)

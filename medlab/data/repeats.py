@@ -1,25 +1,29 @@
 """Images that stand twice in a set, pixel by pixel, and patients that stand in several parts of a split."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:  # which needs this module
-    from medlab.data.images import ImageSet
+from torch import Tensor
 
 
-def fingerprint(data: ImageSet) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """A hash ``(N,)`` of the pixels of each image, and whether it is blank: of one gray value."""
+def fingerprint(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A hash ``(N,)`` of the pixels of each image, and whether it is blank: of one gray value.
+
+    Args:
+        batches: images and targets, as `ImageSet.batches` yields them.
+    """
     hashes, blank = [], []
-    for images, _ in data.batches(max(1, min(256, 2**26 // data.images[0].numel()))):  # of at most 256 MiB
+    for images, _ in batches:
         hashes += [hash(image.tobytes()) for image in images.cpu().numpy()]
         flat = images.flatten(1)
         blank += (flat == flat[:, :1]).all(1).tolist()
     return np.array(hashes), np.array(blank)
+
+
+def at_once(images: Tensor) -> int:
+    """How many of `images` ``(N, ...)`` to compare at a time: at most 256, of 256 MiB together where one is smaller."""
+    return max(1, min(256, 2**26 // images[0].numel()))
 
 
 def of_several(keys: NDArray, owners: NDArray) -> NDArray[np.bool_]:
