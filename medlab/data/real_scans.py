@@ -30,13 +30,13 @@ def read_hippocampus_volumes(folder: Path, size: int, info: Info) -> ImageSet:
 
 def list_lung_ct(folder: Path, size: int, info: Info) -> Listing:
     """List the slices of the chest CTs: ``PATIENT_SCAN.nii.gz``."""
-    return list_slices(list(_lungs(folder).values()), info, size, 432, window(-1000, 400))
+    return list_slices(list(_lungs(folder).values()), info, size, 432, window(*info.window))
 
 
 def list_sts_pet(folder: Path, size: int, info: Info) -> Listing:
     """List the PET slices of the sarcomas: ``PATIENT/PET_image.nii.gz``, ``PATIENT/PET_mask.nii.gz``."""
     scans = [scan for name, scan in _sarcomas(folder).items() if name == scan.patient]
-    return list_slices(scans, info, size, 320, window(0, 10), labels=(0, 1))
+    return list_slices(scans, info, size, 320, window(*info.window), labels=(0, 1))
 
 
 def list_brain_pet_maps(folder: Path, size: int, info: Info) -> Listing:

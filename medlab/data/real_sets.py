@@ -18,7 +18,8 @@ Read = Callable[[Path, int, Info], ImageSet]
 
 def make_info(name: str, facts: Mapping, phantom: bool = False) -> Info:
     """The `Info` of a set out of what is known about it."""
-    return Info(name=name, phantom=phantom, **{key: facts[key] for key in ABOUT})
+    window = tuple(facts["window"]) if "window" in facts else None
+    return Info(name=name, phantom=phantom, window=window, **{key: facts[key] for key in ABOUT})
 
 
 def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", cached: str | None = None) -> Path:
@@ -150,7 +151,7 @@ READERS: dict[str, Read] = {
 
 def _real_set(name: str, read: Read) -> RealSet:
     facts = FACTS[name]
-    rest = {key: value for key, value in facts.items() if key not in ABOUT}
+    rest = {key: value for key, value in facts.items() if key not in (*ABOUT, "window")}
     publisher = PUBLISHERS.get(facts["place"].partition("/")[0])
     return RealSet(make_info(name, facts), read, publisher=publisher, **rest)
 

@@ -24,7 +24,8 @@ def test_every_table_is_of_a_set():
 def test_the_entry_of_a_real_set_is_whole(name):
     facts, described = FACTS[name], {field.name for field in fields(RealSet)} - {"info", "read", "publisher"}
     assert lacking(facts, (*ABOUT, "size", "images", "place", "stand_in", "split_by")) == []
-    assert set(facts) <= {*ABOUT, *described}
+    assert set(facts) <= {*ABOUT, "window", *described}
+    assert all(f"{end:g}" in facts["unit"] for end in facts.get("window", ()))
     assert facts["stand_in"] in catalog.PHANTOMS
     assert REAL[name].sizes is None or REAL[name].size in REAL[name].sizes
     assert bool(facts.get("publisher_note")) == (REAL[name].publisher is not None)

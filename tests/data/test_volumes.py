@@ -14,7 +14,7 @@ import torch
 from loopback import address, serve
 from PIL import Image
 
-from medlab.data import load_dicom_series, nifti, volumes
+from medlab.data import archives, load_dicom_series, nifti, volumes
 from medlab.data.images import Info
 from medlab.data.png import load_png_folder
 
