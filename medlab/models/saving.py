@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,9 +16,6 @@ from torch import nn
 from medlab.data.images import ImageSet
 from medlab.models.cost import count_parameters
 from medlab.models.description import build, describe
-
-if TYPE_CHECKING:
-    from medlab.metrics.report import Report
 
 FORMAT = "medlab model 1"
 CARD_BYTES = 2**20  # more is no card
@@ -50,7 +46,7 @@ def save_model(
     network: nn.Module,
     images: ImageSet,
     *,
-    figures: "Mapping[str, object] | Report | None" = None,
+    figures: object = None,
     plan: str | None = None,
     half: bool = False,
     **facts: object,
