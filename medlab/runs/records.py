@@ -78,7 +78,10 @@ class Recorded:
         hardware = first["hardware"]
         device = hardware["gpu"] or f"{hardware['cpu']}, {hardware['cores']} core{'s' * (hardware['cores'] > 1)}"
         command = f"medlab record {self.name}" if "runs" in self.details else self.details["command"]
-        how = f", {first['precision']}, {first['threads']} threads" if "threads" in first else ""
+        how = ""
+        if "threads" in first:
+            precision = self.details["parameters"].get("precision", first["precision"])
+            how = f", {precision}, {first['threads']} thread{'s' * (first['threads'] > 1)}"
         old = "; the lesson's code has changed since" if self.outdated else ""
         return f"`{command}`, {seconds:,.0f} s on {device}{how}, {first['started'][:10]}{old}"
 

@@ -131,7 +131,7 @@ def test_a_record_grows_by_the_seeds_that_it_lacks(course, monkeypatch):
     late = grow_record("07-claim")
     assert len(executed(course)) == len(before) + 1, "only the third seed ran"
     assert [run["seed"] for run in late.runs] == [0, 1, 2] and late.runs[:2] == early.runs
-    assert "A beats B" in str(late) and "`medlab record 07-claim`" in str(late) and "1 threads" in str(late)
+    assert "A beats B" in str(late) and "`medlab record 07-claim`" in str(late) and "1 thread," in str(late)
 
     assert grow_record("07-claim").runs == late.runs and len(executed(course)) == len(before) + 1
     assert recorded("07-claim", scale="record").runs and not late.outdated
