@@ -12,6 +12,7 @@ CLAIM = "## Did the claim hold?"  # the section of a lesson
 DIFFERENCE = "difference [95 % interval]"
 VERDICTS = ["claim", DIFFERENCE, "margin", "control", "detectable", "seeds", "verdict"]  # columns
 VERDICT = VERDICTS.index("verdict")
+REPEAT = "-bfloat16"  # records of a few seeds in the other precision: they decide nothing
 
 
 def claims_table() -> str:
@@ -93,7 +94,8 @@ def results_page() -> str:
 
 
 def _names() -> list[str]:
-    return sorted(path.stem for path in results_folder().glob("*.json"))
+    names = sorted(path.stem for path in results_folder().glob("*.json"))
+    return [name for name in names if not name.endswith(REPEAT)]
 
 
 def _verdicts(result: Recorded) -> list[list[str]]:

@@ -57,7 +57,7 @@ def test_a_planned_record_belongs_to_the_lesson_of_today(name):
 
 def test_the_table_of_claims_has_every_recorded_verdict():
     lines = claims_table().splitlines()
-    names = [file.stem for file in sorted(results_folder().glob("*.json"))]
+    names = [file.stem for file in sorted(results_folder().glob("*.json")) if not file.stem.endswith("-bfloat16")]
     assert lines[0].split(" | ")[1:] == ["difference [95 % interval]", "margin", "control", "detectable", "seeds"] + [
         "verdict", "record |"
     ]  # fmt: skip
