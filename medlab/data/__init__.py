@@ -9,7 +9,7 @@ from medlab.data.dicom_series import load_dicom_series
 from medlab.data.grids import to_nifti
 from medlab.data.images import ImageSet, Info
 from medlab.data.lesions import PER_LESION, augment_lesions
-from medlab.data.nifti import Grid, Volume, load_nifti, load_nifti_labels, load_nifti_pair
+from medlab.data.nifti import Volume, load_nifti, load_nifti_labels, load_nifti_pair
 from medlab.data.patches import VIEWS, extract_patches, patch_set, region_mask, sample_centers
 from medlab.data.png import load_png_folder
 from medlab.data.real_volumes import read_volume
@@ -24,7 +24,6 @@ __all__ = [
     "VIEWS",
     "Augment",
     "AugmentVolumes",
-    "Grid",
     "ImageSet",
     "Info",
     "Volume",

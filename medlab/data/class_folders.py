@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from medlab.data.dicom import check_image, read_header, read_pixels, summary
+from medlab.data.files import ImageStore
 from medlab.data.folders import counted, list_files, list_folders
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import check_size
 from medlab.data.png import opaque, open_picture
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -24,7 +24,8 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     Each folder in it that holds images is a class; a patient's id is what stands before the first ``_`` of a file's
     name. PNG, JPEG, TIFF and BMP pictures of 8 bits and DICOM images (.dcm) are read, suffixes in any case. C is 3 if
     any image has color, else 1. What is not square is squeezed: crop or pad first. Hidden files and folders are passed
-    over; what else is left out is counted in a warning and in the note of the set.
+    over; what else is left out is counted in a warning and in the note of the set. More than 2 GiB are kept on disk, in
+    the cache folder.
 
     Args:
         folder: the folder of class folders.
@@ -34,7 +35,7 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     Raises:
         FileNotFoundError: no such folder, or no image in it.
         ValueError: a file that `load_dicom` refuses, damaged, of more than 8 bits or transparent; DICOM beside
-            pictures or without `window`; a size below 1, a width not above 0; more than `LIMIT`.
+            pictures or without `window`; a size below 1, a width not above 0.
     """
     folder = Path(folder).expanduser().absolute()
     if size < 1 or (window is not None and window[1] <= 0):
@@ -51,13 +52,13 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
             f"{folder} holds {counted(paths, 'of images')}: give DICOM a window, such as window=(40, 400) for CT, and "
             "do not mix it with pictures, which a network would tell apart by that"
         )
-    check_size(folder, (len(paths), 3, size, size))
-    read, notes = [], []
+    store, notes, gray = ImageStore(), [], True
     for path in paths:
         pixels, said = _dicom(path, size, window) if dicom else (read_picture(path, (size, size)), [])
-        read.append(pixels)
+        store.add(pixels[None])
         notes.append(said)
-    images = np.stack(read)
+        gray = gray and (pixels == pixels[:1]).all()
+    images = store.array()
     said = [*summary(notes), counted(left_out, "left out")]
     said.append(f"no image in {', '.join(empty)}, so no class" if empty else "")
     deeper = sum(len(list_folders(path)) for path in listed)
@@ -65,7 +66,7 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     note = "; ".join(part for part in said if part)
     if note:
         warnings.warn(f"{folder}: {note}", stacklevel=2)
-    if (images == images[:, :1]).all():
+    if gray:
         images = images[:, :1]
     classes = tuple(path.name for path, (files, _) in listed.items() if files)
     targets = np.array([classes.index(path.parent.name) for path in paths])

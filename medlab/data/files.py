@@ -4,6 +4,7 @@ import errno
 import hashlib
 import math
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 BLOCK = 2**24  # bytes unpacked at a time
+BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
 _hashes: dict[tuple, str] = {}  # (path, size, time of change) -> MD5, so that a file version is hashed once
 
@@ -187,6 +189,40 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
     if array.shape != shape or array.dtype != np.uint8:
         raise ValueError(f"{target} holds {array.dtype} {array.shape}, not uint8 {shape}; delete it and load again")
     return array
+
+
+class ImageStore:
+    """Images that are read one after the other: in memory up to `BUDGET` bytes, beyond that as uint8 on disk.
+
+    The file lies in the cache folder for as long as it is in use, and needs a quarter of the bytes.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[np.ndarray] = []
+        self._bytes, self._file = 0, None
+
+    def add(self, images: np.ndarray) -> None:
+        """Append images ``(n, ...)``, float32 in [0, 1].
+
+        Raises:
+            OSError: the cache folder cannot be written, or its disk is full.
+        """
+        self._blocks.append(images)
+        self._bytes += images.nbytes
+        if self._bytes > BUDGET:
+            with disk_errors(cache_folder()):
+                self._file = tempfile.TemporaryFile(dir=cache_folder()) if self._file is None else self._file
+                for block in self._blocks:
+                    self._file.write(np.rint(block * 255).astype(np.uint8))
+                self._file.flush()
+            self._blocks.clear()
+            self._shape = images.shape[1:]
+
+    def array(self) -> np.ndarray:
+        """All images: float32, or mapped from disk, uint8."""
+        if self._file is None:
+            return np.concatenate(self._blocks)
+        return np.memmap(self._file, np.uint8, "c").reshape(-1, *self._shape)
 
 
 def _blocks(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """Grids of voxels: scans resampled, padded or cropped, what a crop removes, and masks brought back to their scan."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,17 +97,25 @@ def scale_voxels(
     return np.clip((voxels - low) / (high - low), 0, 1).astype(np.float32)
 
 
-def image_grids(volume: Volume, shape: tuple[int, ...]) -> list[Grid]:
-    """The grids of the upright images that `fit_to` `shape` makes of a volume: of its slices, or of the whole."""
-    have = volume.voxels.shape
-    shift = [max(h - w, 0) // 2 - max(w - h, 0) // 2 for h, w in zip(have[::-1], shape[::-1])]  # (w, h) or (w, h, d)
-    corner = np.eye(4)
-    corner[0, 0] = corner[1, 1] = -1
-    corner[:2, 3] = have[2] - 1 - shift[0], have[1] - 1 - shift[1]
-    corners = [corner.copy() for _ in range(have[0] if len(shape) == 2 else 1)]
-    for d, each in enumerate(corners):
-        each[2, 3] = d if len(shape) == 2 else shift[2]
-    return [Grid(volume.affine @ each, _source(volume)) for each in corners]
+def image_grids(
+    volume: Volume, start: Sequence[float], step: Sequence[float] = (1, 1), slices: Iterable[int] | None = None
+) -> list[Grid]:
+    """The grids of upright images of a volume: of `slices`, or of the whole for None.
+
+    Args:
+        volume: where the images are from.
+        start: the place of their first pixel in the upright voxels (both axes of a slice reversed): H, W, after D for
+            the whole.
+        step: from pixel to pixel, in voxels (H, W).
+        slices: the places of slices in the volume.
+    """
+    _, height, width = volume.voxels.shape
+    corners = []
+    for d in start[:1] if slices is None else slices:
+        corner = np.diag([-step[1], -step[0], 1.0, 1.0])
+        corner[:3, 3] = width - 1 - start[-1], height - 1 - start[-2], d
+        corners.append(corner)
+    return [Grid(volume.affine @ corner, _source(volume)) for corner in corners]
 
 
 def to_nifti(mask: np.ndarray | Tensor, like: Volume | ImageSet) -> nib.Nifti1Image:
@@ -186,13 +194,19 @@ def _one_scan(data: ImageSet) -> tuple[NDArray, tuple[tuple[int, ...], NDArray],
     return data.grids[places.argmin()].affine, first.source, places - places.min()
 
 
+def fit_start(have: Sequence[int], shape: Sequence[int]) -> list[int]:
+    """The place in the last axes of an array of shape `have` that `fit_to` `shape` puts first; negative for padding."""
+    return [max(h - w, 0) // 2 - max(w - h, 0) // 2 for h, w in zip(have[-len(shape) :], shape)]
+
+
 def fit_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Pad with 0 or crop the last axes to `shape`, around the center."""
-    have = array.shape[-len(shape) :]
-    cut = [slice(max(h - w, 0) // 2, max(h - w, 0) // 2 + w) for h, w in zip(have, shape)]
-    place = [slice(max(w - h, 0) // 2, max(w - h, 0) // 2 + min(h, w)) for h, w in zip(have, shape)]
+    starts = fit_start(array.shape, shape)
+    cut = [slice(max(s, 0), max(s, 0) + w) for s, w in zip(starts, shape)]
+    kept = array[(..., *cut)]
+    place = [slice(max(-s, 0), max(-s, 0) + n) for s, n in zip(starts, kept.shape[-len(shape) :])]
     fitted = np.zeros((*array.shape[: -len(shape)], *shape), array.dtype)
-    fitted[(..., *place)] = array[(..., *cut)]
+    fitted[(..., *place)] = kept
     return fitted
 
 

@@ -89,11 +89,12 @@ class ImageSet:
         if not isinstance(info, Info | None):
             raise TypeError(f"info must be an Info, got {type(info).__name__}; names of classes are classes=[...]")
         about |= {} if classes is None else {"classes": classes}
-        self.info = replace(info or Info(), **about)
-        self.images = as_images(images, self.info.name)
-        task, names = self.info.task, self.info.classes
-        self.targets, task, names = as_targets(targets, tuple(self.images.shape), task, names, self.info.name)
-        self.info = replace(self.info, task=task, classes=names)
+        said = replace(info or Info(), **about)
+        self.images = as_images(images, said.name)
+        shape = tuple(self.images.shape)
+        self.targets, task, names = as_targets(targets, shape, said.task, said.classes, said.name)
+        said = replace(said, task=task, classes=names)
+        self.info = info if said == info else said
         self.patients = as_patients(patients, self.images, self.info.name)
         self.published_split = None if published_split is None else np.asarray(published_split)
         self.grids = None if grids is None else np.asarray(grids, object)
@@ -298,7 +299,7 @@ def scan_split(parts: Mapping[str, ImageSet], *, apart: bool = True) -> tuple[Im
     several parts. Patients alone are not printed without `apart`: they were split on purpose.
     """
     sets = tuple(parts.values())
-    prints = zip(*(fingerprint(part.batches(256)) for part in sets))
+    prints = zip(*(fingerprint(part) for part in sets))
     hashes, blank, patients = map(np.concatenate, (*prints, [part.patients for part in sets]))
     numbers = np.repeat(np.arange(len(sets)), [len(part) for part in sets])
     repeats, shared = describe_repeats(list(parts), numbers, hashes, blank, patients)

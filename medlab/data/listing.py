@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from torch import Tensor
 
 from medlab.data.images import ImageSet, Info
 
-Read = Callable[[np.ndarray], tuple[Tensor | np.ndarray, Tensor | np.ndarray | None]]
+Read = Callable[[np.ndarray], tuple]  # images, label maps or None, and where they are known, the grids
 
 
 class Listing(ImageSet):
@@ -15,7 +14,8 @@ class Listing(ImageSet):
 
     Args:
         info, patients, published_split: as of `ImageSet`.
-        read: reads the images at ascending positions ``(N,)``, and their label maps (None where `classes` is given).
+        read: reads the images at ascending positions ``(N,)``, their label maps (None where `classes` is given), and
+            their grids where these are known.
         classes: ``(N,)``; None for a set of label maps.
     """
 
@@ -39,9 +39,9 @@ class Listing(ImageSet):
             ValueError, FileNotFoundError: a file that is damaged, of another form than the set's, or missing.
         """
         rows = self.images.numpy().reshape(-1, 4).copy().view("<u4")[:, 0].astype(np.int64)
-        images, masks = self._read(rows)
+        images, masks, *grids = self._read(rows)
         images = np.asarray(images)
         if images.dtype == np.uint8:
             images = images.astype(np.float32) / np.float32(255)
         targets = self.targets if masks is None else masks
-        return ImageSet(images, targets, self.patients, self.info, self.published_split)
+        return ImageSet(images, targets, self.patients, self.info, self.published_split, *grids)

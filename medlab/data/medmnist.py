@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from medlab.data.draws import draw_rows
-from medlab.data.files import cache_folder, download, find_path, map_array, md5_of, read_archive, read_rows
+from medlab.data.files import BUDGET, cache_folder, download, find_path, map_array, md5_of, read_archive, read_rows
 from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.data.mirror import hashes, mirror_url
 
-BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 CITATION = "Yang et al., MedMNIST v2, Scientific Data 10:41, 2023"
 NO_PATIENTS = (
     "MedMNIST publishes no patient ids: every image counts as its own patient, so intervals are too narrow where one "

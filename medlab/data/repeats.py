@@ -1,20 +1,21 @@
 """Images that stand twice in a set, pixel by pixel, and patients that stand in several parts of a split."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # which needs this module
+    from medlab.data.images import ImageSet
 
 
-def fingerprint(batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """A hash ``(N,)`` of the pixels of each image, and whether it is blank: of one gray value.
-
-    Args:
-        batches: images and targets, as `ImageSet.batches` yields them.
-    """
+def fingerprint(data: ImageSet) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A hash ``(N,)`` of the pixels of each image, and whether it is blank: of one gray value."""
     hashes, blank = [], []
-    for images, _ in batches:
+    for images, _ in data.batches(max(1, min(256, 2**26 // data.images[0].numel()))):  # of at most 256 MiB
         hashes += [hash(image.tobytes()) for image in images.cpu().numpy()]
         flat = images.flatten(1)
         blank += (flat == flat[:, :1]).all(1).tolist()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import nibabel as nib
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
+from medlab.data.grids import image_grids
 from medlab.data.images import Info
 from medlab.data.listing import Listing
-from medlab.data.nifti import Volume, check_size, load_nifti, load_nifti_pair
+from medlab.data.nifti import Grid, Volume, check_size, load_nifti, load_nifti_pair
 
 LEAST = 0.1  # share of a slice
 Voxels = NDArray[np.float32]
@@ -72,14 +74,14 @@ def list_slices(
     scan_of = np.repeat(np.arange(len(scans)), [len(slices) for slices in kept])
     slices = np.concatenate(kept)
 
-    def read(rows: np.ndarray) -> tuple[Tensor, Tensor | None]:
+    def read(rows: np.ndarray) -> tuple[Tensor, Tensor | None, list[Grid]]:
         check_size(info.name, (len(rows), len(scans[0].images), size, size))
         parts = [
             _planes(scans[number], slices[rows[scan_of[rows] == number]], size, field, scale, labels)
             for number in np.unique(scan_of[rows])
         ]
-        images, maps = zip(*parts)
-        return torch.cat(images), None if labels is None else torch.cat(maps)
+        images, maps, grids = zip(*parts)
+        return torch.cat(images), None if labels is None else torch.cat(maps), list(chain(*grids))
 
     classes = np.zeros(len(slices), np.int64) if labels is None else None
     return Listing(info, np.array([scan.patient for scan in scans])[scan_of], read, classes)
@@ -103,8 +105,8 @@ def _planes(
     field: float,
     scale: Callable[[Voxels], Voxels],
     labels: Sequence[int] | None,
-) -> tuple[Tensor, Tensor | None]:
-    """The `slices` of a scan, ``(n, C, size, size)``, and their label maps ``(n, size, size)``."""
+) -> tuple[Tensor, Tensor | None, list[Grid]]:
+    """The `slices` of a scan, ``(n, C, size, size)``, their label maps ``(n, size, size)`` and grids."""
     if labels is None:
         volume, mask = load_nifti(scan.images[0]), None
     else:
@@ -119,12 +121,24 @@ def _planes(
         raise ValueError(f"{empty[0]} is constant in its window, there is nothing to see; leave the scan out")
     images = np.stack([voxels[slices] for voxels in scaled], 1)
     images = _square(images, volume.spacing[1:], size, field).clamp(0, 1)
+    grids = _grids(volume, slices, size, field)
     if mask is None:
-        return images, None
+        return images, None, grids
     shares = np.stack([mask[slices] == label for label in labels[1:]], 1).astype(np.float32)
     shares = _square(shares, volume.spacing[1:], size, field)
     background = 1 - shares.sum(1, keepdim=True)  # the padding, too
-    return images, torch.cat([background, shares], 1).argmax(1).to(torch.uint8)
+    return images, torch.cat([background, shares], 1).argmax(1).to(torch.uint8), grids
+
+
+def _grids(volume: Volume, slices: NDArray[np.int64], size: int, field: float) -> list[Grid]:
+    """Where `_square` puts the slices: its crop, as torchvision rounds it, and the middles of its pixels."""
+    cut = [round(field / mm) for mm in volume.spacing[1:]]
+    step = [side / size for side in cut]
+    start = [
+        (round((have - side) / 2) if side <= have else -((side - have) // 2)) + (width - 1) / 2
+        for have, side, width in zip(volume.voxels.shape[1:], cut, step)
+    ]
+    return image_grids(volume, start, step, slices)
 
 
 def _square(planes: NDArray[np.float32], spacing: tuple[float, float], size: int, field: float) -> Tensor:

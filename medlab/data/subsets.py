@@ -50,7 +50,7 @@ def find_repeats(images: ImageSet, *others: ImageSet) -> NDArray[np.bool_]:
     Without `others`, mark those that another patient of the set has too. ``val[~find_repeats(val, train)]`` is `val`
     without what `train` holds. Only exact copies are found, not images that were cut, scaled or compressed again.
     """
-    own, *known = (fingerprint(each.batches(256))[0] for each in (images, *others))
+    own, *known = (fingerprint(each)[0] for each in (images, *others))
     return np.isin(own, np.concatenate(known)) if known else of_several(own, images.patients)
 
 

@@ -13,9 +13,10 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from medlab.data.files import disk_errors
+from medlab.data.files import ImageStore, disk_errors
 from medlab.data.grids import (
     check_spacing,
+    fit_start,
     fit_to,
     image_grids,
     removed_labels,
@@ -24,7 +25,7 @@ from medlab.data.grids import (
     scale_voxels,
 )
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import Volume, check_size, load_nifti_pair
+from medlab.data.nifti import Volume, load_nifti_pair
 from medlab.errors import unknown_name_error
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
@@ -106,8 +107,9 @@ def slice_set(
 
     CT keeps its units: all cases are scaled by one window in HU, so that a gray value means one tissue in all of them.
     Anything else (MR) has no unit, and each case is scaled between its own 0.5th and 99.5th percentile. What is beyond
-    becomes 0 or 1; `info.unit` of the set says which values 0 and 1 are. The set knows where its images lie:
-    `spacing` is in mm, and `to_nifti` brings masks back to the grids of the files.
+    becomes 0 or 1; `info.unit` of the set says which values 0 and 1 are. A set of more than 2 GiB is kept on disk, in
+    the cache folder, as 256 gray levels. It knows where its images lie: `spacing` is in mm, and `to_nifti` brings masks
+    back to the grids of the files.
 
     Args:
         cases, info: as of `load_decathlon`; `info.modality` says whether the scans are CT.
@@ -119,9 +121,9 @@ def slice_set(
             square pixels of that side, labels to the nearest; those that have it already stay as they are.
 
     Raises:
-        ValueError: no case, a constant one, a set too large for memory, a window that is none or not for a CT; without
-            `spacing`, cases of unlike pixels; a crop that removes more than 1 % of the voxels of a class from a case
-            (less than that is counted in `info.note`).
+        ValueError: no case, a constant one, a window that is none or not for a CT; without `spacing`, cases of unlike
+            pixels; a crop that removes more than 1 % of the voxels of a class from a case (less than that is counted in
+            `info.note`).
     """
     if spacing is None:
         cases = _alike(cases, plane=True)
@@ -231,7 +233,7 @@ def _collect(
     pixel: float | None = None,
 ) -> ImageSet:
     window = _window(window, info)
-    images, masks, patients, grids, cropped = [], [], [], [], {}
+    images, masks, patients, grids, cropped = ImageStore(), [], [], [], {}
     for case in cases:
         volume, mask = case.load()
         if pixel is not None:
@@ -240,17 +242,19 @@ def _collect(
         mask = mask[upright]
         if removed := removed_labels(mask, shape, info.classes, case.image, volume.spacing):
             cropped[case.patient] = removed
-        images.append(fit_to(scale_voxels(volume.voxels, window, case.image)[upright], shape).reshape(-1, 1, *shape))
+        images.add(fit_to(scale_voxels(volume.voxels, window, case.image)[upright], shape).reshape(-1, 1, *shape))
         masks.append(fit_to(mask, shape).reshape(-1, *shape).astype(np.min_scalar_type(mask.max())))  # not int64
-        patients += [case.patient] * len(images[-1])
-        grids += image_grids(volume, shape)
-        check_size(f"{info.name} (take fewer cases)", (len(patients), *shape))
-    if not images:
+        patients += [case.patient] * len(masks[-1])
+        slices = range(len(mask)) if len(shape) == 2 else None
+        grids += image_grids(volume, fit_start(mask.shape, shape), slices=slices)
+    if not masks:
         raise ValueError(f"{info.name}: no case given")
     scale = "0.5th, 1 = 99.5th percentile of the case" if window is None else f"{window[0]:g} HU, 1 = {window[1]:g} HU"
-    info = replace(info, unit=f"0 = {scale}; padding is 0", window=window)
+    stored = images.array()
+    rounded = ", in 256 steps" if stored.dtype == np.uint8 else ""
+    info = replace(info, unit=f"0 = {scale}{rounded}; padding is 0", window=window)
     if cropped:
-        where = f"{len(cropped)} of {len(images)} cases ({', '.join(cropped)})"
+        where = f"{len(cropped)} of {len(masks)} cases ({', '.join(cropped)})"
         note = f"{info.note} Cropping removed {sum(cropped.values())} labeled voxels of {where}."
         info = replace(info, note=note.lstrip())
-    return ImageSet(np.concatenate(images), np.concatenate(masks), patients, info, grids=grids)
+    return ImageSet(stored, np.concatenate(masks), patients, info, grids=grids)

@@ -14,7 +14,10 @@ class Report:
     """Base of the reports: fields that are an `Interval` are scores, and `per_class` holds those of each class."""
 
     def _title(self) -> str:
-        return f"{self.images} images of {self.patients} patients, {self.level:.0%} intervals resampled by patient"
+        people = f" of {self.patients} patients"
+        if self.patients == self.images:
+            people = ", every image counts as its own patient"
+        return f"{self.images} images{people}, {self.level:.0%} intervals resampled by patient"
 
     def to_frame(self) -> DataFrame:
         """Convert to a DataFrame: a row per class and score, "all classes" first; columns value, low, high."""

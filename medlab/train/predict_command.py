@@ -81,8 +81,12 @@ def predict_files(
 
     Raises:
         FileNotFoundError: no such file; no image in the folder.
-        ValueError: a file that its reader refuses, or with another number of channels.
+        ValueError: a network that predicts nothing; a file that its reader refuses, or of other channels.
     """
+    if network.card["task"] not in ("multi-class", "multi-label", "segmentation"):
+        raise ValueError(
+            f"{network.card['name']} is for {network.card['task']}, it predicts nothing; take a classifier"
+        )
     segments = network.card["task"] == "segmentation"
     for item in _items(Path(path).expanduser().absolute()):
         image = _read(item, network.card)

@@ -18,11 +18,8 @@ ALL_NOTEBOOKS = [*NOTEBOOKS, *sorted((ROOT / "data").rglob("*.ipynb"))]
 # Public although nothing in the course outside their package uses them: a user would look for them.
 EXPECTED = {
     "data.AugmentVolumes": "what Augment does, for volumes",
-    "data.Volume": "what the readers of NIfTI files return",
     "data.find_repeats": "leaves repeated images out of one's own split",
     "data.load_decathlon": "reads a task of the Medical Segmentation Decathlon",
-    "data.load_dicom_series": "reads one's own CT or MR series",
-    "data.load_nifti": "reads one's own volume",
     "data.load_nifti_labels": "reads one's own label map",
     "data.load_nifti_pair": "reads one's own volume with its label map",
     "data.load_png_folder": "reads one's own images and label maps",

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from medlab.data import (
@@ -20,10 +21,12 @@ from medlab.data import (
     volume_set,
 )
 from medlab.data.images import Info
+from medlab.data.scans import Scan, list_slices
 from medlab.data.volumes import Case
 
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
 INFO = Info("made", "MR", "segmentation", ("background", "near", "far"), "MIT", "", True)
+ONE = Info("made", "MR", "multi-class", ("scan",), "MIT", "", True)
 SHAPE = (30, 26, 22)
 AXIAL = np.diag([1.0, 1.0, 1.0, 1.0])
 ANISOTROPIC = np.diag([0.8, 0.8, 3.0, 1.0])
@@ -160,6 +163,36 @@ def test_labels_keep_their_numbers_in_the_smallest_type(tmp_path):
         image = to_nifti(mask, like=volume)
         assert image.get_data_dtype() == kind and image.get_fdata()[5, 4, 3] == label
     assert to_nifti(mask > 0, like=volume).get_data_dtype() == np.uint8
+
+
+@pytest.mark.parametrize("field", [20, 24, 27, 40])
+@pytest.mark.parametrize("side", [0.8, 1.1])
+def test_slices_of_one_field_of_view_lie_where_their_pixels_say(tmp_path, field, side):
+    case = write_case(tmp_path, np.diag([side, 1.0, 3.0, 1.0]), "PSL")
+    grid = nib.load(case.image)
+
+    def listed(values):
+        nib.save(nib.Nifti1Image(values.astype(np.float32), grid.affine), tmp_path / "values.nii.gz")
+        return list_slices([Scan("a", (tmp_path / "values.nii.gz",))], ONE, 16, field, lambda v: v / 200 + 0.5).read()
+
+    inside = ndimage.binary_erosion(np.ones(grid.shape), np.ones((5, 5, 5)))
+    whole = listed(200.0 * inside - 100).images[:, 0].numpy() > 1 - 1e-6  # pixels that see no padding
+    rows, columns = np.mgrid[:16, :16]
+    places = nib.affines.apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+    assert whole.sum() > 200
+    for axis in range(3):  # voxels that hold their place in mm
+        data = listed(places[..., axis])
+        for d, grid_of in enumerate(data.grids):
+            expected = nib.affines.apply_affine(grid_of.affine, np.stack([columns, rows, 0 * rows], -1))[..., axis]
+            shown = (data.images[d, 0].numpy() - 0.5) * 200
+            np.testing.assert_allclose(shown[whole[d]], expected[whole[d]], atol=0.2)  # the filter ripples
+    data = list_slices(
+        [Scan("a", (case.image,), case.mask)], INFO, 30, field, lambda v: v / 200, labels=(0, 1, 2)
+    ).read()
+    np.testing.assert_allclose(data.spacing[0], [round(field) / 30, round(field / side) * side / 30])
+    if field > 24:
+        before = nib.load(case.mask).get_fdata()
+        assert dice(to_nifti(data.targets, like=data).get_fdata(), before) > 0.9
 
 
 @needs_data

@@ -14,7 +14,7 @@ import torch
 from loopback import address, serve
 from PIL import Image
 
-from medlab.data import load_dicom_series, nifti, volumes
+from medlab.data import files, load_dicom_series, nifti, volumes
 from medlab.data.images import Info
 from medlab.data.png import load_png_folder
 
@@ -207,15 +207,29 @@ def test_a_case_without_structure_stays_in_the_set(tmp_path):
     assert both.targets[1].sum() == 0 and len(both) == 2
 
 
-def test_bad_decathlon_folders(tmp_path, monkeypatch):
+@pytest.mark.parametrize("make, size", [(volumes.slice_set, 16), (volumes.volume_set, (8, 7, 6))])
+def test_a_set_above_the_budget_is_mapped_from_disk(tmp_path, monkeypatch, make, size):
+    cases, info = volumes.load_decathlon(write_decathlon(tmp_path / "made"))
+    small = make(cases, info, size)
+    monkeypatch.setattr(files, "BUDGET", small.images.numel() * 4 * 2 // 3)  # exceeded by the last case
+    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "cache"))
+    large = make(cases, info, size)
+    assert large.images.dtype == torch.uint8 and isinstance(small.images, torch.Tensor)
+    for (left, maps), (right, same) in zip(large.batches(5), small.batches(5), strict=True):
+        assert left.shape == right.shape and (left - right).abs().max() <= 0.5 / 255 + 1e-6 and torch.equal(maps, same)
+    assert "in 256 steps" in large.info.unit and "in 256 steps" not in small.info.unit
+    assert large[1:].images.data_ptr() == large.images[1:].data_ptr() and not list((tmp_path / "cache").iterdir())
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="set MEDLAB_CACHE to a folder"):
+        make(cases, info, size)
+
+
+def test_bad_decathlon_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="dataset.json"):
         volumes.load_decathlon(tmp_path)
     folder = write_decathlon(tmp_path)
     cases, info = volumes.load_decathlon(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(nifti, "LIMIT", 4 * 16 * 16 * 5)
-        with pytest.raises(ValueError, match=r"made \(take fewer cases\): shape \(7, 16, 16\)"):
-            volumes.slice_set(cases, info, 16)
     write_nifti(folder / "imagesTr" / "case_0.nii.gz", np.zeros((6, 7, 3)))
     with pytest.raises(ValueError, match="case_0.nii.gz is constant"):
         volumes.slice_set(cases, info, 16)

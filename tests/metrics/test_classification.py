@@ -198,6 +198,8 @@ def test_report_prints_and_is_valid_json():
     assert "100 images of 50 patients, 95% intervals resampled by patient; sensitivity at 90% specificity" in str(
         report
     )
+    alone = classification_report(probs, targets, classes=["a", "<b>", "c"])
+    assert "100 images, every image counts as its own patient, 95% intervals resampled by patient;" in str(alone)
     assert f"{report.auc:.3f}" in str(report) and f"{report.per_class['c'].recall:.3f}" in str(report)
     assert "&lt;b&gt;" in report._repr_html_() and "<b>" not in report._repr_html_()
     frame = report.to_frame()

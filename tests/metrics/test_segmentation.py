@@ -11,7 +11,8 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 from scipy import ndimage
 
-from medlab.data import Grid, ImageSet, Info
+from medlab.data import ImageSet, Info
+from medlab.data.nifti import Grid
 from medlab.metrics import bootstrap_ci, intersection_over_union, segmentation_report, sensitivity
 
 ORGANS = ("background", "liver", "spleen")

@@ -73,6 +73,22 @@ def test_other_outputs_are_validated_by_their_own_loss_alone(pair):
     assert len(history.val_loss) == 2 and history.metrics == {}
 
 
+def test_large_images_are_validated_in_the_batches_of_training():
+    pixels = torch.zeros(5, 1, 1024, 1025, dtype=torch.uint8)
+    pixels[:, :, :300] = 255
+    large = ImageSet(pixels, pixels[:, 0] > 0, classes=["background", "object"])
+    sizes = []
+
+    def loss(outputs, targets):
+        sizes.append(len(targets))
+        return (outputs * 0).sum()
+
+    model = nn.Conv2d(1, 2, 1)
+    model.weight.data, model.bias.data = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1), torch.tensor([0.5, -0.5])
+    history = train(model, large[:2], large, loss=loss, batch_size=2, weight_decay=0)[1]
+    assert sizes == [2, 2, 2, 1] and history.metrics == {"accuracy": [1.0], "dice": [1.0]}
+
+
 def mirrored(images, targets):
     return images.flip(3), targets
 
