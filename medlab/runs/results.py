@@ -49,7 +49,7 @@ def replication_rows() -> list[dict]:
         rows.append(
             {
                 "lesson": _claim(path)[0],
-                "claim": row["claim"],
+                "claim": outcome.claim.name if outcome else row["claim"],
                 "paper": outcome.claim.paper if outcome else "",
                 "ours": row[DIFFERENCE],
                 "margin": row["margin"],
