@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from medlab.errors import unknown_name_error
 from medlab.models.acgan import ACDiscriminator, ACGenerator
 from medlab.models.arguments import remember_arguments
-from medlab.models.backbones import pretrained_backbone
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.drinet_baselines import DRINetBaseline
@@ -38,7 +37,6 @@ BUILDERS |= {
     "Sequential": lambda layers: nn.Sequential(*layers),
     "Standardize": Standardize.from_statistics,
     "SynergicNetwork": lambda backbone, **rest: SynergicNetwork(backbone=lambda _: build(backbone), **rest),
-    "pretrained_backbone": lambda imagenet, **rest: pretrained_backbone(imagenet=False, **rest),
     "small_resnet18": small_resnet18,
 }
 

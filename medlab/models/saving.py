@@ -98,7 +98,6 @@ def save_model(
             "name": info.name, "modality": info.modality, "phantom": info.phantom, "n": len(images),
             "license": info.license, "citation": info.citation,
         },
-        started_from=next((layer.about for layer in network.modules() if hasattr(layer, "about")), None),
         figures=figures, plan=plan, **facts, sha256=hashlib.sha256(data).hexdigest(),
     )  # fmt: skip
     try:
