@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import medlab
 from medlab import runs
 from medlab.cli import app
+from medlab.models import load_model
 
 
 def call(*arguments: object):
@@ -86,6 +87,7 @@ def test_doctor_and_help(monkeypatch):
 
 def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
     arguments = ["train", "ShallowCNN", "lung", "--epochs", 2, "--augment", "--checkpoint", tmp_path / "run.pt"]
+    arguments += ["--save", tmp_path / "new" / "lung"]
     first = call(*arguments)
     assert first.exit_code == 0, first.output
     assert "ShallowCNN on lung: 900, 300, 300 images to train, validate, test on" in first.output
@@ -95,8 +97,15 @@ def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
     def report(result):
         return result.output[result.output.index("300 images of 10 patients") :]
 
+    network = load_model(tmp_path / "new" / "lung")
+    weights = network[1].classifier[-1].weight.clone()
+    assert network.card["plan"].startswith(
+        "medlab train ShallowCNN lung --augment --epochs 2 --batch-size 64 --lr 0.001"
+    )
+    assert f"{network.card['figures']['auc']['value']:.3f}" in report(first)
     again = call(*arguments, "--resume")  # nothing left to train: the same network, the same report
     assert again.exit_code == 0 and report(again) == report(first)
+    assert load_model(tmp_path / "new" / "lung")[1].classifier[-1].weight.equal(weights)
     other = call(*arguments, "--seed", 1, "--no-augment", "--resume")
     assert other.exit_code == 2 and "was trained with other settings" in other.output
 
@@ -119,6 +128,7 @@ def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
         (["ShallowCNN", "lung", "--n", "60"], "only 2"),
         (["ShallowCNN", "lung", "--optimizer", "adam"], "unknown optimizer 'adam'. Did you mean 'adamw'?"),
         (["ShallowCNN", "lung", "--device", "cua"], "unknown device 'cua'."),
+        (["ShallowCNN", "lung", "--save", "/dev/null/new/lung"], "Not a directory"),
         (["ShallowCNN", "lung", "--resume"], "resume=True needs `checkpoint`"),
         (["ShallowCNN", "lung", "--checkpoint", "/dev/null/run.pt"], "could not write checkpoint /dev/null/run.pt"),
     ],

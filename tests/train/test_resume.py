@@ -188,6 +188,17 @@ def test_a_finished_run_trains_nothing_more(tmp_path, case):
     assert torch.equal(weights(other), weights(model)) and True not in forwards and file.read_bytes() == before
 
 
+@pytest.mark.parametrize("case", ["adamw", "sgd", "synergic"])
+def test_the_model_in_a_checkpoint_is_the_network_that_is_returned(tmp_path, case):
+    model, history = train(tmp_path / "run.pt", resume=False, case=case, lr=0.3)
+    kept = load_checkpoint(tmp_path / "run.pt")
+    assert (kept["last"] is None) == (case == "adamw")  # without patience there is no other
+    if case != "adamw":
+        assert history.best_epoch < len(history)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, kept["model"][name]), name
+
+
 def test_without_resume_training_starts_anew(tmp_path):
     file = tmp_path / "sub" / "run.pt"  # the folder is made
     first = outcome(*train(file, epochs=2))
