@@ -14,7 +14,7 @@ from medlab.data.png import load_png_folder
 from medlab.data.registry import PHANTOMS, available, load, read_volume
 from medlab.data.samples import load_sample
 from medlab.data.subsets import channels_as_images, find_repeats, folds, join, oversample
-from medlab.data.volumes import load_decathlon, slice_set, volume_set
+from medlab.data.volumes import Case, load_decathlon, slice_set, volume_set
 
 __all__ = [
     "PER_LESION",
@@ -22,6 +22,7 @@ __all__ = [
     "VIEWS",
     "Augment",
     "AugmentVolumes",
+    "Case",
     "ImageSet",
     "Info",
     "Volume",

@@ -35,14 +35,14 @@ SOFT_TISSUE = (-160.0, 240.0)  # HU
 
 @dataclass(frozen=True)
 class Case:
-    """One labeled case of a Decathlon task: an id and two files.
+    """One labeled case: an id, and the files of its image and its labels, both NIfTI on one grid.
 
     `spacing` is the side of the cubic voxels (mm) that it is resampled to, along the axes of the body; None for none.
     """
 
     patient: str
-    image: Path
-    mask: Path
+    image: str | Path
+    mask: str | Path
     spacing: float | None = None
 
     def load(self) -> tuple[Volume, NDArray[np.int64]]:
