@@ -49,10 +49,10 @@ site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson exe
 pictures: $(STAMP)  ## the pictures of README and site
 	@$(PY) docs/tools/pictures.py
 
-# For the site, the classroom and the tests of both (about 130 MB). Not for the lab: nbgrader would add its menu there.
+# For the site, the classroom and the tests of both (about 150 MB). Not for the lab: nbgrader would add its menu there.
 $(EXTRAS): $(STAMP)
 	@echo "== adding what the site and the classroom need"
-	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site,classroom]' -c constraints.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[site,classroom,backbone]' -c constraints.txt
 	@touch $(EXTRAS)
 
 # The stamp holds the folder it was made for: a moved or copied repository is set up anew, and so is one whose

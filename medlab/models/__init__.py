@@ -1,6 +1,7 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
 from medlab.models.acgan import ACDiscriminator, ACGenerator
+from medlab.models.backbone import Backbone, pretrained_backbone, resnet50_backbone
 from medlab.models.convolution import conv2d_unfold
 from medlab.models.cost import count_parameters, multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
@@ -11,7 +12,7 @@ from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.pretrained import load_pretrained, pretrained_names
 from medlab.models.receptive import effective_receptive_field, receptive_field_size
-from medlab.models.resnet import resnet50_backbone, small_resnet18
+from medlab.models.resnet import small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.saving import ModelCard, load_model, save_model
 from medlab.models.scan import ResidualBlock, SCANCritic, SCANSegmenter
@@ -25,6 +26,7 @@ from medlab.models.wgan import WGANCritic
 __all__ = [
     "ACDiscriminator",
     "ACGenerator",
+    "Backbone",
     "DCDiscriminator",
     "DCGenerator",
     "DRINet",
@@ -57,6 +59,7 @@ __all__ = [
     "load_model",
     "load_pretrained",
     "multiply_adds",
+    "pretrained_backbone",
     "pretrained_names",
     "receptive_field_size",
     "resnet50_backbone",

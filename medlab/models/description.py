@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from medlab.errors import unknown_name_error
 from medlab.models.acgan import ACDiscriminator, ACGenerator
 from medlab.models.arguments import remember_arguments
+from medlab.models.backbone import Backbone
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.drinet_baselines import DRINetBaseline
@@ -24,7 +25,7 @@ from medlab.models.unet import SliceBySlice, UNet
 from medlab.models.wgan import WGANCritic
 
 NETWORKS = (
-    ACDiscriminator, ACGenerator, DCDiscriminator, DCGenerator, DRINet, DRINetBaseline, LesionCNN, PatchCNN,
+    ACDiscriminator, ACGenerator, Backbone, DCDiscriminator, DCGenerator, DRINet, DRINetBaseline, LesionCNN, PatchCNN,
     RingDiscriminator, RingGenerator, SCANCritic, SCANSegmenter, ShallowCNN, SliceBySlice, SmallCNN, SynergicNetwork,
     UNet, WGANCritic, WholeVolume, WithReference,
 )  # fmt: skip

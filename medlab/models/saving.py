@@ -69,8 +69,8 @@ def save_model(
         The card.
 
     Raises:
-        ValueError: a network of another class or changed after it was built; a fact that JSON cannot hold; no distance
-            to the nearest real image.
+        ValueError: a network of another class or changed after it was built; weights that are not finite; a fact that
+            JSON cannot hold; no distance to the nearest real image.
         OSError: the files cannot be written.
     """
     from safetensors.torch import save
@@ -87,7 +87,12 @@ def save_model(
     _check_unchanged(network, description)
     state = {name: part.detach().cpu().contiguous() for name, part in network.state_dict().items()}
     dtype = torch.float16 if half else torch.float32
-    data = save({name: part.to(dtype) if part.is_floating_point() else part for name, part in state.items()})
+    state = {name: part.to(dtype) if part.is_floating_point() else part for name, part in state.items()}
+    if infinite := [name for name, part in state.items() if not part.isfinite().all()]:
+        raise ValueError(
+            f"{infinite[0]} is not finite{' in half precision: save with half=False' if half else ': train again'}"
+        )
+    data = save(state)
     card = ModelCard(
         format=FORMAT, name=file.stem, network=description, weights=count_parameters(network), half=half,
         task="generation" if generates else info.task,

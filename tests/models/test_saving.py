@@ -16,6 +16,7 @@ from medlab.data import ImageSet
 from medlab.metrics import classification_report
 from medlab.models import (
     ACDiscriminator,
+    Backbone,
     DCDiscriminator,
     DCGenerator,
     DRINet,
@@ -60,6 +61,7 @@ def images(network, channels=1, *sides):
 CASES = {
     "ACDiscriminator": lambda: images(ACDiscriminator(4, 16, width=8), 1, 16, 16),
     "ACGenerator": lambda: (ACGenerator(4, 16, latent=5, width=8), (torch.rand(3, 5), torch.tensor([0, 1, 3]))),
+    "Backbone": lambda: images(Backbone("resnet18", "nothing but noise"), 3),
     "DCDiscriminator": lambda: images(DCDiscriminator(32, width=8, activation="elu")),
     "DCGenerator": lambda: latent(DCGenerator(16, 1, latent=4, width=8, tanh=False)),
     "DRINet": lambda: images(DRINet(growth=[4, 8], stem=8)),
@@ -143,6 +145,18 @@ def test_half_precision_takes_half_the_bytes_and_loads_as_float32(tmp_path):
     for name, value in network.state_dict().items():
         expected = value.half().float() if value.is_floating_point() else value
         assert torch.equal(loaded.state_dict()[name], expected)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    network = SmallCNN(1, 3, 4)
+    for value, message in (
+        (7e4, "classifier.bias is not finite in half precision: save with half=False"),
+        (torch.nan, "not finite"),
+    ):
+        nn.init.constant_(network.classifier.bias, value)
+        with pytest.raises(ValueError, match=message):
+            save_model(tmp_path / "net", network, IMAGES, half=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_card_says_what_the_network_takes_and_what_it_was_trained_on(tmp_path):

@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.transforms import v2
+from toys import network, stripes, weights
 
 from medlab.data.images import ImageSet
 from medlab.models import DCDiscriminator, DCGenerator
 from medlab.train import CheckpointError, fit, fit_gan, seed_everything
-from tests.support.toys import network, stripes, weights
 
 
 def train(model=None, data=None, val=None, **arguments):

@@ -1,10 +1,6 @@
 """Synergic deep learning: the network of the paper, its pairs, its gradients, its training."""
 
-import http.server
-import threading
-import urllib.parse
 from copy import deepcopy
-from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -227,46 +223,3 @@ def test_label_maps_have_no_pairs():
 def test_networks_that_cannot_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         SynergicNetwork(*arguments)
-
-
-@pytest.fixture
-def weights_server(tmp_path, monkeypatch):
-    """ResNet-50 weights served on loopback, in torchvision's place; yields the folder that is served."""
-    from torchvision.models import ResNet50_Weights, resnet50
-
-    torch.save(resnet50().state_dict(), tmp_path / "weights")
-    digest = sha256((tmp_path / "weights").read_bytes()).hexdigest()[:8]
-    served = (tmp_path / "weights").rename(tmp_path / f"resnet50-{digest}.pth")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=tmp_path)
-
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = urllib.parse.urljoin(f"http://127.0.0.1:{server.server_port}/", served.name)
-    weights = deepcopy(ResNet50_Weights.IMAGENET1K_V1.value)
-    object.__setattr__(weights, "url", address)
-    monkeypatch.setattr(ResNet50_Weights.IMAGENET1K_V1, "_value_", weights)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    yield served
-    server.shutdown()
-    server.server_close()
-
-
-def test_imagenet_weights_are_fetched_once(weights_server):
-    expected = torch.load(weights_server, weights_only=True)["layer4.2.conv3.weight"]
-    for _ in range(2):  # the second time from the cache: the file is gone from the server
-        network = resnet50_backbone(16)
-        assert torch.equal(network[-1].layer4[2].conv3.weight, expected)
-        weights_server.unlink(missing_ok=True)
-    assert network.eval()(torch.rand(2, 1, 32, 32)).shape == (2, 16)
-
-
-def test_weights_that_cannot_be_fetched_say_what_to_do(weights_server):
-    weights_server.unlink()
-    with pytest.raises(ConnectionError, match="random weights with imagenet=False"):
-        resnet50_backbone(16)
