@@ -67,8 +67,9 @@ def test_numbers_of_a_plan_are_numbers_however_they_are_written(tmp_path, monkey
 def test_the_plan_of_a_claim_fits_its_lesson(plan):
     notebook, runs, _ = read_plan(plan)
     assert notebook.name[:2] == plan.name[:2]
-    trained = {seed for run in runs for seed in range(run["seed"], run["seed"] + run["seeds"])}
-    assert len(trained) >= (5 if plan.stem.endswith("-claim") else 3)
+    trained = {seed for run in runs for seed in range(run["seed"], run["seed"] + run.get("seeds", 1))}
+    repeat = plan.stem.endswith("-bfloat16")  # of a claim in the other precision: it decides nothing
+    assert len(trained) >= (5 if plan.stem.endswith("-claim") else 1 if repeat else 3)
 
 
 def test_a_missing_plan_and_wrong_workers_are_refused(tmp_path):
