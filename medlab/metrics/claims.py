@@ -96,12 +96,14 @@ class Claim:
         """Differences to the baseline ``(S,)`` or ``(S, P)``, of `arm` or of the better method; above 0 is better.
 
         Raises:
-            ValueError: no scores of a method of this claim.
+            ValueError: no scores of a method of this claim, or scores of other seeds or patients than the baseline's.
         """
         names = (arm or self.better, self.baseline)
         if missing := [name for name in names if name not in scores]:
             raise ValueError(f"{self.name}: no scores of {missing[0]!r}; there are those of {', '.join(scores)}")
         a, b = (to_array(scores[name]).astype(float) for name in names)
+        if a.shape != b.shape:
+            raise ValueError(f"{self.name}: {names[0]} has scores of shape {a.shape}, {names[1]} {b.shape}; pair them")
         return b - a if self.lower_is_better else a - b
 
 

@@ -150,16 +150,16 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
     details = before.details or {"notebook": path.stem, "code": code, "parameters": shared, "claims": [], "runs": []}
     if (details["code"], details["parameters"]) != (code, shared):
         raise ValueError(f"{file} was made by other cells or settings; remove it to record anew, or undo the change")
-    known = {run["seed"]: run for run in details["runs"]}
+    known, commit = {run["seed"]: run for run in details["runs"]}, provenance(path.parent)["commit"]
     todo = [one for one in combinations if one["seed"] not in known]
-    if todo and known and any(run["commit"] != provenance(path.parent)["commit"] for run in details["runs"]):
+    if todo and any(run["commit"] != commit for run in details["runs"]):
         todo = [shared | {"seed": min(known)}, *todo]
     part = _write_part(path, name)
+    out = part.parent / name / str(commit)  # a sweep skips what is done there, and a repeated seed must run again
     rounds = max(workers or 1, 1)
     for start in range(0, len(todo), rounds):
-        for result in sweep(
-            {"notebook": part, "grid": _grid(todo[start : start + rounds])}, None, part.parent / name, rounds
-        ):
+        plan = {"notebook": part, "grid": _grid(todo[start : start + rounds])}
+        for result in sweep(plan, out=out, workers=rounds):
             if not result.ok:
                 raise RuntimeError(f"seed {result.parameters['seed']}: {result}")
             _add(details, result.details, known)
@@ -188,11 +188,11 @@ def _add(details: dict, run: dict, known: dict[int, dict]) -> None:
     if missing := {"claims", "scores"} - values.keys():
         raise ValueError(f"{run['notebook']} does not record its {missing.pop()}; add them to a call of record()")
     margins = {claim["name"]: claim["margin"] for claim in details["claims"]}
-    for claim in values.pop("claims"):
-        if claim["margin"] > margins.get(claim["name"], claim["margin"]):
-            was = margins[claim["name"]]
+    claims = values.pop("claims")
+    for claim in claims:
+        if claim["margin"] > (was := margins.get(claim["name"], claim["margin"])):
             raise ValueError(f"{claim['name']}: its margin was {was}; it may be tightened, not widened")
-        details["claims"] = [one for one in details["claims"] if one["name"] != claim["name"]] + [claim]
+    details["claims"] = claims
     if seed in known:
         if values["scores"] != known[seed]["values"]["scores"]:
             raise ValueError(f"seed {seed} gives other figures than in the record; remove the file to record anew")

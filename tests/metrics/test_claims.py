@@ -157,3 +157,8 @@ def test_missing_scores_are_named():
         outcome({"B": B})
     with pytest.raises(ValueError, match="no scores of 'Dice'"):
         judge([claim()], {"AUC": {}})
+
+
+def test_scores_that_are_not_paired_are_refused():
+    with pytest.raises(ValueError, match=r"A has scores of shape \(1,\), B \(5,\); pair them"):
+        outcome({"A": [0.8], "B": B})

@@ -160,9 +160,12 @@ def test_seeds_of_another_commit_join_only_if_a_repeated_seed_agrees(course, mon
     file.write_text(json.dumps(record))
     with pytest.raises(ValueError, match="seed 0 gives other figures"):
         grow_record("07-claim")
+    before = len(executed(course))
     record["runs"][0]["values"]["scores"]["score"]["A"] = 2.0
     file.write_text(json.dumps(record))
+    monkeypatch.setattr("medlab.runs.records.provenance", lambda folder: {"commit": "a third"})
     assert [run["seed"] for run in grow_record("07-claim").runs] == [0, 1]
+    assert len(executed(course)) == before + 2, "the repeated seed ran again, it was not read from its folder"
 
 
 def test_a_margin_may_be_tightened_not_widened(course):
@@ -176,6 +179,16 @@ def test_a_margin_may_be_tightened_not_widened(course):
         grow_record("07-claim")
     lesson(course, margin="0.4")
     assert Claim(**grow_record("07-claim").details["claims"][0]).margin == 0.4
+
+
+def test_a_claim_that_the_lesson_dropped_is_not_judged(course):
+    plan = course / "data/results/07-claim.yaml"
+    whole = plan.read_text()
+    plan.write_text(whole.replace("[0, 1, 2]", "[0]"))
+    grow_record("07-claim")
+    plan.write_text(whole.replace("[0, 1, 2]", "[0, 1]"))
+    lesson(course, claims=CLAIMS.replace("A beats B", "A wins"))
+    assert [one.claim.name for one in grow_record("07-claim").outcomes] == ["A wins"]
 
 
 def test_a_failed_seed_is_named(course):
