@@ -26,7 +26,7 @@ QUICK = [  # one design of each kind, cheap enough for a test
     ("weighted_bootstrap", "accuracy, 5 patients of 4"),
     ("weighted_bootstrap", "accuracy, 16 patients of 4"),
     ("bootstrap_ci", "Dice, 5 patients"),
-    ("classification_report", "AUC, 10 of the class"),
+    ("classification_report", "AUC, 5 of the class"),
 ]
 
 
