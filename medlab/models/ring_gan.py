@@ -1,7 +1,8 @@
 """GAN of points in the plane, for the ring of eight Gaussians: two small fully connected networks.
 
 Sizes are our choice. Points are images of one pixel, channel 0 is x and channel 1 is y, so that these networks can
-replace image networks in `medlab.train.fit_gan`.
+replace image networks in `medlab.train.fit_gan`. Inside, the networks compute with points of unit standard deviation,
+as the toy code of Gulrajani et al. 2017 does.
 
 | network       | layers                                          | parameters (width 128, latent 16) |
 | ------------- | ----------------------------------------------- | --------------------------------- |
@@ -11,6 +12,8 @@ replace image networks in `medlab.train.fit_gan`.
 
 import torch
 from torch import Tensor, nn
+
+STD = 0.7 / 2**0.5  # of x and of y on a ring of radius 0.7, which is that of `medlab.phantoms.ring` in (-1, 1)
 
 
 class RingGenerator(nn.Module):
@@ -36,7 +39,7 @@ class RingGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Latent vectors ``(N, latent)`` to points ``(N, 2, 1, 1)``, not bounded; those of the ring lie in (-1, 1)."""
-        return self.layers(z)[:, :, None, None]
+        return STD * self.layers(z)[:, :, None, None]
 
 
 class RingDiscriminator(nn.Module):
@@ -53,7 +56,7 @@ class RingDiscriminator(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Points ``(N, 2, 1, 1)`` to ``(N, width)``."""
-        return self.layers(images.flatten(1))
+        return self.layers(images.flatten(1) / STD)
 
     def forward(self, images: Tensor) -> Tensor:
         """Points ``(N, 2, 1, 1)`` to logits ``(N,)``."""

@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from medlab.data.images import ImageSet
@@ -21,6 +21,7 @@ from medlab.train.sampling import sample_labels, to_pixels
 from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
 
 CALLBACK_IMAGES = 64  # images that `callback` gets
+STEPS_AHEAD = 100  # steps whose random numbers are drawn, and copied to the device, at once: no step waits for them
 
 
 def fit_gan(
@@ -33,6 +34,7 @@ def fit_gan(
     loss: str | GANLoss = "non-saturating",
     batch_size: int = 64,
     lr: float | None = None,
+    discriminator_lr: float | None = None,
     ema: float | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -54,6 +56,7 @@ def fit_gan(
         loss: "non-saturating", "saturating", "wgan", "wgan-gp", or a `GANLoss` (`medlab.train.gan_losses`).
         batch_size: real images per step of the discriminator, and as many fakes.
         lr: learning rate of both; None takes that of the loss's paper.
+        discriminator_lr: that of the discriminator, where it differs.
         ema: decay of an exponential moving average of the generator's weights, such as 0.999, which replaces them at
             the end.
         seed: decides data order and noise; the initial weights are the caller's.
@@ -77,9 +80,10 @@ def fit_gan(
     loss = resolve_loss(loss)
     epochs, batch_size = whole_number("epochs", epochs, 1), whole_number("batch_size", batch_size, 2)
     seed = whole_number("seed", seed, 0)
+    for name, rate in (("lr", lr), ("discriminator_lr", discriminator_lr)):
+        if rate is not None and not rate > 0:
+            raise ValueError(f"{name} must be positive, got {rate}; None takes the paper's, here {loss.lr}")
     if lr is not None:
-        if not lr > 0:
-            raise ValueError(f"lr must be positive, got {lr}; None takes the paper's, here {loss.lr}")
         loss = replace(loss, lr=float(lr))
     if ema is not None and not 0 < ema < 1:
         raise ValueError(f"ema must lie between 0 and 1, such as 0.999, got {ema}; None for no average")
@@ -91,22 +95,27 @@ def fit_gan(
     placement = place_model(networks, train.images, device, precision)
     _check_networks(generator, discriminator, loss, train)
     if ema is not None:
-        networks["average"] = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
-    optimizers = [loss.make_optimizer(network) for network in (generator, discriminator)]
+        networks["average"] = deepcopy(generator).requires_grad_(False)
+    discriminator_loss = loss if discriminator_lr is None else replace(loss, lr=float(discriminator_lr))
+    optimizers = [loss.make_optimizer(generator), discriminator_loss.make_optimizer(discriminator)]
     settings = {
-        "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": repr(loss), "ema": ema,
-        "seed": seed, "precision": placement.precision, "data": dataset_fingerprint(train),
+        "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": repr(loss),
+        "discriminator_lr": discriminator_loss.lr, "ema": ema, "seed": seed, "precision": placement.precision,
+        "data": dataset_fingerprint(train),
     }  # fmt: skip
     state = TrainState(
         model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
     )
-    trainer = GANTrainer(networks, loss, *optimizers, train.to(placement.device), batch_size, steps, seed, placement)
+    trainer = GANTrainer(
+        networks, loss.to(placement.device), *optimizers, train.to(placement.device), batch_size, steps, ema, seed,
+        placement,
+    )  # fmt: skip
     history = state.run(
         trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, progress=progress,
         callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
     )  # fmt: skip
     if ema is not None:
-        generator.load_state_dict(networks["average"].module.state_dict())
+        generator.load_state_dict(networks["average"].state_dict())
     return history
 
 
@@ -152,23 +161,26 @@ class GANTrainer:
     train: ImageSet
     batch_size: int
     steps: int
+    ema: float | None
     seed: int
     placement: Placement
 
     def train_epoch(self, epoch: int, bar: tqdm) -> list[dict]:
         """Train through epoch number `epoch` (from 0); what each generator step logged."""
         torch.manual_seed(epoch_seed(self.seed, epoch))  # for layers and losses that draw random numbers
-        rng = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        batches = self._real_batches(rng)
+        draws = self._draws(torch.Generator().manual_seed(epoch_seed(self.seed, epoch)))
         self.networks.train()
         logs = []
-        for _ in range(self.steps):
+        for generator_step in range(self.steps):
             for step in range(self.loss.critic_steps):
-                real, last = next(batches), step == self.loss.critic_steps - 1
+                index, z, labels = next(draws)
+                real, last = self._real(index), step == self.loss.critic_steps - 1
                 with torch.set_grad_enabled(last):  # the last fakes serve the generator's step too
-                    fake = self._generate(self.networks["generator"], self.batch_size, rng)
+                    fake = self._generate(self.networks["generator"], z, labels)
                 logged = self.discriminator_step(real, fake)
             logged["generator_loss"] = self.generator_step(real, fake)
+            if self.ema is not None:
+                self.average_weights(decay=self.ema if epoch or generator_step else 0.0)
             logs.append(logged | {"lr": self.loss.lr, "n_images": self.loss.critic_steps * self.batch_size})
             bar.update()
         return logs
@@ -187,8 +199,7 @@ class GANTrainer:
 
     def generator_step(self, real: Batch, fake: Batch) -> Tensor:
         """One gradient step of the generator, whose graph `fake` still holds; its loss."""
-        generator, discriminator = self.networks["generator"], self.networks["discriminator"]
-        optimizer = self.generator_optimizer
+        discriminator, optimizer = self.networks["discriminator"], self.generator_optimizer
         discriminator.requires_grad_(False)  # the gradient passes through it to the generator
         with self.placement.autocast():
             loss = self.loss.generator_loss(discriminator, real, fake)
@@ -196,36 +207,59 @@ class GANTrainer:
         loss.backward()
         optimizer.step()
         discriminator.requires_grad_(True)
-        if "average" in self.networks:
-            self.networks["average"].update_parameters(generator)
         return loss.detach()
+
+    @torch.no_grad()
+    def average_weights(self, decay: float) -> None:
+        """Move the average to ``decay * average + (1 - decay) * generator``; buffers that count are copied."""
+        for average, latest in zip(
+            self.networks["average"].state_dict().values(), self.networks["generator"].state_dict().values()
+        ):
+            if average.is_floating_point():
+                average.lerp_(latest, 1 - decay)
+            else:
+                average.copy_(latest)
 
     @torch.no_grad()
     def fixed_samples(self) -> Tensor:
         """Images ``(64, C, H, W)`` in [0, 1] of the generator, or of its moving average, from the same noise always."""
-        network = self.networks["average"] if "average" in self.networks else self.networks["generator"]
-        rng = torch.Generator().manual_seed(self.seed)
-        return to_pixels(self._generate(network.eval(), CALLBACK_IMAGES, rng).images).cpu()
+        network = self.networks["average" if self.ema is not None else "generator"]
+        rng, device = torch.Generator().manual_seed(self.seed), self.placement.device
+        inputs = network.sample_latent(CALLBACK_IMAGES, rng), sample_labels(network, CALLBACK_IMAGES, rng)
+        inputs = [None if part is None else part.to(device) for part in inputs]
+        return to_pixels(self._generate(network.eval(), *inputs).images).cpu()
 
-    def _generate(self, network: nn.Module, n: int, rng: torch.Generator) -> Batch:
-        """`n` fakes of the generator, or of its moving average."""
-        generator, device = self.networks["generator"], self.placement.device
-        z, labels = generator.sample_latent(n, rng).to(device), sample_labels(generator, n, rng)
-        labels = None if labels is None else labels.to(device)
+    def _generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Batch:
+        """The fakes of the generator, or of its moving average."""
         with self.placement.autocast():
             images = network(z) if labels is None else network(z, labels)
         return Batch(images, labels)
 
-    def _real_batches(self, rng: torch.Generator) -> Iterator[Batch]:
-        """Batches of real images without end, each image once before any comes twice."""
-        order, with_classes = torch.empty(0, dtype=torch.long), self.train.info.task == "multi-class"
+    def _real(self, index: Tensor) -> Batch:
+        """The real images at `index`, scaled to (-1, 1)."""
+        images, targets = self.train.batch(index)
+        images = (2 * images - 1).contiguous(memory_format=self.placement.memory_format)
+        return Batch(images, targets if self.train.info.task == "multi-class" else None)
+
+    def _draws(self, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """For one step of the discriminator after the other: indices of its real images, latent vectors, labels.
+
+        Each image comes once before any comes twice.
+        """
+        order, generator = torch.empty(0, dtype=torch.long), self.networks["generator"]
         while True:
-            while len(order) < self.batch_size:
-                order = torch.cat([order, torch.randperm(len(self.train), generator=rng)])
-            index, order = order[: self.batch_size], order[self.batch_size :]
-            images, targets = self.train.batch(index.to(self.train.targets.device))
-            images = (2 * images - 1).contiguous(memory_format=self.placement.memory_format)
-            yield Batch(images, targets if with_classes else None)
+            steps = []
+            for _ in range(min(STEPS_AHEAD, self.steps * self.loss.critic_steps)):
+                while len(order) < self.batch_size:
+                    order = torch.cat([order, torch.randperm(len(self.train), generator=rng)])
+                index, order = order[: self.batch_size], order[self.batch_size :]
+                z = generator.sample_latent(self.batch_size, rng)
+                steps.append((index, z, sample_labels(generator, self.batch_size, rng)))
+            indices, latents, labels = zip(*steps)
+            columns = [torch.stack(column).to(self.placement.device) for column in (indices, latents)]
+            if labels[0] is not None:
+                labels = torch.stack(labels).to(self.placement.device)
+            yield from zip(*columns, labels)
 
 
 def _check_images(train: ImageSet, batch_size: int) -> None:

@@ -5,7 +5,7 @@ score of a critic.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -44,6 +44,10 @@ class GANLoss(ABC):
 
     def after_discriminator_step(self, discriminator: nn.Module) -> None:  # noqa: B027  (most losses need nothing)
         """Change the discriminator's weights after its step, such as WGAN's clipping."""
+
+    def to(self, device: torch.device) -> "GANLoss":
+        """The loss with the tensors that it holds, if any, on `device`."""
+        return self
 
 
 def discriminator_bce(real: Tensor, fake: Tensor, target: float = 1.0) -> Tensor:
@@ -101,10 +105,7 @@ class NonSaturating(GANLoss):
 
 @dataclass(frozen=True)
 class Saturating(NonSaturating):
-    """Minimax GAN loss: the generator minimizes log(1 - D(G(z))), whose gradient vanishes while D is confident.
-
-    Goodfellow et al. 2014, equation 1.
-    """
+    """Minimax GAN loss (Goodfellow et al. 2014, equation 1): the generator minimizes log(1 - D(G(z)))."""
 
     def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Minus the discriminator's cross-entropy on the fakes."""
@@ -176,7 +177,7 @@ class GradientPenalty(GANLoss):
 
 def gradient_norms(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """Gradient norms ``(N,)`` of the critic at random interpolations between real and fake images, one per pair."""
-    epsilon = torch.rand(len(real), *[1] * (real.ndim - 1)).to(real.device)
+    epsilon = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
     interpolated = torch.lerp(fake.float(), real.float(), epsilon).requires_grad_()
     with torch.autocast(real.device.type, enabled=False):  # the penalty is differentiated twice: in full precision
         (gradient,) = torch.autograd.grad(critic(interpolated).sum(), interpolated, create_graph=True)
@@ -257,9 +258,7 @@ class FeatureMatching(NonSaturating):
 class OneSidedSmoothing(NonSaturating):
     """One-sided label smoothing: the discriminator's target is `target` for real images and stays 0 for fakes.
 
-    Salimans et al. 2016, section 3.4. Were it above 0 for fakes too, the best discriminator would have the fakes'
-    density in its numerator, and nothing would push samples far from the data. The authors' ImageNet code has 0.75;
-    0.9 is customary.
+    Salimans et al. 2016, section 3.4. The authors' ImageNet code has 0.75; 0.9 is customary.
     """
 
     target: float = 0.9
@@ -314,13 +313,17 @@ class SemiSupervised(NonSaturating):
         self, discriminator: nn.Module, real: Batch, fake: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of the labeled images, plus half that of real against fake for the others (authors' code)."""
-        index = torch.randint(len(self.labels), (len(real.images),))
+        index = torch.randint(len(self.labels), (len(real.images),), device=self.labels.device)
         labeled = (2 * self.images[index] - 1).to(real.images)
-        classes = cross_entropy(discriminator(labeled).float(), self.labels[index].to(labeled.device))
+        classes = cross_entropy(discriminator(labeled).float(), self.labels[index])
         real_logits, fake_logits = (real_logit(discriminator(batch.images).float()) for batch in (real, fake))
         unsupervised = (softplus(-real_logits).mean() + softplus(fake_logits).mean()) / 2
         logs = {"accuracy": discriminator_accuracy(real_logits, fake_logits), "class_loss": classes}
         return classes + unsupervised, logs
+
+    def to(self, device: torch.device) -> "SemiSupervised":
+        """The loss with its labeled images on `device`."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """The squared distance of the mean features, or the non-saturating loss."""

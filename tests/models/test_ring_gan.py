@@ -2,6 +2,7 @@
 
 import torch
 
+from medlab.data import load
 from medlab.models import RingDiscriminator, RingGenerator
 
 
@@ -14,3 +15,11 @@ def test_ring_networks():
     assert discriminator(points).shape == (5,) and discriminator.features(points).shape == (5, 128)
     sizes = [sum(p.numel() for p in each.parameters()) for each in (generator, discriminator)]
     assert sizes == [18_946, 17_025]
+
+
+def test_the_discriminator_sees_a_ring_of_unit_standard_deviation():
+    points, seen = 2 * load("ring", n=4096).images - 1, []
+    discriminator = RingDiscriminator()
+    discriminator.layers.register_forward_pre_hook(lambda layers, inputs: seen.append(inputs[0]))
+    discriminator(points)
+    torch.testing.assert_close(seen[0].std(0), torch.ones(2), atol=0.01, rtol=0)

@@ -250,6 +250,19 @@ def test_every_weight_of_a_wgan_critic_is_clipped_after_every_step():
     assert steps == [5, 10, 15, 20, 25, 30] and all(value == np.float32(0.01) for value in widest)
 
 
+def test_generator_and_discriminator_have_their_own_learning_rates():
+    rates = []
+
+    class Watching(NonSaturating):
+        def make_optimizer(self, network):
+            rates.append(self.lr)
+            return super().make_optimizer(network)
+
+    train(players(), loss=Watching(), lr=1e-3, discriminator_lr=1e-4)
+    train(players(), loss=Watching(), lr=1e-3)
+    assert rates == [1e-3, 1e-4, 1e-3, 1e-3]
+
+
 def test_every_image_comes_once_before_any_comes_twice():
     seen = []
 
@@ -375,6 +388,7 @@ def test_samples_depend_on_the_seed_and_not_on_the_batch():
         ({"batch_size": 25}, "batch_size 25 is larger than blobs with its 24 images; take at most 24"),
         ({"lr": 0.0}, "lr must be positive, got 0.0; None takes the paper's, here 0.0002"),
         ({"lr": float("nan")}, "lr must be positive, got nan"),
+        ({"discriminator_lr": -1.0}, "discriminator_lr must be positive, got -1.0"),
         ({"ema": 1.0}, "ema must lie between 0 and 1, such as 0.999, got 1.0"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
         ({"loss": "hinge"}, "unknown loss 'hinge'.*Allowed: non-saturating, saturating, wgan, wgan-gp"),
