@@ -8,6 +8,7 @@ from torch import nn
 
 from medlab.models import DRINet, DRINetBaseline, InceptionModule, UNet, UnpoolingBlock, count_parameters
 from medlab.models.drinet import DenseBlock
+from medlab.models.layers import Conv3d
 
 FCN = {"dense": False, "inception": False, "unpooling": False}  # DRINet without its three ideas
 
@@ -216,3 +217,11 @@ def test_unet_names_the_sizes_that_fit():
         UNet(width=2, levels=3)(torch.rand(1, 1, 30, 32))
     with pytest.raises(ValueError, match="crop or pad to 556 or 572"):
         UNet(padding="valid").output_size(570)
+
+
+def test_a_kernel_larger_than_the_depth_computes_in_float32_where_bfloat16_gradients_are_nan():
+    layer = Conv3d(2, 2, 3, padding="same")
+    with torch.autocast("cpu", torch.bfloat16):
+        flat, deep = layer(torch.randn(1, 2, 2, 8, 8)), layer(torch.randn(1, 2, 3, 8, 8))
+    assert (flat.dtype, deep.dtype) == (torch.float32, torch.bfloat16)
+    assert any(isinstance(layer, Conv3d) for layer in UNet(width=2, levels=2, axes=3).modules())
