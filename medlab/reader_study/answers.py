@@ -154,7 +154,8 @@ def collect_answers(folder: str | Path) -> CollectedAnswers:
 
     Raises:
         FileNotFoundError: there is no file.
-        ValueError: a file that `read_answers` refuses, a rater with two files, a file with one kind of image only.
+        ValueError: no answer in any file, a file that `read_answers` refuses, a rater with two files, a file with one
+            kind of image only.
     """
     files = sorted(Path(folder).glob("*.csv"))
     if not files:
@@ -162,7 +163,10 @@ def collect_answers(folder: str | Path) -> CollectedAnswers:
     reports, tests, agreement, unfinished = {}, defaultdict(dict), {}, {}
     for file in files:
         answers = read_answers(file)
-        name = answers[0].rater if answers else file.stem
+        if not answers:  # opened and not begun
+            unfinished[file.stem] = "none"
+            continue
+        name = answers[0].rater
         if name in reports:
             raise ValueError(f"{file}: another file of rater {name!r} is there; keep one per rater")
         try:
@@ -172,6 +176,8 @@ def collect_answers(folder: str | Path) -> CollectedAnswers:
         tests[answers[0].test][name] = {(one.truth, one.image): one.answer == "synthetic" for one in answers}
         if len(answers) < answers[0].of:
             unfinished[name] = f"{len(answers)} of {answers[0].of}"
+    if not reports:
+        raise ValueError(f"no answers yet in the files of {folder}: {', '.join(unfinished)}")
     for test, raters in tests.items():
         same = sorted(set.intersection(*map(set, raters.values())))
         if len(raters) > 1 and same:

@@ -85,7 +85,7 @@ class TuringTest:
             differ = [names.get(name, name) for name, value in given.items() if getattr(answer, name) != value]
             if differ or (answer.truth, answer.image) != place:
                 raise ValueError(
-                    f"{self.file} belongs to a test with another {', another '.join(differ or ['order'])} (rater "
+                    f"{self.file} belongs to a test of another kind: {', '.join(differ or ['order'])} differ (rater "
                     f"{answer.rater!r}, seed {answer.seed}, {answer.of} images). Resume with the same images, seed "
                     "and rater, or name a new file."
                 )

@@ -19,8 +19,8 @@ def forest_plot(
     """Differences of an experiment's claims with their intervals, in units of each claim's margin.
 
     Between -1 and 1, shaded, a difference does not matter. Gray squares are the controls, whose effect is known; hollow
-    diamonds a run beside the recorded ones. Where they fall into the picture, "worst" and "best" mark what a method
-    could differ from the baseline at most: floor and ceiling of the score.
+    diamonds a run beside the recorded ones. Where they fall into the picture, "floor" and "ceiling" are the ends of
+    the score: no method can differ more from the baseline.
 
     Args:
         outcomes: from `medlab.metrics.judge`, or those of a recorded result.
@@ -80,8 +80,8 @@ def _interval(ax: Axes, interval: Interval, margin: float, row: float, marker: s
 def _ends(one: Outcome) -> list[tuple[str, float]]:
     """The largest differences to the baseline that floor and ceiling leave, in margins."""
     sign = -1 if one.claim.lower_is_better else 1
-    ends = zip(("worst", "best"), (one.claim.floor, one.claim.ceiling)[::sign])
-    return [(name, sign * (end - one.baseline) / one.claim.margin) for name, end in ends if end is not None]
+    ends = {"floor": one.claim.floor, "ceiling": one.claim.ceiling}
+    return [(name, sign * (end - one.baseline) / one.claim.margin) for name, end in ends.items() if end is not None]
 
 
 def _alt(outcomes: Sequence[Outcome], live: Mapping[str, float]) -> str:

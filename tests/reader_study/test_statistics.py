@@ -233,6 +233,9 @@ def test_a_class_that_does_not_fit_is_refused(tmp_path):
     write(tmp_path / "b.csv", answers())
     with pytest.raises(ValueError, match="another file of rater 'ann'"):
         collect_answers(tmp_path)
-    (tmp_path / "b.csv").write_text(HEADER + "\n")
-    with pytest.raises(ValueError, match="rater 'b': no answer yet"):
+    (tmp_path / "b.csv").write_text(HEADER + "\n")  # opened and not begun
+    found = collect_answers(tmp_path)
+    assert list(found.reports) == ["ann"] and found.unfinished["b"] == "none"
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(ValueError, match="no answers yet in the files of .*: b"):
         collect_answers(tmp_path)

@@ -92,10 +92,10 @@ def test_a_line_cut_by_the_crash_is_asked_again(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "hint"),
     [
-        ({"seed": 2}, "another seed.*seed 1"),
-        ({"rater": "bob"}, "another rater.*'ann'"),
-        ({"real": images(7)}, "another images"),
-        ({"real": REAL[:4], "synthetic": SYNTHETIC[:4]}, "another images, another number of images"),
+        ({"seed": 2}, "seed differ.*seed 1"),
+        ({"rater": "bob"}, "rater differ.*'ann'"),
+        ({"real": images(7)}, "kind: images differ"),
+        ({"real": REAL[:4], "synthetic": SYNTHETIC[:4]}, "images, number of images differ"),
     ],
 )
 def test_the_file_of_another_test_is_refused(tmp_path, changes, hint):

@@ -44,16 +44,16 @@ def test_differences_are_drawn_in_margins():
 
 def test_the_ends_of_the_score_are_marked_where_they_are_in_sight():
     texts = {text.get_text(): text.xy[0] for text in forest_plot(outcome()).axes[0].texts}
-    assert texts == {}, "best is 5 margins away, worst 2 to the left: both out of sight"
+    assert texts == {}, "the ceiling is 5 margins away, the floor 2 to the left: both out of sight"
     texts = {text.get_text(): text.xy[0] for text in forest_plot(outcome(floor=0.4, ceiling=0.75)).axes[0].texts}
-    assert texts == pytest.approx({"worst": -1.0, "best": 2.5})
+    assert texts == pytest.approx({"floor": -1.0, "ceiling": 2.5})
 
 
 def test_of_an_error_less_is_to_the_right():
     facts = {"lower_is_better": True, "floor": 0.25, "ceiling": 0.6}
     fig = forest_plot(outcome(**facts))
     assert drawn(fig)["o"] == pytest.approx(-2.0)
-    assert {text.get_text(): text.xy[0] for text in fig.axes[0].texts} == pytest.approx({"worst": -1.0})
+    assert {text.get_text(): text.xy[0] for text in fig.axes[0].texts} == pytest.approx({"ceiling": -1.0})
 
 
 def test_without_control_and_live_run_nothing_is_said_of_them():
