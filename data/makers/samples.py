@@ -8,13 +8,16 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+from nibabel.processing import resample_to_output
 
-from medlab.data import load
+from medlab.data import load, read_volume
 from medlab.data.images import ImageSet
 from medlab.data.registry import info_of
 from medlab.data.samples import MASKS, SAMPLES
 
+VOLUME = "LIDC-IDRI-0314_3mm"  # the scan of which a coarse copy is kept, too
 LIMIT = 8 * 2**20  # bytes of all samples together
 
 
@@ -86,6 +89,16 @@ def make(sample: Sample, folder: Path) -> Path:
     return folder / f"{sample.name}.npz"
 
 
+def make_volume(folder: Path) -> Path:
+    """Write one chest CT in voxels of 4 mm, in steps of 8 HU from -1000 to 1016: enough for a picture of all of it."""
+    scan, _ = read_volume("lung_ct", VOLUME)
+    coarse = resample_to_output(nib.Nifti1Image(scan.voxels.T, scan.affine), (4, 4, 4), order=1, cval=-1000)
+    image = nib.Nifti1Image((coarse.get_fdata() / 8).round().clip(-125, 127).astype(np.int8), coarse.affine)
+    image.header.set_slope_inter(8, 0)
+    nib.save(image, folder / "lung_ct.nii.gz")
+    return folder / "lung_ct.nii.gz"
+
+
 def readme(folder: Path) -> str:
     """The text of the README of the samples that lie in `folder`."""
     lines = []
@@ -113,7 +126,8 @@ tested on the sets that `load` gives.
 
 Each file keeps the license of its set. Changes: images were chosen, resized to the size below, and stored as 8 bits;
 where the set had been changed before, its note says so. `isic2017` holds the masks, too:
-`load_sample("isic2017_masks")`. Nothing here is for clinical use.
+`load_sample("isic2017_masks")`. `lung_ct.nii.gz` is one chest CT (LIDC-IDRI-0314, CC BY 3.0) in voxels of 4 mm:
+`read_volume("lung_ct", "sample")`. Nothing here is for clinical use.
 
 This page and the files are made by `data/makers/samples.py` from the sets under `MEDLAB_DATA`. Those are parts of the
 published sets themselves; the table counts images of these parts.
@@ -138,6 +152,8 @@ def main() -> None:
         if not names or sample.name in names:
             path = make(sample, SAMPLES)
             print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+    if not names or "lung_ct" in names:
+        make_volume(SAMPLES)
     (SAMPLES / "README.md").write_text(readme(SAMPLES), encoding="utf-8")
     total = sum(path.stat().st_size for path in SAMPLES.iterdir())
     print(f"{total / 2**20:.2f} MiB of {LIMIT / 2**20:.0f}")

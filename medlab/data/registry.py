@@ -1,6 +1,7 @@
 """Every set of the course by name: `load` one, `read_volume` of one, see which are `available`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ from medlab.phantoms.catalog import PHANTOMS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
 
 
 def load(
@@ -87,7 +90,7 @@ def read_volume(name: str, case: str) -> tuple[Volume, NDArray[np.int64] | None]
     Args:
         name: "abdomen_ct", "brain_pet_maps", "hippocampus", "ixi", "lung_ct", "mni152", "sts_pet" or "tcga_lgg".
         case: a patient of ``load(name)`` where that names one scan; else the name of its file. An unknown one, such as
-            "", is answered by the list of all.
+            "", is answered by the list of all. "sample" is the coarse scan that comes with the course, of "lung_ct".
 
     Returns:
         The `Volume`, and its label map ``(D, H, W)`` with the labels of its file; None where there is none.
@@ -98,6 +101,8 @@ def read_volume(name: str, case: str) -> tuple[Volume, NDArray[np.int64] | None]
     """
     if name not in CASES:
         raise unknown_name_error("set of volumes", name, CASES)
+    if case == "sample" and (path := SAMPLES / f"{name}.nii.gz").exists():
+        return load_nifti(path), None
     cases = CASES[name](REAL[name].locate() if name in REAL else locate(name, name))
     if case not in cases:
         raise unknown_name_error(f"case of {name}", case, cases)

@@ -1,15 +1,13 @@
 """A taste of real images that comes with the course, in ``data/samples`` of a checkout: nothing is downloaded."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from medlab.data.images import ImageSet
-from medlab.data.registry import info_of
+from medlab.data.registry import SAMPLES, info_of
 from medlab.errors import unknown_name_error
 
-SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
 MASKS = {"isic2017_masks": "isic2017"}  # sets of masks whose images are those of another set
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from project import ROOT
 
-from medlab.data import ImageSet, Info, load_sample, samples
+from medlab.data import ImageSet, Info, load_sample, read_volume, samples
 
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
 NAMES = sorted(path.stem for path in samples.SAMPLES.glob("*.npz"))
@@ -48,6 +48,16 @@ def test_a_sample_loads_without_data_or_network(monkeypatch, tmp_path, name):
     if len(np.unique(images.patients)) > 2 and images.published_split is None:
         assert sum(map(len, images.split())) == len(images)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chest_ct_comes_with_the_course(monkeypatch, tmp_path):
+    monkeypatch.delenv("MEDLAB_DATA", raising=False)
+    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path))
+    scan, labels = read_volume("lung_ct", "sample")
+    assert scan.voxels.shape == (70, 100, 100) and scan.spacing == (4, 4, 4) and labels is None
+    assert scan.voxels.min() == -1000 and -150 < np.median(scan.voxels[0, 20:80, 10:90]) < 50  # air; fat and muscle
+    with pytest.raises((ValueError, OSError)):
+        read_volume("hippocampus", "sample")
 
 
 def test_the_readme_is_that_of_the_files(script):
