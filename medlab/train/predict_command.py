@@ -14,10 +14,10 @@ from PIL import Image
 from torch import nn
 
 from medlab.data import Volume, load_dicom, load_dicom_series, load_nifti, to_nifti
-from medlab.data.class_folders import PICTURES, read_picture, resize_plane
 from medlab.data.dicom import read_header
 from medlab.data.folders import list_files
 from medlab.data.grids import fit_to, resample_slices, resample_volume, scale_voxels
+from medlab.data.image_files import PICTURES, read_picture, resize_plane
 from medlab.metrics.classification import scale_temperature
 from medlab.train.evaluate import predict
 

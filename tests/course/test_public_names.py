@@ -20,6 +20,7 @@ EXPECTED = {
     "data.AugmentVolumes": "what Augment does, for volumes",
     "data.find_repeats": "leaves repeated images out of one's own split",
     "data.load_decathlon": "reads a task of the Medical Segmentation Decathlon",
+    "data.load_image_files": "reads one's own pictures or DICOM",
     "data.load_nifti_labels": "reads one's own label map",
     "data.load_nifti_pair": "reads one's own volume with its label map",
     "data.load_png_folder": "reads one's own images and label maps",
