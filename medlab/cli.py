@@ -183,7 +183,10 @@ def train(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="File that medlab.models.save_model wrote.")],
-    path: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="DICOM, a series, NIfTI or pictures.")],
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE_OR_FOLDER", help="DICOM, a series, NIfTI or pictures; folders in a folder, too."),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="CSV file for the table, or folder for the masks; by default predictions/.")
     ] = None,
@@ -193,9 +196,16 @@ def predict(
     from medlab.train import predict_command
 
     with _wrong_arguments():
-        for line in predict_command.predict_to(load_model(model), path, out):
-            typer.echo(line)
-    typer.echo("Not for clinical use.", err=True)
+        network, failed = load_model(model), None
+        try:
+            for line in predict_command.predict_to(network, path, out):
+                typer.echo(line)
+        except predict_command.FilesFailedError as error:
+            failed = error
+    typer.echo(f"{network.card['name']} takes gray values as: {network.card['unit']}. Not for clinical use.", err=True)
+    if failed is not None:
+        typer.echo(f"error: {failed}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from medlab.data.corruptions import simulate_phone_photo
 from medlab.data.dicom import load_dicom
 from medlab.data.dicom_series import load_dicom_series
 from medlab.data.grids import to_nifti
+from medlab.data.image_files import load_image_files
 from medlab.data.images import ImageSet, Info
 from medlab.data.lesions import PER_LESION, augment_lesions
 from medlab.data.nifti import Volume, load_nifti, load_nifti_labels, load_nifti_pair
@@ -38,6 +39,7 @@ __all__ = [
     "load_decathlon",
     "load_dicom",
     "load_dicom_series",
+    "load_image_files",
     "load_nifti",
     "load_nifti_labels",
     "load_nifti_pair",

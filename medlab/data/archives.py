@@ -116,7 +116,7 @@ class ImageStore:
             with disk_errors(cache_folder()):
                 self._file = tempfile.TemporaryFile(dir=cache_folder()) if self._file is None else self._file
                 for block in self._blocks:
-                    self._file.write(np.rint(block * 255).astype(np.uint8))
+                    self._file.write(np.rint(block * 255).astype(np.uint8, order="C"))
                 self._file.flush()
             self._blocks.clear()
             self._shape = images.shape[1:]

@@ -1,21 +1,11 @@
 """One's own images, sorted into a folder per class."""
 
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
-
-from medlab.data.archives import ImageStore
-from medlab.data.dicom import check_image, read_header, read_pixels, summary
 from medlab.data.folders import counted, list_files, list_folders
-from medlab.data.images import ImageSet, Info
-from medlab.data.png import opaque, open_picture
-
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-DICOM = (".dcm", ".dicom")
+from medlab.data.image_files import DICOM, PICTURES, is_picture, load_image_files
+from medlab.data.images import ImageSet
 
 
 def load_class_folders(folder: str | Path, size: int, window: tuple[float, float] | None = None) -> ImageSet:
@@ -46,59 +36,23 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
         raise FileNotFoundError(f"no file CLASS/PATIENT_IMAGE.png (or {', '.join(PICTURES[1:] + DICOM)}) in {folder}")
     empty = [path.name for path, (files, _) in listed.items() if not files]
     left_out = [path for _, others in listed.values() for path in others] + sum(list_files(folder), [])
-    dicom = sum(path.suffix.lower() in DICOM for path in paths)
-    if dicom and (dicom < len(paths) or window is None):
+    if window is None and not all(map(is_picture, paths)):
         raise ValueError(
-            f"{folder} holds {counted(paths, 'of images')}: give DICOM a window, such as window=(40, 400) for CT, and "
-            "do not mix it with pictures, which a network would tell apart by that"
+            f"{folder} holds {counted(paths, 'of images')}: give DICOM a window, such as window=(40, 400) for CT"
         )
-    store, notes, gray = ImageStore(), [], True
-    for path in paths:
-        pixels, said = _dicom(path, size, window) if dicom else (read_picture(path, (size, size)), [])
-        store.add(pixels[None])
-        notes.append(said)
-        gray = gray and (pixels == pixels[:1]).all()
-    images = store.array()
-    said = [*summary(notes), counted(left_out, "left out")]
-    said.append(f"no image in {', '.join(empty)}, so no class" if empty else "")
+    said = [counted(left_out, "left out"), f"no image in {', '.join(empty)}, so no class" if empty else ""]
     deeper = sum(len(list_folders(path)) for path in listed)
     said.append(f"folders within classes not entered: {deeper}" if deeper else "")
     note = "; ".join(part for part in said if part)
     if note:
         warnings.warn(f"{folder}: {note}", stacklevel=2)
-    if gray:
-        images = images[:, :1]
-    classes = tuple(path.name for path, (files, _) in listed.items() if files)
-    targets = np.array([classes.index(path.parent.name) for path in paths])
-    info = Info(folder.name, "unknown", "multi-class", classes, "unknown", "unknown", note=note)
-    if dicom:
-        ends = window[0] - window[1] / 2, window[0] + window[1] / 2
-        info = replace(info, unit=f"0 = {ends[0]:g}, 1 = {ends[1]:g} in the unit of the files", window=ends)
-    return ImageSet(images, targets, [path.stem.partition("_")[0] for path in paths], info)
-
-
-def read_picture(path: Path, size: tuple[int, int] | None = None, mode: str = "RGB") -> NDArray[np.float32]:
-    """A picture as ``(C, H, W)`` float32 in [0, 1], upright as its EXIF tag says; `size` (H, W) resizes it.
-
-    `mode` is "RGB" for three channels, "L" for one.
-
-    Raises:
-        FileNotFoundError, ValueError: as of `load_class_folders`.
-    """
-    with open_picture(path) as image:
-        upright = ImageOps.exif_transpose(opaque(image, path)).convert(mode)
-        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / 255
-    return np.atleast_3d(pixels).transpose(2, 0, 1)
-
-
-def resize_plane(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A gray image ``(H, W)`` in [0, 1] resized to `size` (H, W)."""
-    return np.clip(np.asarray(Image.fromarray(plane).resize(size[::-1])), 0, 1)
-
-
-def _dicom(path: Path, size: int, window: tuple[float, float]) -> tuple[NDArray[np.float32], list[str]]:
-    """A DICOM image as ``(3, size, size)`` float32, its window from 0 to 1, and what there is to say of it."""
-    check_image(path, read_header(path))
-    pixels, notes = read_pixels(path)
-    shown = np.clip((pixels - window[0]) / window[1] + 0.5, 0, 1).astype(np.float32)
-    return np.broadcast_to(resize_plane(shown, (size, size)), (3, size, size)), notes
+    return load_image_files(
+        paths,
+        size,
+        [path.parent.name for path in paths],
+        [path.stem.partition("_")[0] for path in paths],
+        window=window and (window[0] - window[1] / 2, window[0] + window[1] / 2),
+        classes=[path.name for path, (files, _) in listed.items() if files],
+        name=folder.name,
+        note=note,
+    )

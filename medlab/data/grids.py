@@ -15,6 +15,7 @@ from torch import Tensor
 from medlab.data.images import ImageSet
 from medlab.data.nifti import Grid, Volume, canonical, check_size
 
+PERCENTILES = "0 = 0.5th, 1 = 99.5th percentile of the"  # what units begin with where `scale_voxels` had no window
 TOLERATED = 0.01  # part of the voxels of a class, in one case, that a crop may remove
 
 

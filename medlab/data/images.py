@@ -26,9 +26,9 @@ class Info:
     """What is known about a set of images.
 
     `unit` says what 0 and 1 mean in the images ("0 = -1000 HU, 1 = 400 HU"), and `window` holds these two values of the
-    files where all images share them, else None; `phantom` is True for simulated images; `note` holds what a reader
-    must know before trusting a result (no patient ids, averaged brains, ...); splitting a set adds the repeated images
-    and shared patients that it finds.
+    files where all images share them, else None; it makes the `unit` where that is not given. `phantom` is True for
+    simulated images; `note` holds what a reader must know before trusting a result (no patient ids, averaged brains,
+    ...); splitting a set adds the repeated images and shared patients that it finds.
     """
 
     name: str = "own images"
@@ -48,6 +48,9 @@ class Info:
         if isinstance(self.classes, str):
             raise ValueError(f"classes must be several names, got {self.classes!r}")
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        if self.window is not None and self.unit == Info.unit:
+            low, high = self.window
+            object.__setattr__(self, "unit", f"0 = {low:g}, 1 = {high:g} in the unit of the files")
 
 
 class ImageSet:
@@ -68,7 +71,8 @@ class ImageSet:
         grids: ``(N,)``, where each image lies, for `spacing` and `to_nifti`; None where that is not known.
         classes: names of the classes, the background first for label maps; None takes the names that are targets in
             their order, or the numbers.
-        about: other fields of `Info`, such as ``name="our clinic"``.
+        about: other fields of `Info`, such as ``name="our clinic"``, or ``window=(-160, 240)`` where these HU became 0
+            and 1: a network trained on the set then scales scans in the same way.
 
     Raises:
         ValueError: empty set, shapes that do not fit, NaN or values outside [0, 1], targets outside the classes.
@@ -84,7 +88,7 @@ class ImageSet:
         grids: Sequence[Grid] | np.ndarray | None = None,
         *,
         classes: Sequence[str] | None = None,
-        **about: str | bool,
+        **about: str | bool | tuple[float, float],
     ) -> None:
         if not isinstance(info, Info | None):
             raise TypeError(f"info must be an Info, got {type(info).__name__}; names of classes are classes=[...]")

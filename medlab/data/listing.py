@@ -1,11 +1,14 @@
 """A set of which only what is asked for is read: it is split and drawn from before any picture is decoded."""
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 import numpy as np
 
+from medlab.data.archives import BUDGET, ImageStore
 from medlab.data.images import ImageSet, Info
 
+FIRST = 256  # images that are read before their size in memory is known
 Read = Callable[[np.ndarray], tuple]  # images, label maps or None, and where they are known, the grids
 
 
@@ -35,13 +38,21 @@ class Listing(ImageSet):
     def read(self) -> ImageSet:
         """Read what is listed: images float32 in [0, 1], even where the files hold 8 bits.
 
+        More than 2 GiB are kept on disk, in the cache folder, as 256 gray levels.
+
         Raises:
             ValueError, FileNotFoundError: a file that is damaged, of another form than the set's, or missing.
         """
         rows = self.images.numpy().reshape(-1, 4).copy().view("<u4")[:, 0].astype(np.int64)
-        images, masks, *grids = self._read(rows)
-        images = np.asarray(images)
-        if images.dtype == np.uint8:
-            images = images.astype(np.float32) / np.float32(255)
-        targets = self.targets if masks is None else masks
-        return ImageSet(images, targets, self.patients, self.info, self.published_split, *grids)
+        store, parts, count = ImageStore(), [], FIRST
+        while len(rows):
+            images, *rest = self._read(rows[:count])
+            images, rows = np.asarray(images), rows[count:]
+            images = images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images
+            store.add(images)
+            parts.append(rest)
+            count = max(1, BUDGET // 4 // images[0].nbytes)
+        masks, *grids = zip(*parts)
+        targets = self.targets if masks[0] is None else np.concatenate([np.asarray(mask) for mask in masks])
+        grids = [list(chain(*each)) for each in grids]
+        return ImageSet(store.array(), targets, self.patients, self.info, self.published_split, *grids)

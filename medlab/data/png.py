@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medlab.data.archives import ImageStore
 from medlab.data.folders import counted, list_files
 from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import check_size
@@ -20,12 +21,13 @@ def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = N
 
     Each image counts as its own patient. Color is turned to gray; 8-bit 0 to 255 becomes 0 to 1. A mask shows its
     object by any value, palette index, color or opacity other than that of the background. Hidden files are passed
-    over; what else is left out is counted in a warning and in the note of the set.
+    over; what else is left out is counted in a warning and in the note of the set. More than 2 GiB are kept on disk, in
+    the cache folder.
 
     Raises:
         FileNotFoundError: no such folder.
         ValueError: no PNG, two of one name, an image without mask, images or masks of different size, not 8-bit or
-            damaged, a transparent image, a mask with more than two values, more than `LIMIT`.
+            damaged, a transparent image, a mask with more than two values, an image above `LIMIT`.
     """
     paths, others = list_files(images, [".png"])
     if not paths:
@@ -38,18 +40,20 @@ def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = N
     unused = [path for path in mask_paths if path.stem not in own]
     with open_picture(paths[0]) as first:
         size = first.height, first.width
-    check_size(images, (len(paths), *size))
-    pixels = np.stack([_sized(path, size, opaque_gray) for path in paths])
-    labels = np.stack([_sized(mask_of[path.stem], size, mask_values) for path in paths])
-    for path, label in zip(paths, labels):
+    check_size(paths[0], size)
+    store, labels = ImageStore(), []
+    for path in paths:
+        store.add(_sized(path, size, opaque_gray)[None, None].astype(np.float32) / 255)
+        label = _sized(mask_of[path.stem], size, mask_values)
         _check_mask(mask_of[path.stem], np.unique(label))
+        labels.append(label > 0)
     info = info or Info(Path(images).name, "unknown", "segmentation", ("background", "object"), "unknown", "")
     left_out = [counted([*others, *more], "left out, not .png"), counted(unused, "left out, masks without an image")]
     if any(left_out):
         said = "; ".join(part for part in left_out if part)
         warnings.warn(f"{images} and {masks}: {said}", stacklevel=2)
         info = replace(info, note=" ".join(filter(None, [info.note, said])))
-    return ImageSet(pixels[:, None].astype(np.float32) / 255, labels > 0, [path.stem for path in paths], info)
+    return ImageSet(store.array(), np.stack(labels), [path.stem for path in paths], info)
 
 
 @contextmanager

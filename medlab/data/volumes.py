@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from medlab.data.archives import ImageStore
 from medlab.data.files import disk_errors
 from medlab.data.grids import (
+    PERCENTILES,
     check_spacing,
     fit_start,
     fit_to,
@@ -250,10 +251,10 @@ def _collect(
         grids += image_grids(volume, fit_start(mask.shape, shape), slices=slices)
     if not masks:
         raise ValueError(f"{info.name}: no case given")
-    scale = "0.5th, 1 = 99.5th percentile of the case" if window is None else f"{window[0]:g} HU, 1 = {window[1]:g} HU"
+    scale = f"{PERCENTILES} case" if window is None else f"0 = {window[0]:g} HU, 1 = {window[1]:g} HU"
     stored = images.array()
     rounded = ", in 256 steps" if stored.dtype == np.uint8 else ""
-    info = replace(info, unit=f"0 = {scale}{rounded}; padding is 0", window=window)
+    info = replace(info, unit=f"{scale}{rounded}; padding is 0", window=window)
     if cropped:
         where = f"{len(cropped)} of {len(masks)} cases ({', '.join(cropped)})"
         note = f"{info.note} Cropping removed {sum(cropped.values())} labeled voxels of {where}."

@@ -22,6 +22,7 @@ from medlab.train.gan_losses import (
     real_logit,
 )
 from medlab.train.losses import dice_cross_entropy
+from medlab.train.predict_command import predict_files
 from medlab.train.sampling import sample, synthetic_images
 from medlab.train.scan import fit_scan
 from medlab.train.state import History
@@ -53,6 +54,7 @@ __all__ = [
     "pick_device",
     "pick_precision",
     "predict",
+    "predict_files",
     "real_logit",
     "sample",
     "sample_pairs",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ def predict(
         model: maps images to logits. One from `load_model` knows its task and the size of its images.
         data: a set, with targets or without; images in [0, 1] or uint8 as in `ImageSet`: several ``(N, C, H, W)`` or
             one, ``(C, H, W)`` or, if gray, ``(H, W)``, with D before H for volumes; or a scan, its voxels scaled to
-            [0, 1] as the training images were. The model sees it upright, the answer lies as `Volume.voxels` do.
+            [0, 1] as the training images were (`predict_files` does that). The model sees it upright, the answer lies
+            as `Volume.voxels` do.
         batch_size: images, or windows, that the model sees at a time; None takes as many as hold 4 million pixels, at
             most 256.
         window: sliding-window inference: a side in pixels, or one per axis; the logits of overlapping windows are
@@ -44,6 +46,7 @@ def predict(
             ``(N,)``; 0 or 1 for every label of a multi-label set, uint8 ``(N, L)``.
 
     Raises:
+        TypeError: a path, which `predict_files` takes.
         ValueError: images of another shape or beyond [0, 1]; a window for a set without label maps, sides or an overlap
             that are out of range.
     """
@@ -92,6 +95,8 @@ def _input_axes(model: nn.Module) -> tuple[int, int | None]:
 def _as_images(model: nn.Module, data: Tensor | np.ndarray) -> tuple[Tensor, bool]:
     """Images ``(N, C, ...)`` for a network, and whether they were one image."""
     axes, channels = _input_axes(model)
+    if isinstance(data, str | Path):
+        raise TypeError(f"predict takes images, not the path {str(data)!r}: predict_files reads and predicts files")
     data = data if isinstance(data, Tensor) else np.asarray(data)
     images = data[None] if data.ndim == axes else data
     images = images[None] if images.ndim == axes + 1 else images

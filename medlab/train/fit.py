@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.tv_tensors import Mask
 from tqdm.auto import tqdm
 
 from medlab.data.augment import Augment
@@ -19,7 +18,16 @@ from medlab.data.images import ImageSet
 from medlab.train.devices import Placement, pick_device, place_model
 from medlab.train.distributed import ProcessGroup, init_distributed
 from medlab.train.evaluate import validate
-from medlab.train.recipe import MakeOptimizer, Recipe, check_data, check_outputs, needs_two, set_lr
+from medlab.train.recipe import (
+    MakeOptimizer,
+    Recipe,
+    apply_augment,
+    check_data,
+    check_outputs,
+    has_params,
+    needs_two,
+    set_lr,
+)
 from medlab.train.state import History, TrainState, epoch_seed
 
 
@@ -182,7 +190,7 @@ class SupervisedTrainer:
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self.train), generator=generator)
         batches = self.split_order(order.to(self.train.images.device))
-        if not _has_params(self.recipe.augment):
+        if not has_params(self.recipe.augment):
             return [(index, None) for index in batches]
         augmentations = self.recipe.augment.make_params(len(order), generator).to(self.train.targets.device)
         return list(zip(batches, augmentations.split([len(index) for index in batches])))
@@ -204,23 +212,8 @@ class SupervisedTrainer:
         if augmentation is not None:
             images, targets = self.recipe.augment(images, targets, params=self.processes.shard(augmentation)[0])
         elif self.recipe.augment is not None:
-            images, targets = _apply(self.recipe.augment, images, targets, self.train.info.task)
+            images, targets = apply_augment(self.recipe.augment, images, targets, self.train.info.task)
         return images.contiguous(memory_format=self.placement.memory_format), targets, weight
-
-
-def _has_params(augment: Augment | Callable | None) -> bool:
-    """Whether it has `make_params` as `Augment` does; that of torchvision's transforms is another one."""
-    return hasattr(augment, "make_params") and not isinstance(augment, nn.Module)
-
-
-def _apply(augment: Callable, images: Tensor, targets: Tensor, task: str) -> tuple[Tensor, Tensor]:
-    """Augment by a callable of any origin; label maps are called so for torchvision, which would not move them else."""
-    labels = Mask(targets) if task == "segmentation" else targets
-    try:
-        images, targets = augment(images, labels)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"augment must take and return (images, targets): {error}") from error
-    return images, targets.as_subclass(Tensor)
 
 
 def _default_loss(data: ImageSet) -> Callable[[Tensor, Tensor], Tensor]:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import numpy as np
 import torch
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
 from medlab.data import Volume, load_dicom, load_dicom_series, load_nifti, to_nifti
-from medlab.data.class_folders import PICTURES, read_picture, resize_plane
-from medlab.data.dicom import read_header
-from medlab.data.folders import list_files
-from medlab.data.grids import fit_to, resample_slices, resample_volume, scale_voxels
+from medlab.data.dicom import has_image, read_header
+from medlab.data.folders import list_files, list_folders
+from medlab.data.grids import PERCENTILES, fit_to, resample_slices, resample_volume, scale_voxels
+from medlab.data.image_files import DICOM, PICTURES, is_picture, read_picture, resize_plane
+from medlab.data.scans import up_to_percentile
 from medlab.metrics.classification import scale_temperature
 from medlab.train.evaluate import predict
 
@@ -27,9 +27,14 @@ if TYPE_CHECKING:
 NIFTI = (".nii", ".nii.gz")
 
 
+class FilesFailedError(Exception):
+    """Some files of a folder could not be predicted; the others were."""
+
+
 def predict_to(network: nn.Module, path: str | Path, out: Path | None = None) -> Iterator[str]:
     """Predict files as `predict_files` does; masks are written to the folder `out`, ``predictions`` for None, and a
-    table to the file `out`, if that is given.
+    table to the file `out`, if that is given. A file of a folder that cannot be predicted is a row, or a line, that
+    says why.
 
     Yields:
         What to print: the table, or where each mask is.
@@ -37,96 +42,162 @@ def predict_to(network: nn.Module, path: str | Path, out: Path | None = None) ->
     Raises:
         FileNotFoundError, ValueError: see `predict_files`; two files of which the masks would have one name.
         OSError: `out` cannot be written.
+        FilesFailedError: after all others, where a file of a folder failed.
     """
-    tables, written = [], set()
+    import pandas as pd
+
+    tables, written, failed = [], set(), []
     for name, found in predict_files(network, path):
+        if isinstance(found, Exception):
+            failed.append(name)
+            if network.card["task"] == "segmentation":
+                yield f"{name}: error: {found}"
+            else:
+                tables.append(pd.DataFrame({"image": [name], "slice": [None], "error": [str(found)]}))
+            continue
         if not isinstance(found, nib.Nifti1Image | Image.Image):
             tables.append(found)
             continue
         folder = out or Path("predictions")
-        folder.mkdir(parents=True, exist_ok=True)
         volume = isinstance(found, nib.Nifti1Image)
-        target = folder / f"{name.partition('.')[0]}_mask{'.nii.gz' if volume else '.png'}"
+        target = folder / Path(name).with_name(
+            f"{Path(name).name.partition('.')[0]}_mask{'.nii.gz' if volume else '.png'}"
+        )
         if target in written:
             raise ValueError(f"{target} would be the mask of two files, the second is {name}: rename one")
         written.add(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
         nib.save(found, target) if volume else found.save(target)
         yield f"{name}: {target}"
     if tables:
-        import pandas as pd
-
         table = pd.concat(tables)
+        if failed:
+            table["error"] = table.pop("error")  # the last column
         if out is not None:
             table.to_csv(out, index=False)
         yield table.to_csv(index=False, float_format="%.4f").rstrip()
+    if failed:
+        raise FilesFailedError(f"{len(failed)} of the files could not be predicted, the first is {failed[0]}")
 
 
 def predict_files(
     network: nn.Module, path: str | Path
-) -> Iterator[tuple[str, "pd.DataFrame | nib.Nifti1Image | Image.Image"]]:
-    """Predict a file, each file of a folder, or the scan whose DICOM slices a folder holds.
+) -> Iterator[tuple[str, "pd.DataFrame | nib.Nifti1Image | Image.Image | Exception"]]:
+    """Predict a file, or all files of a folder and the folders in it.
 
-    Scans are resampled to the pixels that the network knows, and scaled by its window or else between their own 0.5th
-    and 99.5th percentile. To be classified they are padded or cropped around their center, or where no size of a pixel
-    is known squeezed, as pictures are; each slice is an image if the network takes slices.
+    The DICOM slices of one series in a folder are one scan, unless a classifier was trained on images of unknown
+    spacing: then each is an image. Scans are resampled to the pixels that the network knows, and scaled as those that
+    it was trained on, by its window or by percentiles; pictures are taken as they are, 0 to 255, but for percentiles.
+    To be classified they are padded or cropped around their center, or where no size of a pixel is known squeezed, as
+    pictures are; each slice is an image if the network takes slices. Color is turned to gray for one channel.
 
     Args:
-        network: as of `load_model`: its `card` says `task`, `classes`, `channels`, `size`, and where they are known
-            `spacing` (mm by axis), `window` (low, high) and `temperature`, by which probabilities are calibrated.
+        network: as of `load_model`: its `card` says `task`, `classes`, `channels`, `size`, what 0 and 1 are (`window`,
+            (low, high), or percentiles as `unit`), and where they are known `spacing` (mm by axis) and `temperature`,
+            by which probabilities are calibrated.
         path: DICOM, NIfTI, or pictures (PNG, JPEG, TIFF, BMP).
 
     Yields:
         The name of each file, and what was found: a table with the columns image, slice, class, a probability for each
-        class, and calibrated (yes or no); or the label map on the grid of the file.
+        class, and calibrated (yes or no); or the label map on the grid of the file; or, in a folder, the error that
+        says why this file cannot be predicted.
 
     Raises:
         FileNotFoundError: no such file; no image in the folder.
-        ValueError: a network that predicts nothing; a file that its reader refuses, or of other channels.
+        ValueError: a network that predicts nothing; a single file that its reader refuses, of other channels, or a scan
+            for a network whose card does not say how scans were scaled.
     """
     if network.card["task"] not in ("multi-class", "multi-label", "segmentation"):
         raise ValueError(
             f"{network.card['name']} is for {network.card['task']}, it predicts nothing; take a classifier"
         )
-    segments = network.card["task"] == "segmentation"
-    for item in _items(Path(path).expanduser().absolute()):
-        image = _read(item, network.card)
-        yield item.name, _mask(network, image) if segments else _table(network, item.name, image)
+    segments, root = network.card["task"] == "segmentation", Path(path).expanduser().absolute()
+    for item in _items(root, network.card):
+        name = item.name if item == root else item.relative_to(root).as_posix()
+        try:
+            image = _read(item, network.card)
+            found = _mask(network, image) if segments else _table(network, name, image)
+        except (OSError, ValueError) as error:
+            if item == root:
+                raise
+            found = error
+        yield name, found
 
 
-def _items(path: Path) -> list[Path]:
-    """The file itself, a folder that is one series of DICOM slices, or the images in a folder."""
+def _items(path: Path, card: dict) -> list[Path]:
+    """The file itself; in a folder and those in it, the images and each folder that is one series of DICOM slices."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder {path}; check the path")
+    items = _images_in(path, card) if path.is_dir() else [path]
+    if not items:
+        raise FileNotFoundError(f"no DICOM, NIfTI or picture in {path}; give the folder that holds the images")
+    return items
+
+
+def _images_in(folder: Path, card: dict) -> list[Path]:
     from pydicom.misc import is_dicom
 
-    if not path.is_dir():
-        if not path.exists():
-            raise FileNotFoundError(f"there is no file or folder {path}; check the path")
-        return [path]
-    images, others = list_files(path, PICTURES + NIFTI)
-    slices = [each for each in others if is_dicom(each)]
-    if len(slices) > 1 and not images and len({read_header(each).get("SeriesInstanceUID") for each in slices}) == 1:
-        return [path]
-    if not images + slices:
-        raise FileNotFoundError(f"no DICOM, NIfTI or picture in {path}; give the folder that holds the images")
-    return sorted(images + slices)
+    images, others = list_files(folder, PICTURES + NIFTI)
+    slices, series = [], set()
+    for path in others:
+        try:
+            if not path.name.lower().endswith(DICOM) and not is_dicom(path):
+                continue
+            header = read_header(path)
+        except (OSError, ValueError):  # said when it is read
+            slices.append(path)
+            continue
+        if has_image(header):
+            slices.append(path)
+            series.add(header.get("SeriesInstanceUID"))
+    lone = card["task"] != "segmentation" and len(card["size"]) == 2 and not card.get("spacing")
+    one_scan = len(slices) > 1 and not images and len(series) == 1 and not lone
+    deeper = [path for each in list_folders(folder) if not each.is_symlink() for path in _images_in(each, card)]
+    return [*([folder] if one_scan else sorted(images + slices)), *deeper]
 
 
 def _read(path: Path, card: dict) -> Volume | NDArray[np.float32]:
     """A scan with the network's pixels, or an image ``(C, H, W)`` of its size if it is a classifier; in [0, 1]."""
-    name, window = path.name.lower(), card.get("window")
-    size = None if card["task"] == "segmentation" else tuple(card["size"])
-    if name.endswith(PICTURES):
-        return read_picture(path, size, "RGB" if card["channels"] == 3 else "L")
-    if not path.is_dir() and not name.endswith(NIFTI):
-        plane = scale_voxels(load_dicom(path)[0], window, path)
+    size, channels = None if card["task"] == "segmentation" else tuple(card["size"]), card["channels"]
+    if is_picture(path) and card.get("window"):
+        raise ValueError(
+            f"{path} is a picture, of gray values, but {card['name']} takes {card['unit']}: give it DICOM or NIfTI"
+        )
+    if is_picture(path) and channels == 3:
+        return read_picture(path, size)
+    if channels != 1:
+        raise ValueError(
+            f"{path} has {'1 or 3 channels' if is_picture(path) else 'one channel'}, but {card['name']} takes "
+            f"{channels}: {'give it color pictures' if channels == 3 else 'stack them, and call predict'}"
+        )
+    if is_picture(path):
+        picture = read_picture(path, size, "L")
+        return _scale(picture, card, path) if card["unit"].startswith(PERCENTILES) else picture
+    if not path.is_dir() and not path.name.lower().endswith(NIFTI):
+        plane = _scale(load_dicom(path)[0], card, path)
         return (plane if size is None else resize_plane(plane, size))[None]
     volume = load_dicom_series(path) if path.is_dir() else load_nifti(path)
     if spacing := card.get("spacing"):
         resample = resample_slices if len(spacing) == 2 else resample_volume
         volume, _ = resample(volume, spacing)
-    return replace(volume, voxels=scale_voxels(volume.voxels, window, path))
+    return replace(volume, voxels=_scale(volume.voxels, card, path))
+
+
+def _scale(voxels: NDArray[np.float32], card: dict, path: Path) -> NDArray[np.float32]:
+    """Scale to [0, 1] as the training images were."""
+    if card.get("window") or card["unit"].startswith(PERCENTILES):
+        return scale_voxels(voxels, card.get("window"), path)
+    if "1 = 99.5th percentile" in card["unit"]:
+        return up_to_percentile(voxels)
+    raise ValueError(
+        f"{path}: the card of {card['name']} does not say which values of a scan 0 and 1 are ({card['unit']}); make "
+        "the training set with load_image_files or slice_set, or give ImageSet its window=(low, high), and save again"
+    )
 
 
 def _mask(network: nn.Module, image: Volume | NDArray[np.float32]) -> nib.Nifti1Image | Image.Image:
+    from matplotlib import colormaps
+
     mask = predict(network, image, labels=True)
     if isinstance(image, Volume):
         return to_nifti(mask, like=image)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torchvision.tv_tensors import Mask
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
@@ -170,6 +171,21 @@ def needs_two(model: nn.Module, train: ImageSet) -> bool:
     for hook in hooks:
         hook.remove()
     return any(alone)
+
+
+def has_params(augment: Augment | Callable | None) -> bool:
+    """Whether it has `make_params` as `Augment` does; that of torchvision's transforms is another one."""
+    return hasattr(augment, "make_params") and not isinstance(augment, nn.Module)
+
+
+def apply_augment(augment: Callable, images: Tensor, targets: Tensor, task: str) -> tuple[Tensor, Tensor]:
+    """Augment by a callable of any origin; label maps are called so for torchvision, which would not move them else."""
+    labels = Mask(targets) if task == "segmentation" else targets
+    try:
+        images, targets = augment(images, labels)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"augment must take and return (images, targets): {error}") from error
+    return images, targets.as_subclass(Tensor)
 
 
 def _named(value: object) -> str:

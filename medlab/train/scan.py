@@ -4,6 +4,7 @@ Dai, Dong, Wang, Liang, Zhang, Xing: DLMIA 2018, 263-273, arXiv:1703.08770.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def fit_scan(
     batch_size: int = 10,
     lr: float = 2e-4,
     schedule: str = "constant",
-    augment: Augment | None = None,
+    augment: Augment | Callable | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     precision: str | None = None,
@@ -66,7 +67,7 @@ def fit_scan(
         batch_size: images per step.
         lr: (highest) learning rate of both; Adam without weight decay.
         schedule: "constant", or "cosine" over the `pretrain` + `epochs` passes, as in `fit`.
-        augment: applied to every batch, with random parameters of its own for each image.
+        augment: applied to every batch, with random parameters of its own for each image; any callable, as in `fit`.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device, precision, progress: as in `fit`.
         checkpoint, resume: as in `fit`; the file holds both networks.

@@ -4,6 +4,7 @@ Zhang, Xie, Wu, Xia: Medical Image Analysis 54:10-19, 2019, section 3.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from medlab.models.synergic import SynergicNetwork
 from medlab.train.devices import Placement, place_model
 from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
-from medlab.train.recipe import Recipe, check_data, check_outputs, set_lr
+from medlab.train.recipe import Recipe, apply_augment, check_data, check_outputs, has_params, set_lr
 from medlab.train.state import History, TrainState, epoch_seed
 
 
@@ -32,7 +33,7 @@ def fit_synergic(
     lr: float = 1e-4,
     decay: float = 1e-4,
     synergy: float = 3.0,
-    augment: Augment | None = None,
+    augment: Augment | Callable | None = None,
     patience: int | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -58,7 +59,7 @@ def fit_synergic(
             ImageNet weights; a small network from scratch wants about 0.05.
         decay: how fast the learning rate falls.
         synergy: the paper's lambda: weight of the verifiers' losses in the components' gradient.
-        augment: applied to every batch, with random parameters of its own for each image.
+        augment: applied to every batch, with random parameters of its own for each image; any callable, as in `fit`.
         patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
         seed: decides the sampling of pairs, augmentation and dropout; the initial weights are the caller's.
         device, precision, checkpoint, resume, progress: as in `fit`.
@@ -158,8 +159,11 @@ class SynergicTrainer:
         losses, features, classes = [], [], []
         for component, mine in zip(self.model.components, index):
             images, targets = self.train.batch(mine)
-            if self.recipe.augment is not None:
-                images, targets = self.recipe.augment(images, targets, generator=generator)
+            augment = self.recipe.augment
+            if has_params(augment):
+                images, targets = augment(images, targets, params=augment.make_params(len(mine), generator))
+            elif augment is not None:
+                images, targets = apply_augment(augment, images, targets, "multi-class")
             images = images.contiguous(memory_format=self.placement.memory_format)
             feature, logits = component(images)
             losses.append(cross_entropy(logits, targets))

@@ -73,7 +73,7 @@ def test_dicom_needs_a_window_and_says_what_it_inverted(tmp_path):
     assert images.info.unit == "0 = -200, 1 = 200 in the unit of the files"
     np.testing.assert_allclose(images.images[0], 0.625)
     write(tmp_path, "a/2.png")
-    with pytest.raises(ValueError, match="1 .png.*do not mix it with pictures"):
+    with pytest.raises(ValueError, match="do not mix DICOM with pictures.*1 .png"):
         load_class_folders(tmp_path, 8, window=(0, 400))
 
 

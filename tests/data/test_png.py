@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from medlab.data import load_png_folder
+from medlab.data import archives, load_png_folder
 from medlab.data.images import Info
 
 SHAPE = (8, 6)
@@ -142,3 +143,13 @@ def test_transparent_images_and_missing_folders_are_refused(tmp_path):
         load_png_folder(tmp_path / "gone", masks)
     with pytest.raises(NotADirectoryError, match="p0.png is a file"):
         load_png_folder(images, masks / "p0.png")
+
+
+def test_more_than_the_budget_is_mapped_from_disk(tmp_path, monkeypatch):
+    folders = write(tmp_path, names=[f"p{number}.png" for number in range(5)])
+    small = load_png_folder(*folders)
+    monkeypatch.setattr(archives, "BUDGET", 3 * 48 * 4)
+    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "cache"))
+    large = load_png_folder(*folders)
+    assert large.images.dtype == torch.uint8 and torch.equal(large.targets, small.targets)
+    assert torch.equal(large.batch(torch.arange(5))[0], small.images)

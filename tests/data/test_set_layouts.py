@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from medlab.data import load, pictures, read_volume
+from medlab.data import archives, listing, load, pictures, read_volume
 from medlab.data.scans import up_to_percentile
 
 SPLITS = ("train", "val", "test")
@@ -301,3 +301,19 @@ def test_volumes_that_are_not_there(folder):
     with pytest.raises(ValueError, match="unknown case of lung_ct 'P_sof'. Did you mean 'P_soft'. Allowed: P_soft"):
         read_volume("lung_ct", "P_sof")
     assert read_volume("lung_ct", "P_soft")[1] is None
+
+
+@pytest.mark.parametrize("name", ["isic2017", "isic2017_masks", "tcga_lgg"])
+def test_a_set_above_the_budget_is_read_in_parts_and_mapped_from_disk(folder, monkeypatch, name):
+    isic2017(folder)
+    gliomas(folder)
+    small = load(name, size=16)
+    monkeypatch.setattr(archives, "BUDGET", 3 * small.images[0].nbytes)
+    monkeypatch.setattr(listing, "BUDGET", 8 * small.images[0].nbytes)  # 2 images a part
+    monkeypatch.setattr(listing, "FIRST", 1)
+    large = load(name, size=16)
+    assert large.images.dtype == torch.uint8 and small.images.dtype == torch.float32
+    for (left, targets), (right, same) in zip(large.batches(5), small.batches(5), strict=True):
+        assert (left - right).abs().max() <= 0.5 / 255 + 1e-6 and torch.equal(targets, same)
+    if name == "tcga_lgg":
+        np.testing.assert_array_equal([grid.affine for grid in large.grids], [grid.affine for grid in small.grids])

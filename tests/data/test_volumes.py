@@ -310,11 +310,12 @@ def test_bad_png_folders(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(nifti, "LIMIT", 100)
-        refused(r"images: shape \(3, 8, 6\) needs")
+        refused(r"\.png: shape \(8, 6\) needs")
     put(masks / "1.png", np.arange(48, dtype=np.uint8).reshape(8, 6))
     refused(r"mask 1.png must hold 0 and one other value, got \[0, 1, 2, 3, 4\]")
     put(masks / "1.png", np.zeros((8, 7), np.uint8))
     refused("masks/1.png is 8 x 7, expected 8 x 6: use one size")
+    put(masks / "1.png", np.eye(8, 6, dtype=np.uint8))
     put(images / "2.png", np.zeros((8, 6), np.uint16))
     refused("images/2.png is not an 8-bit image .mode I;16.; convert it")
     (masks / "1.png").unlink()

@@ -22,6 +22,9 @@ from medlab.models.standardize import Standardize
 from medlab.train import fit, predict
 from medlab.train.predict_command import predict_files, predict_to
 
+CASE = "0 = 0.5th, 1 = 99.5th percentile of the case; padding is 0"
+CARD = {"name": "net", "channels": 1, "size": [16, 16], "unit": "0 = darkest, 1 = brightest"}
+
 
 class Bright(nn.Conv2d):
     """Calls a pixel 1 where it is above 0.5."""
@@ -30,8 +33,8 @@ class Bright(nn.Conv2d):
         super().__init__(1, 2, 1)
         self.weight.data[:] = torch.tensor([0.0, 100]).reshape(2, 1, 1, 1)
         self.bias.data[:] = torch.tensor([0.0, -50])
-        known = {"task": "segmentation", "classes": ["background", "bright"], "channels": 1, "size": [16, 16]}
-        self.card = known | card
+        known = {"task": "segmentation", "classes": ["background", "bright"]}
+        self.card = CARD | known | card
 
 
 class MeanGray(nn.Module):
@@ -40,8 +43,7 @@ class MeanGray(nn.Module):
     def __init__(self, **card) -> None:
         super().__init__()
         self.factor = nn.Parameter(torch.ones(()))
-        known = {"task": "multi-class", "classes": ["dark", "bright"], "channels": 1, "size": [16, 16]}
-        self.card = known | card
+        self.card = CARD | {"task": "multi-class", "classes": ["dark", "bright"]} | card
 
     def forward(self, images):
         gray = images.flatten(1).mean(1) * self.factor
@@ -76,7 +78,7 @@ def read_table(text: str) -> pd.DataFrame:
 @pytest.mark.parametrize("spacing", [None, [0.4, 0.4], [0.8, 0.8]])
 def test_a_mask_lies_on_the_grid_of_the_scan(tmp_path, orientation, spacing):
     path = write_scan(tmp_path / "scan.nii.gz", orientation=orientation)
-    (line,) = predict_to(Bright(spacing=spacing), path, tmp_path / "masks")
+    (line,) = predict_to(Bright(spacing=spacing, unit=CASE), path, tmp_path / "masks")
     assert line == f"scan.nii.gz: {tmp_path / 'masks' / 'scan_mask.nii.gz'}"
     mask, scan = nib.load(tmp_path / "masks" / "scan_mask.nii.gz"), nib.load(path)
     np.testing.assert_allclose(mask.affine, scan.affine)
@@ -86,7 +88,7 @@ def test_a_mask_lies_on_the_grid_of_the_scan(tmp_path, orientation, spacing):
 
 def test_a_network_for_volumes_gets_its_own_voxels(tmp_path):
     path = write_scan(tmp_path / "scan.nii.gz")
-    model = Bright(size=[16, 16, 16], spacing=[1.5, 0.8, 0.8])
+    model = Bright(size=[16, 16, 16], spacing=[1.5, 0.8, 0.8], unit=CASE)
     seen, layer = [], nn.Conv3d(1, 2, 1)
     layer.weight.data, layer.bias.data = model.weight.data[..., None], model.bias.data
     layer.card = model.card
@@ -99,7 +101,7 @@ def test_a_network_for_volumes_gets_its_own_voxels(tmp_path):
 def test_the_window_of_the_network_scales_a_scan(tmp_path):
     path = write_scan(tmp_path / "ct.nii.gz", low=-1000, high=40)
     for window, inside in (((-160, 240), False), ((-160, 200), True), (None, True)):  # 40 HU is the middle of the first
-        ((_, mask),) = predict_files(Bright(window=window), path)
+        ((_, mask),) = predict_files(Bright(window=window, unit=CASE), path)
         assert mask.get_fdata().any() == inside
     with pytest.raises(ValueError, match="ct.nii.gz has no voxel between 300 and 400"):
         list(predict_files(Bright(window=(300, 400)), path))
@@ -107,7 +109,7 @@ def test_the_window_of_the_network_scales_a_scan(tmp_path):
 
 def test_a_series_is_one_scan_and_files_of_several_series_are_images(tmp_path):
     folder = write_series(tmp_path / "series")
-    ((name, mask),) = predict_files(Bright(), folder)
+    ((name, mask),) = predict_files(Bright(unit=CASE), folder)
     volume = load_dicom_series(folder)
     assert name == "series" and (mask.shape, mask.affine.tolist()) == (volume.source[0], volume.source[1].tolist())
     low, high = np.percentile(volume.voxels, (0.5, 99.5))
@@ -117,9 +119,9 @@ def test_a_series_is_one_scan_and_files_of_several_series_are_images(tmp_path):
     other.SeriesInstanceUID = "1.2.3"
     other.save_as(folder / "other")
     (folder / "notes.txt").write_text("none")
-    assert [name for name, _ in predict_files(Bright(), folder)] == ["other", *(f"slice{n}" for n in range(4))]
+    assert [name for name, _ in predict_files(Bright(unit=CASE), folder)] == ["other", *(f"slice{n}" for n in range(4))]
     pixels = load_dicom(folder / "slice0")[0]
-    picture = dict(predict_files(Bright(), folder))["slice0"]
+    picture = dict(predict_files(Bright(unit=CASE), folder))["slice0"]
     np.testing.assert_array_equal(np.asarray(picture), pixels > np.percentile(pixels, (0.5, 99.5)).mean())
 
 
@@ -161,10 +163,10 @@ def test_slices_of_a_scan_are_classified_as_the_network_knows_them(tmp_path):
     path = write_scan(tmp_path / "scan.nii.gz")
     plain = nib.as_closest_canonical(nib.load(path)).get_fdata()[..., 4] / 100
     for spacing, gray in ((None, plain.mean()), ([0.8, 0.8], plain[7:23, 5:21].mean())):
-        table = read_table(next(predict_to(MeanGray(spacing=spacing), path)))
+        table = read_table(next(predict_to(MeanGray(spacing=spacing, unit=CASE), path)))
         assert table["slice"].tolist() == list(range(12)) and set(table["image"]) == {"scan.nii.gz"}
         assert np.log(table["bright"][4] / table["dark"][4]) == pytest.approx(gray, abs=0.01)
-    whole = MeanGray(size=[12, 26, 30])
+    whole = MeanGray(size=[12, 26, 30], unit=CASE)
     whole.layer = nn.Conv3d(1, 1, 1)  # takes volumes
     assert len(read_table(next(predict_to(whole, path)))) == 1
 
@@ -180,7 +182,8 @@ def test_the_command_predicts_with_a_saved_network(tmp_path):
     fit(network, train, epochs=20, batch_size=4, lr=1e-2, progress=False)
     save_model(tmp_path / "net", network, train)
     done = CliRunner().invoke(app, ["predict", str(tmp_path / "net"), str(path), "--out", str(tmp_path / "masks")])
-    assert done.exit_code == 0 and done.stderr == "Not for clinical use.\n", done.output
+    assert done.exit_code == 0, done.output
+    assert done.stderr == f"net takes gray values as: {train.info.unit}. Not for clinical use.\n"
     assert done.stdout == f"scan.nii.gz: {tmp_path}/masks/scan_mask.nii.gz\n"
     mask = nib.load(tmp_path / "masks" / "scan_mask.nii.gz")
     by_hand = to_nifti(predict(network, train, labels=True), like=train)

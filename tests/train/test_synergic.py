@@ -223,3 +223,18 @@ def test_label_maps_have_no_pairs():
 def test_networks_that_cannot_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         SynergicNetwork(*arguments)
+
+
+def mirrored(images, targets):
+    return images.flip(3), targets
+
+
+def test_an_augmentation_of_ones_own_is_any_callable():
+    model, other = network(), network()
+    train(model, augment=mirrored)
+    data = toy()
+    settings = {"epochs": 2, "batch_size": 8, "lr": 0.05, "precision": "float32", "progress": False}
+    fit_synergic(other, data.replace(images=data.images.flip(3)), **settings)
+    assert torch.equal(*(nn.utils.parameters_to_vector(each.parameters()) for each in (model, other)))
+    with pytest.raises(TypeError, match=r"augment must take and return \(images, targets\)"):
+        train(network(), augment=lambda images: images)
