@@ -126,19 +126,25 @@ class SynergicTrainer:
         n, components = self.steps * self.recipe.batch_size, len(self.model.components)
         # Sampled for the whole epoch, so that no step waits for the CPU.
         pairs = sample_pairs(self.train.targets.cpu(), components, n, generator).to(self.placement.device)
+        augmentations: list[Tensor | None] = [None] * self.steps
+        if has_params(self.recipe.augment):
+            shape = (self.steps, components, self.recipe.batch_size, -1)
+            each = [self.recipe.augment.make_params(shape[2], generator) for _ in range(self.steps * components)]
+            augmentations = list(torch.cat(each).view(shape).to(self.placement.device))
         logs = []
         self.model.train()
-        for step, index in enumerate(pairs.split(self.recipe.batch_size, dim=1), start=epoch * self.steps):
+        batches = zip(pairs.split(self.recipe.batch_size, dim=1), augmentations)
+        for step, (index, augmentation) in enumerate(batches, start=epoch * self.steps):
             lr = self.recipe.lr / (1 + self.decay * step)  # the paper's schedule
-            logs.append(self.train_step(index, lr, generator))
+            logs.append(self.train_step(index, augmentation, lr))
             bar.update()
         return logs
 
-    def train_step(self, index: Tensor, lr: float, generator: torch.Generator) -> dict:
-        """One gradient step on the images at `index` ``(components, n)``; what is logged."""
+    def train_step(self, index: Tensor, augmentation: Tensor | None, lr: float) -> dict:
+        """One gradient step on the images at `index` ``(components, n)``, with the parameters of their augmentation."""
         set_lr(self.optimizer, lr)
         with self.placement.autocast():
-            losses, features, classes = self._components(index, generator)
+            losses, features, classes = self._components(index, augmentation)
             loss, logs = losses.sum(), {"loss": losses.detach().float().mean(), "lr": lr, "n_images": index.numel()}
             if self.model.pairs:
                 same = torch.stack([classes[i] == classes[j] for i, j in self.model.pairs])
@@ -154,14 +160,14 @@ class SynergicTrainer:
         self.optimizer.step()
         return logs
 
-    def _components(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    def _components(self, index: Tensor, augmentation: Tensor | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Of every component on its images: the cross-entropy ``(components,)``, the features, the true classes."""
         losses, features, classes = [], [], []
-        for component, mine in zip(self.model.components, index):
-            images, targets = self.train.batch(mine)
+        for k, component in enumerate(self.model.components):
+            images, targets = self.train.batch(index[k])
             augment = self.recipe.augment
-            if has_params(augment):
-                images, targets = augment(images, targets, params=augment.make_params(len(mine), generator))
+            if augmentation is not None:
+                images, targets = augment(images, targets, params=augmentation[k])
             elif augment is not None:
                 images, targets = apply_augment(augment, images, targets, "multi-class")
             images = images.contiguous(memory_format=self.placement.memory_format)
