@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 from medlab.errors import unknown_name_error
 from medlab.runs.recording import to_strict_json
@@ -34,9 +35,9 @@ class Parameter:
     name: str
     type: type | None
     optional: bool
-    default: object
+    default: Any
 
-    def check(self, value: object) -> object:
+    def check(self, value: Any) -> Any:
         """Return `value` as the notebook will get it; an int is accepted for a float, a bool is not an int.
 
         Raises:
@@ -51,7 +52,7 @@ class Parameter:
             raise self._wrong(value)
         return value
 
-    def from_text(self, text: str) -> object:
+    def from_text(self, text: str) -> Any:
         """Parse `text`, typed on a command line, as a value of the parameter's type.
 
         Raises:
@@ -71,15 +72,15 @@ class Parameter:
             raise self._wrong(text) from None
 
     def _wrong(self, value: object) -> ValueError:
-        examples = {int: 3, float: 0.5, str: "text", bool: True, list: [1, 2], dict: {"name": 1}}
-        example = examples[self.type] if self.default is None else self.default
-        wanted = self.type.__name__ + (" or None" if self.optional else "")
+        examples: dict[type | None, Any] = {int: 3, float: 0.5, bool: True, list: [1, 2], dict: {"name": 1}}
+        example = examples.get(self.type, "text") if self.default is None else self.default
+        wanted = (self.type.__name__ if self.type else "YAML") + (" or None" if self.optional else "")
         return ValueError(
             f"parameter {self.name!r} must be {wanted}, such as {example!r}; got {value!r} ({type(value).__name__})."
         )
 
 
-def read_yaml(text: str) -> object:
+def read_yaml(text: str) -> Any:
     """Read YAML as data alone, its numbers as Python's decimal ones: 1e-3, 010 and 1:30 are 0.001, 10 and text.
 
     PyYAML follows YAML 1.1, in which they are text, 8 and 90.
@@ -176,7 +177,7 @@ def read_parameters(path: Path) -> dict[str, Parameter]:
     return found
 
 
-def _type(annotation: ast.expr | None, default: object) -> tuple[type | None, bool]:
+def _type(annotation: ast.expr | None, default: Any) -> tuple[type | None, bool]:
     if annotation is None:
         return (None if default is None else type(default)), default is None
     names = ast.unparse(annotation).replace(" ", "").split("|")
@@ -186,7 +187,7 @@ def _type(annotation: ast.expr | None, default: object) -> tuple[type | None, bo
     return kinds[0], "None" in names
 
 
-def check_parameters(path: Path, given: dict[str, object], text: bool = False) -> dict[str, object]:
+def check_parameters(path: Path, given: dict[str, Any], text: bool = False) -> dict[str, Any]:
     """Check parameters against a notebook and return them converted to their types.
 
     Args:
@@ -208,7 +209,7 @@ def check_parameters(path: Path, given: dict[str, object], text: bool = False) -
 
 def check_parameter(
     name: str,
-    value: object,
+    value: Any,
     *,
     least: float = -math.inf,
     most: float = math.inf,
@@ -252,7 +253,7 @@ def spread_seed(seed: int) -> int:
     return SPREAD * seed
 
 
-def run_facts(path: Path, chosen: dict[str, object]) -> dict:
+def run_facts(path: Path, chosen: dict[str, Any]) -> dict:
     """Return what identifies a run of the notebook at `path` with the `chosen` parameters.
 
     "notebook" is its name, "code" the SHA-256 of its code cells (a finished run stays valid when text is edited, but

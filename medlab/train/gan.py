@@ -4,8 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from copy import copy, deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -83,8 +83,7 @@ def fit_gan(
     for name, rate in (("lr", lr), ("discriminator_lr", discriminator_lr)):
         if rate is not None and not rate > 0:
             raise ValueError(f"{name} must be positive, got {rate}; None takes the paper's, here {loss.lr}")
-    if lr is not None:
-        loss = replace(loss, lr=float(lr))
+    loss = _with_lr(loss, lr)
     if ema is not None and not 0 < ema < 1:
         raise ValueError(f"ema must lie between 0 and 1, such as 0.999, got {ema}; None for no average")
     _check_images(train, batch_size)
@@ -96,7 +95,7 @@ def fit_gan(
     _check_networks(generator, discriminator, loss, train)
     if ema is not None:
         networks["average"] = deepcopy(generator).requires_grad_(False)
-    discriminator_loss = loss if discriminator_lr is None else replace(loss, lr=float(discriminator_lr))
+    discriminator_loss = _with_lr(loss, discriminator_lr)
     optimizers = [loss.make_optimizer(generator), discriminator_loss.make_optimizer(discriminator)]
     settings = {
         "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": repr(loss),
@@ -260,6 +259,14 @@ class GANTrainer:
             if labels[0] is not None:
                 labels = torch.stack(labels).to(self.placement.device)
             yield from zip(*columns, labels)
+
+
+def _with_lr(loss: GANLoss, lr: float | None) -> GANLoss:
+    """The loss with this learning rate, if one is given."""
+    if lr is not None:
+        loss = copy(loss)
+        object.__setattr__(loss, "lr", float(lr))  # the losses of `gan_losses` are frozen
+    return loss
 
 
 def _check_images(train: ImageSet, batch_size: int) -> None:

@@ -6,7 +6,7 @@ score of a critic.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -139,7 +139,7 @@ class Wasserstein(GANLoss):
         gap = critic(real.images).float().mean() - critic(fake.images).float().mean()
         return -gap, {"gap": gap}
 
-    def generator_loss(self, critic: nn.Module, real: Batch, fake: Batch) -> Tensor:
+    def generator_loss(self: GANLoss, critic: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Minus the mean score of the fakes."""
         return -critic(fake.images).float().mean()
 
@@ -172,7 +172,7 @@ class GradientPenalty(GANLoss):
         norms = gradient_norms(critic, real.images, fake.images)
         return self.weight * (norms - 1).square().mean() - gap, {"gap": gap, "gradient_norm": norms.mean()}
 
-    generator_loss = Wasserstein.generator_loss
+    generator_loss = Wasserstein.generator_loss  # type: ignore[assignment]  # calls the discriminator a critic
 
 
 def gradient_norms(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -189,8 +189,13 @@ def source_log_likelihood(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return logsigmoid(real_logits).mean() + logsigmoid(-fake_logits).mean()
 
 
-def class_log_likelihood(logits: Tensor, labels: Tensor) -> Tensor:
-    """One term of ACGAN's L_C: mean log-probability of the classes ``(N,)``, from logits ``(N, K)``."""
+def class_log_likelihood(logits: Tensor, labels: Tensor | None) -> Tensor:
+    """A term of ACGAN's L_C: mean log-probability of classes ``(N,)``, by logits ``(N, K)``; ValueError for None."""
+    if labels is None:
+        raise ValueError(
+            "the loss of ACGAN needs a class for each image: give a set of one class per image, and a conditional "
+            "generator, such as ACGenerator"
+        )
     return -cross_entropy(logits, labels)
 
 
@@ -248,10 +253,9 @@ class FeatureMatching(NonSaturating):
     have.
     """
 
-    def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
+    def generator_loss(self: NonSaturating, discriminator: Any, real: Batch, fake: Batch) -> Tensor:
         """The squared distance of the mean features."""
-        real, fake = (discriminator.features(batch.images).float() for batch in (real, fake))
-        return feature_matching_loss(real, fake)
+        return feature_matching_loss(*(discriminator.features(batch.images).float() for batch in (real, fake)))
 
 
 @dataclass(frozen=True)

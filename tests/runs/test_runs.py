@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,14 @@ def test_text_becomes_the_annotated_type(tmp_path):
     for name, wrong in {"seed": "3.5", "rate": "nan", "fast": "1", "sizes": "4", "options": "[", "depth": "x"}.items():
         with pytest.raises(ValueError, match=f"'{name}' must be"):
             check_parameters(path, {name: wrong}, text=True)
+
+
+@pytest.mark.parametrize("wrong", ["[", "2026-01-31"])  # no YAML; YAML's date, which JSON cannot hold
+def test_text_for_a_parameter_without_a_type_is_yaml(tmp_path, wrong):
+    path = write(tmp_path / "nb.ipynb", params="x = None")
+    assert check_parameters(path, {"x": "[4, a]"}, text=True) == {"x": [4, "a"]}
+    with pytest.raises(ValueError, match=f"'x' must be YAML or None, such as 'text'; got '{re.escape(wrong)}'"):
+        check_parameters(path, {"x": wrong}, text=True)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,12 @@ def test_it_trains_and_learns_the_classes(parts):
     assert sample(generator, 6, labels=labels).shape == (6, 1, 16, 16)
 
 
+def test_the_game_needs_classes(parts):
+    pair = DCGenerator(16, latent=4, width=8, kernel=4), ACDiscriminator(3, 16, width=4, kernel=4)
+    with pytest.raises(ValueError, match="needs a class for each image: .*, such as ACGenerator"):
+        fit_gan(*pair, join(parts), loss=AuxiliaryClassifier(), **SETTINGS)
+
+
 def of_training_folds(parts: list[ImageSet], k: int) -> tuple[list[nn.Module], ImageSet]:
     """What the lesson does for test fold `k`: copies of the other folds, and a GAN per class on them."""
     train = join([augment_lesions(part, 30, diameter=DIAMETER) for i, part in enumerate(parts) if i != k])

@@ -13,6 +13,7 @@ from medlab.models import DCDiscriminator, DCGenerator, WGANCritic, count_parame
 from medlab.train import CheckpointError, fit_gan, sample
 from medlab.train.gan_losses import (
     Batch,
+    GANLoss,
     GradientPenalty,
     NonSaturating,
     Saturating,
@@ -288,6 +289,19 @@ def test_by_default_an_epoch_is_a_pass_of_the_discriminator(loss, steps):
 
     train(players(), steps_per_epoch=None, epochs=1, loss=Counting())
     assert len(made) == steps
+
+
+def test_the_learning_rate_replaces_that_of_a_loss_of_ones_own():
+    class Own(GANLoss):
+        lr, critic_steps = 1.0, 1
+        discriminator_loss, generator_loss = NonSaturating.discriminator_loss, NonSaturating.generator_loss
+
+        def make_optimizer(self, network):
+            return torch.optim.Adam(network.parameters(), self.lr, betas=(0.5, 0.999), fused=True)
+
+    loss, pair, same_pair = Own(), players(), players()
+    assert train(pair, loss=loss, lr=1e-3).train_loss == train(same_pair, lr=1e-3).train_loss
+    assert all(same(*both) for both in zip(pair, same_pair)) and loss.lr == 1.0
 
 
 def test_the_average_takes_the_generators_place():
