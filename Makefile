@@ -25,11 +25,12 @@ lab: $(STAMP)  ## set up once, then open the course in JupyterLab
 
 test: lint unit notebooks  ## set up once, then check style, code and every lesson
 
-lint: $(STAMP)  ## style of code and notebooks
+lint: $(STAMP)  ## style of code and notebooks, types of the library
 	@echo "== ruff check" && $(PY) -m ruff check .
 	@echo "== ruff format" && $(PY) -m ruff format --check .
 	@echo "== nbstripout" && $(PY) -m nbstripout --verify --keep-id notebooks/*.ipynb data/checkpoints/*.ipynb
 	@echo "== codespell" && $(PY) -m codespell_lib
+	@echo "== mypy" && $(PY) -m mypy
 
 unit: $(EXTRAS)  ## unit tests
 	@echo "== pytest tests" && $(PYTEST) tests

@@ -29,7 +29,7 @@ class _PairsCommand(TyperCommand):
             joined.append(word)
             if word == "-p":
                 name, value = next(words, None), next(words, None)
-                if value is None or not name.isidentifier():
+                if name is None or value is None or not name.isidentifier():
                     raise typer.BadParameter("write -p NAME VALUE, such as -p seed 3", ctx=ctx)
                 joined.append(f"{name}={value}")
         return super().parse_args(ctx, joined)

@@ -14,9 +14,10 @@ import os
 import reprlib
 import tomllib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -38,13 +39,13 @@ class NotAttempted(Exception):
 class Attempt:
     """A student's function: called on copies, and whatever it does is an answer, a `Wrong` or `NotAttempted`."""
 
-    def __init__(self, name: str, function: object, mistakes: dict[str, str]) -> None:
+    def __init__(self, name: str, function: Any, mistakes: dict[str, str]) -> None:
         self.name, self.function, self.mistakes = name, function, mistakes
         self.answered = False
         self.ruled_out: set[str] = set()  # mistakes that would have shown in a case already passed
         self.case = name
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         shown = [describe(arg) for arg in args] + [f"{name}={describe(arg)}" for name, arg in kwargs.items()]
         self.case = f"{self.name}({', '.join(shown)})"
         if not callable(self.function):
@@ -63,7 +64,7 @@ class Attempt:
             self._end("the input was changed", "the input left as it was", "an operation in place; work on a copy")
         return got
 
-    def compare(self, got: object, expected: object, mistakes: dict[str, object], tolerance: float = 1e-5) -> None:
+    def compare(self, got: Any, expected: Any, mistakes: Mapping[str, Any], tolerance: float = 1e-5) -> None:
         """End the check unless `got` is of the kind of `expected` and equals it.
 
         Args:
@@ -96,7 +97,7 @@ class Attempt:
                 self._end(got, expected, text)
         self._end(got, expected, _difference(_array(got), _array(expected), tolerance))
 
-    def check_gradient(self, *args: object) -> None:
+    def check_gradient(self, *args: Any) -> None:
         """End the check unless gradients flow from the answer, a tensor, back to the arguments that require them."""
         if not self(*args).requires_grad:
             self.wrong("a tensor without gradient", "a tensor through which gradients flow", "no_gradient")
@@ -130,7 +131,7 @@ def exercise(body: Callable[..., None]) -> Callable[..., bool]:
     names = list(inspect.signature(body).parameters)
 
     @functools.wraps(body)
-    def check(*functions: object) -> bool:
+    def check(*functions: Any) -> bool:
         attempts = [Attempt(name, function, MISTAKES[body.__name__]) for name, function in zip(names, functions)]
         if len(functions) == len(names):
             passed, text = _judge(body, attempts)
@@ -185,7 +186,7 @@ def _text(value: object, how: Callable[[object], str] = str) -> str:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def _array(value: object) -> np.ndarray:
+def _array(value: Any) -> np.ndarray:
     if isinstance(value, Tensor):
         value = value.detach().cpu()
         value = (value.double() if value.is_floating_point() else value).numpy()
@@ -199,12 +200,12 @@ def _is(kind: type, value: object) -> bool:
     return isinstance(value, kind)
 
 
-def _close(got: object, expected: object, tolerance: float) -> bool:
+def _close(got: Any, expected: Any, tolerance: float) -> bool:
     got, expected = _array(got), _array(expected)
     return got.shape == expected.shape and bool(np.allclose(got, expected, tolerance, tolerance, equal_nan=True))
 
 
-def _same(left: object, right: object) -> bool:
+def _same(left: Any, right: Any) -> bool:
     if isinstance(left, dict):
         left, right = list(left.items()), list(right.items())
     if isinstance(left, tuple | list):
@@ -226,7 +227,8 @@ class Calls(TorchFunctionMode):
 
     def __init__(self, names: set[str]) -> None:
         super().__init__()
-        self.names, self.seen = names, []
+        self.names = names
+        self.seen: list[str] = []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if getattr(func, "__name__", "") in self.names:

@@ -1,5 +1,7 @@
 """Exercises of lesson 00: CT window, patient-wise split."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -17,7 +19,7 @@ def window(window: Attempt) -> None:
     """
     rng = np.random.default_rng(0)
     edges = np.array([-1000.0, -160.0, -60.0, 40.0, 140.0, 240.0, 3000.0])
-    cases = [(edges, 40, 400), (torch.tensor(edges, dtype=torch.float32), 40, 400)]
+    cases: list[tuple[Any, int, int]] = [(edges, 40, 400), (torch.tensor(edges, dtype=torch.float32), 40, 400)]
     for level, width in zip(rng.integers(-600, 300, 6).tolist(), rng.integers(100, 2000, 6).tolist()):
         hu = rng.normal(level, width, (2, 3, 4))
         stored = hu.round().astype(np.int16)  # as a CT is stored
@@ -75,7 +77,7 @@ def split_patients(split_patients: Attempt) -> None:
             split_patients.wrong("the answer of seed=7", "another answer for another seed", "seed_unused")
 
 
-def _check_split(attempt: Attempt, test: object, patients: np.ndarray, fraction: float) -> None:
+def _check_split(attempt: Attempt, test: Any, patients: np.ndarray, fraction: float) -> None:
     ids = np.unique(patients)
     wanted = min(max(round(fraction * len(ids)), 1), len(ids) - 1)
     if not isinstance(test, np.ndarray) or test.dtype != bool:

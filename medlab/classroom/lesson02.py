@@ -92,7 +92,7 @@ def balanced_pairs(balanced_pairs: Attempt) -> None:
                 balanced_pairs.wrong(f"row {row} as for seed 7", "another row", "not_random", row=row)
 
 
-def _check_positions(attempt: Attempt, targets: Tensor, n: int, generator: _Generator) -> Tensor:
+def _check_positions(attempt: Attempt, targets: Tensor, n: int, generator: torch.Generator) -> Tensor:
     pairs = attempt(targets, n, generator)
     if not isinstance(pairs, Tensor) or pairs.dtype != torch.int64:
         kind = f"a tensor of {pairs.dtype}" if isinstance(pairs, Tensor) else type(pairs).__name__

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import nan
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from medlab.classroom.exercises import Attempt, exercise
 
-Join = Callable[[list[Tensor]], Tensor]
+Join = Callable[[list[Tensor]], Any]
 
 
 @exercise
@@ -38,7 +39,7 @@ def dice(dice: Attempt) -> None:
         dice.compare(dice(mask, target), _dice(mask, target), _mistakes(mask, target), tolerance=1e-6)
 
 
-def _mistakes(mask: Tensor, target: Tensor) -> dict[str, object]:
+def _mistakes(mask: Tensor, target: Tensor) -> dict:
     both, either = int((mask & target).sum()), int((mask | target).sum())
     total = both + either
     if total == 0:

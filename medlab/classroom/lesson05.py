@@ -1,6 +1,7 @@
 """Exercises of lesson 05: IoU and Dice, losses of a critic and a segmenter, cardiothoracic ratio."""
 
 from math import nan
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,7 +112,7 @@ def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
     non_saturating_loss.check_gradient(torch.tensor([0.5, -1.0], requires_grad=True))
 
 
-def _finite(attempt: Attempt, got: object, expected: Tensor) -> None:
+def _finite(attempt: Attempt, got: Any, expected: Tensor) -> None:
     if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
         attempt.wrong(got, expected, "log_of_sigmoid" if expected > 20 else "log_of_zero")
 

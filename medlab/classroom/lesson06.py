@@ -1,5 +1,6 @@
 """Exercises of lesson 06: optimal discriminator and value of the GAN game, PSNR from RMSE and back."""
 
+from collections.abc import Sequence
 from math import inf, log, log2, log10, sqrt
 
 import numpy as np
@@ -22,7 +23,7 @@ def optimal_discriminator(optimal_discriminator: Attempt, game_value: Attempt) -
     """
     generator = torch.Generator().manual_seed(0)
     first = [torch.tensor([0.2, 1.5, 0.7]), torch.tensor([0.9, 0.4, 0.1])]  # no two mistakes agree on it
-    cases = [first, [torch.tensor([1.0, 3.0, 0.0]), torch.tensor([1.0, 1.0, 2.0])]]
+    cases: list[Sequence[Tensor]] = [first, [torch.tensor([1.0, 3.0, 0.0]), torch.tensor([1.0, 1.0, 2.0])]]
     cases += [torch.rand(2, n, generator=generator).unbind() for n in (5, 12)]
     same = torch.rand(6, generator=generator)
     apart = torch.tensor([1.0, 2.0, 0.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 0.0, 4.0, 1.0])

@@ -1,5 +1,7 @@
 """Exercises of lesson 10: membership inference, temperature scaling, coverage of prediction sets."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -82,7 +84,7 @@ def _loss(logits: np.ndarray, targets: np.ndarray) -> float:
     return float(-log_softmax(logits, 1)[np.arange(len(targets)), targets].mean())
 
 
-def _best(loss: object) -> float:
+def _best(loss: Callable[..., float]) -> float:
     return float(np.exp(minimize_scalar(lambda log_t: loss(np.exp(log_t)), bounds=(-4, 4), method="bounded").x))
 
 

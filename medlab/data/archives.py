@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
                 np.lib.format.write_array_header_1_0(file, header)
                 with tqdm(total=shape[0], desc=f"unpacking {target.stem}", unit="image") as bar:
                     for block in _blocks(path, key, shape):
-                        file.write(np.ascontiguousarray(block))
+                        file.write(np.ascontiguousarray(block).data)
                         bar.update(len(block))
             os.replace(part, target)
         finally:
@@ -102,7 +103,8 @@ class ImageStore:
 
     def __init__(self) -> None:
         self._blocks: list[np.ndarray] = []
-        self._bytes, self._file = 0, None
+        self._bytes = 0
+        self._file: IO[bytes] | None = None
 
     def add(self, images: np.ndarray) -> None:
         """Append images ``(n, ...)``, float32 in [0, 1].

@@ -121,7 +121,10 @@ def read_dataset(dataset: Dataset) -> tuple[list[np.ndarray], list[np.ndarray] |
     Raises:
         TypeError: items of another form than (image, target), or image alone.
     """
-    items = [dataset[k] for k in range(len(dataset))] if hasattr(dataset, "__len__") else list(dataset)
+    if hasattr(dataset, "__len__"):
+        items = [dataset[k] for k in range(len(dataset))]
+    else:
+        items = list(dataset)  # type: ignore[call-overload]
     pairs = [item if isinstance(item, tuple | list) else (item, None) for item in items]
     if any(len(pair) != 2 or isinstance(pair[0], dict) for pair in pairs):
         raise TypeError("items of the data set must be (image, target), or image alone: give one that yields these")

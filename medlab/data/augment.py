@@ -126,14 +126,15 @@ class AugmentVolumes(Augment):
 
     def _apply(self, images: Tensor, labels: Tensor | None, params: Tensor) -> tuple[Tensor, Tensor | None]:
         mirror, size, contrast, brightness = params[:, :4].unbind(1)
-        grid = affine_grid(self._matrices(mirror, size, params[:, 4:7], params[:, 7:10], images), images.shape, False)
+        matrices = self._volume_matrices(mirror, size, params[:, 4:7], params[:, 7:10], images)
+        grid = affine_grid(matrices, list(images.shape), False)
         if self.warp:
             knots = 2 * self.warp * params[:, 10:].reshape(-1, 3, KNOTS, KNOTS, KNOTS)
             grid = grid + interpolate(knots, images.shape[2:], mode="trilinear", align_corners=True).movedim(1, -1)
         images, labels = resample(images, labels, grid)
         return self._change_intensity(images, contrast, brightness), labels
 
-    def _matrices(self, mirror: Tensor, size: Tensor, turns: Tensor, shifts: Tensor, images: Tensor) -> Tensor:
+    def _volume_matrices(self, mirror: Tensor, size: Tensor, turns: Tensor, shifts: Tensor, images: Tensor) -> Tensor:
         """Affine maps ``(N, 3, 4)`` from output to input voxels, in units of half a side; axes in the order W, H, D."""
         n = len(mirror)
         cos, sin = torch.deg2rad(self.rotate * turns).cos(), torch.deg2rad(self.rotate * turns).sin()

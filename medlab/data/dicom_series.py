@@ -89,26 +89,25 @@ def load_dicom_series(folder: str | Path, resample: bool = False) -> Volume:
 def _geometry(headers: dict) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The (row, column) spacing and the unit vectors along a row and down a column, the same in all slices."""
     first = next(iter(headers))
+    held: dict[str, NDArray[np.float64]] = {}  # of the first slice
     for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"):
         count = {"PixelSpacing": 2, "ImageOrientationPatient": 6, "ImagePositionPatient": 3}.get(tag, 1)
         for path, header in headers.items():
             value = numbers(path, header, tag, count)
             if value is None:
                 raise ValueError(f"{path} has no {tag}, so its place in the volume is unknown; remove it")
-            if tag != "ImagePositionPatient" and not np.allclose(
-                value, numbers(first, headers[first], tag, count), atol=1e-4
-            ):
+            if tag != "ImagePositionPatient" and not np.allclose(value, held.setdefault(tag, value), atol=1e-4):
                 raise ValueError(f"{path}: {tag} differs from that of {first.name}; remove what is not of the series")
     for path, header in headers.items():
         check_image(path, header)
-    spacing = pixel_spacing(first, headers[first], "PixelSpacing")
-    directions = numbers(first, headers[first], "ImageOrientationPatient", 6).reshape(2, 3)
+    pixel_spacing(first, headers[first], "PixelSpacing")  # refuses lengths that are not above 0
+    directions = held["ImageOrientationPatient"].reshape(2, 3)
     if not np.allclose(directions @ directions.T, np.eye(2), atol=0.01):
         raise ValueError(
             f"{first}: ImageOrientationPatient is {directions.ravel().tolist()}, but must hold two vectors of length 1 "
             "at right angles; repair the tag"
         )
-    return spacing, directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    return held["PixelSpacing"], directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
 
 def _check_repeats(folder: str | Path, headers: dict, heights: NDArray[np.float64]) -> None:
@@ -140,8 +139,9 @@ def _check_repeats(folder: str | Path, headers: dict, heights: NDArray[np.float6
 def _check_spacing(folder: str | Path, headers: dict, heights: NDArray[np.float64]) -> str:
     """Refuse a gap or uneven spacing; say where even spacing looks like that of a thinned series."""
     names, gaps = [path.name for path in headers], np.diff(heights)
-    numbered = [numbers(path, header, "InstanceNumber", 1) for path, header in headers.items()]
-    steps = np.abs(np.diff(np.ravel(numbered))) if all(number is not None for number in numbered) else np.zeros(1)
+    found = [numbers(path, header, "InstanceNumber", 1) for path, header in headers.items()]
+    numbered = [number for number in found if number is not None]
+    steps = np.abs(np.diff(np.ravel(numbered))) if len(numbered) == len(found) else np.zeros(1)
     usual = np.percentile(gaps, 50, method="lower")
     odd = np.abs(gaps - usual) > 0.1 * usual
     if odd.any():

@@ -39,7 +39,8 @@ def cache_folder() -> Path:
 
 def find_path(*in_data: str, in_cache: str | None = None) -> Path | None:
     """The first of these paths that exists: those under `MEDLAB_DATA`, then that in the cache folder; else None."""
-    places = [] if data_folder() is None else [data_folder() / path for path in in_data]
+    root = data_folder()
+    places = [] if root is None else [root / path for path in in_data]
     places += [] if in_cache is None else [cache_folder() / in_cache]
     return next((path for path in places if path.exists()), None)
 

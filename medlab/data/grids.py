@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import nibabel.processing
@@ -32,7 +33,7 @@ def check_spacing(spacing: float | None) -> float | None:
 
 def resample_volume(
     volume: Volume, sides: float | Sequence[float], mask: NDArray[np.int64] | None = None
-) -> tuple[Volume, NDArray[np.int64] | None]:
+) -> tuple[Volume, Any]:
     """Resample a scan and its labels ``(D, H, W)`` to voxels of `sides` mm (one number, or D, H, W) along the axes of
     the body: linearly, the labels to the nearest.
 
@@ -52,7 +53,7 @@ def resample_volume(
 
 def resample_slices(
     volume: Volume, pixel: float | Sequence[float], mask: NDArray[np.int64] | None = None
-) -> tuple[Volume, NDArray[np.int64] | None]:
+) -> tuple[Volume, Any]:
     """Resample the axial slices of a scan and its labels ``(D, H, W)`` to pixels of `pixel` mm (one number, or H, W),
     around the same center: linearly, the labels to the nearest. Slices that have such pixels are returned as they are.
 
@@ -203,9 +204,9 @@ def fit_start(have: Sequence[int], shape: Sequence[int]) -> list[int]:
 def fit_to(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Pad with 0 or crop the last axes to `shape`, around the center."""
     starts = fit_start(array.shape, shape)
-    cut = [slice(max(s, 0), max(s, 0) + w) for s, w in zip(starts, shape)]
+    cut: list[Any] = [slice(max(s, 0), max(s, 0) + w) for s, w in zip(starts, shape)]
     kept = array[(..., *cut)]
-    place = [slice(max(-s, 0), max(-s, 0) + n) for s, n in zip(starts, kept.shape[-len(shape) :])]
+    place: list[Any] = [slice(max(-s, 0), max(-s, 0) + n) for s, n in zip(starts, kept.shape[-len(shape) :])]
     fitted = np.zeros((*array.shape[: -len(shape)], *shape), array.dtype)
     fitted[(..., *place)] = kept
     return fitted
@@ -215,7 +216,7 @@ def removed_labels(
     mask: NDArray[np.int64],
     shape: tuple[int, ...],
     classes: tuple[str, ...],
-    case: Path,
+    case: str | Path,
     spacing: tuple[float, float, float],
 ) -> int:
     """Count the labeled voxels of `mask` ``(D, H, W)`` that `fit_to` `shape` removes.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,7 +114,7 @@ class ImageSet:
 
     @classmethod
     def from_dataset(
-        cls, dataset: Dataset | DataLoader, patients: Sequence | np.ndarray | None = None, **about: object
+        cls, dataset: Dataset | DataLoader, patients: Sequence | np.ndarray | None = None, **about: Any
     ) -> "ImageSet":
         """Read all of a PyTorch `Dataset`, or that of a `DataLoader`, whose items are (image, target) or image alone.
 
@@ -132,7 +133,7 @@ class ImageSet:
         names = getattr(dataset, "classes", None)
         return cls(images, targets, patients, **({"classes": names} | about))
 
-    def replace(self, **changes: object) -> "ImageSet":
+    def replace(self, **changes: Any) -> "ImageSet":
         """Copy with other `images`, `targets`, `patients`, or fields of `info`; all is checked again.
 
         Images of another shape lie on other grids, which are then not known.
@@ -247,7 +248,9 @@ class ImageSet:
         if by not in ("patient", "image"):
             raise unknown_name_error("way to split by", by, ("patient", "image"))
         if self.published_split is not None:
-            return scan_split({PARTS[name]: self._named_split(name) for name in SPLITS})
+            published = {PARTS[name]: self._named_split(name, self.published_split) for name in SPLITS}
+            train, val, test = scan_split(published)
+            return train, val, test
         if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
             raise ValueError(f"fractions must be three positive numbers that add up to 1, got {fractions}")
         groups = np.arange(len(self)) if by == "image" else np.unique(self.patients, return_inverse=True)[1]
@@ -262,7 +265,8 @@ class ImageSet:
         count = _part(fractions[2] / (fractions[1] + fractions[2]), len(rest))
         val, test = draw_evenly(rest, classes[rest], count, seed)
         parts = (self[np.flatnonzero(np.isin(groups, part))] for part in (train, val, test))
-        return scan_split(dict(zip(PARTS.values(), parts)), apart=by == "patient")
+        train, val, test = scan_split(dict(zip(PARTS.values(), parts)), apart=by == "patient")
+        return train, val, test
 
     def draw_patients(self, count: int, *, seed: int = 0) -> "ImageSet":
         """Draw `count` patients, their classes spread as in `split`, and select all their images, in order.
@@ -275,10 +279,10 @@ class ImageSet:
         drawn = draw_evenly(np.arange(len(units)), self._classes_of(groups), count, seed)[1]
         return self[np.isin(groups, drawn)]
 
-    def _named_split(self, name: str) -> "ImageSet":
-        where = np.flatnonzero(self.published_split == name)
+    def _named_split(self, name: str, published: np.ndarray) -> "ImageSet":
+        where = np.flatnonzero(published == name)
         if len(where) == 0:
-            held = np.unique(self.published_split)
+            held = np.unique(published)
             if len(held) == 1:
                 raise ValueError(
                     f"{self.info.name}: this is already the {str(held[0])!r} split; use it as it is, or load the set "

@@ -143,13 +143,13 @@ def check_size(path: str | Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def canonical(image: nib.Nifti1Image) -> Volume:
+def canonical(image: nib.Nifti1Pair) -> Volume:
     """Reorient a NIfTI image to the closest RAS axes, as a `Volume`."""
     source = image.shape, image.affine
     image = nib.as_closest_canonical(image)
     voxels = np.ascontiguousarray(image.get_fdata(dtype=np.float32, caching="unchanged").T)
-    spacing = tuple(float(mm) for mm in nib.affines.voxel_sizes(image.affine)[::-1])
-    return Volume(voxels, spacing, image.affine, source=source)
+    x, y, z = (float(mm) for mm in nib.affines.voxel_sizes(image.affine))
+    return Volume(voxels, (z, y, x), image.affine, source=source)
 
 
 @contextmanager
@@ -165,7 +165,7 @@ def _damage(path: str | Path) -> Iterator[None]:
         raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
 
 
-def _open(path: str | Path) -> tuple[nib.Nifti1Image, str]:
+def _open(path: str | Path) -> tuple[nib.Nifti1Pair, str]:
     """A 3-D image of numbers, its voxels not read yet and its affine in mm, and what was done for that."""
     image = nib.load(path)
     if not isinstance(image, nib.Nifti1Pair):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from medlab.data.archives import array_shape, channels_first, read_rows
 from medlab.data.files import present
@@ -85,7 +86,7 @@ def picture_reader(
         squeeze: take pictures of any 8-bit kind and squeeze them to squares; else they must be plain and square.
     """
 
-    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def read(rows: np.ndarray) -> tuple[Tensor, np.ndarray | None]:
         check_size(images[0].parent, (len(rows), len(mode), size, size))
         pixels = channels_first(np.stack([_resized(images[row], size, mode, squeeze) for row in rows]))
         if masks is None:
@@ -118,7 +119,7 @@ def array_reader(path: Path, size: int, images: Sequence[str], masks: Sequence[s
     def resized(array: np.ndarray) -> np.ndarray:
         return np.stack([_averaged(Image.fromarray(pixels), size) for pixels in array])
 
-    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def read(rows: np.ndarray) -> tuple[Tensor, np.ndarray | None]:
         check_size(path, (len(rows), size, size))
         pixels = channels_first(resized(read_rows(path, pixels_of, rows)))
         if not masks:

@@ -67,8 +67,9 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             _check_mode(image, path)
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photo and its preview
-                raise ValueError(f"{path} holds {image.n_frames} pages or frames; write each into a file of its own")
+            frames = getattr(image, "n_frames", 1)
+            if image.format != "MPO" and frames > 1:  # MPO: a photo and its preview
+                raise ValueError(f"{path} holds {frames} pages or frames; write each into a file of its own")
             yield image
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from medlab.data.images import ImageSet, Info
 from medlab.data.listing import Listing
 from medlab.data.nifti import Volume, load_nifti
@@ -30,13 +32,13 @@ def read_hippocampus_volumes(folder: Path, size: int, info: Info) -> ImageSet:
 
 def list_lung_ct(folder: Path, size: int, info: Info) -> Listing:
     """List the slices of the chest CTs: ``PATIENT_SCAN.nii.gz``."""
-    return list_slices(list(_lungs(folder).values()), info, size, 432, window(*info.window))
+    return list_slices(list(_lungs(folder).values()), info, size, 432, window(*info.window))  # type: ignore[misc]
 
 
 def list_sts_pet(folder: Path, size: int, info: Info) -> Listing:
     """List the PET slices of the sarcomas: ``PATIENT/PET_image.nii.gz``, ``PATIENT/PET_mask.nii.gz``."""
     scans = [scan for name, scan in _sarcomas(folder).items() if name == scan.patient]
-    return list_slices(scans, info, size, 320, window(*info.window), labels=(0, 1))
+    return list_slices(scans, info, size, 320, window(*info.window), labels=(0, 1))  # type: ignore[misc]
 
 
 def list_brain_pet_maps(folder: Path, size: int, info: Info) -> Listing:
@@ -47,7 +49,7 @@ def list_brain_pet_maps(folder: Path, size: int, info: Info) -> Listing:
 def list_ixi(folder: Path, size: int, info: Info) -> Listing:
     """List the slices of IXI: ``T1/SUBJECT_T1.nii.gz``; ``DLMUSE/SUBJECT_DLMUSE.nii.gz`` says where the brain is."""
     scans = list(_heads(folder).values())
-    return list_slices(scans, info, size, 240, up_to_percentile, body=lambda scan: load_nifti(scan.labels))
+    return list_slices(scans, info, size, 240, up_to_percentile, body=_head)
 
 
 def list_tcga_lgg(folder: Path, size: int, info: Info) -> Listing:
@@ -62,7 +64,11 @@ def list_tcga_lgg(folder: Path, size: int, info: Info) -> Listing:
 
 def _bright(scan: Scan) -> Volume:
     volume = load_nifti(scan.images[0])
-    return replace(volume, voxels=up_to_percentile(volume.voxels) > 0.05)
+    return replace(volume, voxels=(up_to_percentile(volume.voxels) > 0.05).astype(np.float32))
+
+
+def _head(scan: Scan) -> Volume:
+    return load_nifti(scan.labels)  # type: ignore[arg-type]  # every head has them
 
 
 def _files(folder: Path, pattern: str = "*") -> dict[str, Path]:
@@ -76,7 +82,7 @@ def _lungs(folder: Path) -> Scans:
 
 def _hippocampi(folder: Path) -> Scans:
     cases = load_decathlon(folder, download=True)[0]
-    return {case.patient: Scan(case.patient, (case.image,), case.mask) for case in cases}
+    return {case.patient: Scan(case.patient, (Path(case.image),), Path(case.mask)) for case in cases}
 
 
 def _maps(folder: Path) -> Scans:

@@ -123,7 +123,7 @@ class RealSet:
                 if theirs is None and (self.publisher is None or self.publisher.fetch is None):
                     raise
         info = replace(self.info, note=self.publisher_note)
-        return self.publisher.list(theirs or self.publisher.fetch(), size, info)
+        return self.publisher.list(theirs or self.publisher.fetch(), size, info)  # type: ignore[misc, union-attr]
 
 
 READERS: dict[str, Read] = {

@@ -15,7 +15,7 @@ from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
 from medlab.data.real_scans import CASES
 from medlab.data.real_sets import REAL, locate, make_info
 from medlab.errors import unknown_name_error
-from medlab.phantoms.catalog import PHANTOMS
+from medlab.phantoms.catalog import PHANTOMS, Phantom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,11 +69,11 @@ def load(
     size = known.size if size is None else size
     if not isinstance(size, int) or (size not in known.sizes if known.sizes else size < 16 or size % 8):
         raise ValueError(f"{name} has no size {size!r}; sizes: {sizes_text(known.sizes)}")
-    if name in PHANTOMS and split is None:
+    if isinstance(known, Phantom) and split is None:
         if patients is not None:
             n = known.images_of(check_count(name, "patients", patients))
         return _generated(name, known.n if n is None else check_count(name, "n", n), size, seed)
-    images = _generated(name, known.n, size, seed) if name in PHANTOMS else known.load(size)
+    images = _generated(name, known.n, size, seed) if isinstance(known, Phantom) else known.load(size)
     if split is not None:
         images = images.split(seed=seed)[SPLITS.index(split)]
         name = f"{name} ({split})"
@@ -118,7 +118,7 @@ def available() -> "pd.DataFrame":
     """
     import pandas as pd  # here, since it takes a fifth of a second to import
 
-    sets = [(info_of(name), phantom.sizes, phantom.n, "generated") for name, phantom in PHANTOMS.items()]
+    sets: list[tuple] = [(info_of(name), phantom.sizes, phantom.n, "generated") for name, phantom in PHANTOMS.items()]
     for name in medmnist.SOURCES:
         sizes, counts = medmnist.sizes(name), medmnist.entry(name)["n_samples"]
         cached = any(medmnist.find(name, size) for size in sizes)

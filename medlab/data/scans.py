@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -39,7 +40,7 @@ def window(low: float, high: float) -> Scale:
 def up_to_percentile(voxels: Voxels, percent: float = 99.5) -> Voxels:
     """Scale voxels so that 0 stays 0, and the given percentile of the positive ones becomes 1; the rest is cut."""
     inside = voxels[voxels > 0]
-    return window(0, np.percentile(inside, percent) if len(inside) else 1)(voxels)
+    return window(0, float(np.percentile(inside, percent)) if len(inside) else 1)(voxels)
 
 
 def list_slices(
@@ -89,7 +90,7 @@ def list_slices(
 
 def _n_slices(scan: Scan) -> int:
     """The length of the axis from the feet to the head, by the header."""
-    image = nib.load(scan.images[0])
+    image: Any = nib.load(scan.images[0])
     return image.shape[int(np.flatnonzero(nib.io_orientation(image.affine)[:, 0] == 2)[0])]
 
 
@@ -105,7 +106,7 @@ def _planes(
     if labels is None:
         volume, mask = load_nifti(scan.images[0]), None
     else:
-        volume, mask = load_nifti_pair(scan.images[0], scan.labels)
+        volume, mask = load_nifti_pair(scan.images[0], scan.labels)  # type: ignore[arg-type]
         if unknown := sorted(set(np.unique(mask).tolist()) - set(labels)):
             raise ValueError(f"{scan.labels} holds the label {unknown[0]}; known are {', '.join(map(str, labels))}")
     channels = [volume.voxels, *(load_nifti(path).voxels for path in scan.images[1:])]
@@ -117,7 +118,7 @@ def _planes(
     images = np.stack([voxels[slices] for voxels in scaled], 1)
     images = _square(images, volume.spacing[1:], size, field).clamp(0, 1)
     grids = _grids(volume, slices, size, field)
-    if mask is None:
+    if mask is None or labels is None:
         return images, None, grids
     shares = np.stack([mask[slices] == label for label in labels[1:]], 1).astype(np.float32)
     shares = _square(shares, volume.spacing[1:], size, field)

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
 from medlab.metrics.intervals import Interval, check_level, mean_interval, to_array
@@ -35,7 +36,7 @@ class LimitsOfAgreement:
         )
 
 
-def limits_of_agreement(measured: object, reference: object, level: float = 0.95) -> LimitsOfAgreement:
+def limits_of_agreement(measured: ArrayLike, reference: ArrayLike, level: float = 0.95) -> LimitsOfAgreement:
     """Bias and 95 % limits of agreement of ``measured - reference``, one value each per patient.
 
     The limits are bias ± 1.96 standard deviations; the confidence intervals are those of the t distribution, for the

@@ -71,7 +71,7 @@ class Claim:
             raise ValueError(f"{self.name}: margin must be positive, got {self.margin}; name a difference that matters")
         if self.seeds < LEAST:
             raise ValueError(f"{self.name}: {self.seeds} seeds planned; there is no interval from fewer than {LEAST}")
-        if None not in (self.floor, self.ceiling) and not self.floor < self.ceiling:
+        if self.floor is not None and self.ceiling is not None and not self.floor < self.ceiling:
             raise ValueError(f"{self.name}: floor {self.floor} must lie below ceiling {self.ceiling}")
 
     def __str__(self) -> str:
@@ -230,5 +230,7 @@ def _interval(claim: Claim, gaps: np.ndarray, level: float) -> Interval:
     """Interval of the mean difference; where all seeds are alike, from the ends of the score."""
     if len(gaps) < LEAST:
         return Interval(float(gaps.mean()), float("nan"), float("nan"))
-    span = None if None in (claim.floor, claim.ceiling) else claim.ceiling - claim.floor
-    return paired_difference(gaps, np.zeros_like(gaps), level, span and (-span, span))
+    bounds = None
+    if claim.floor is not None and claim.ceiling is not None:
+        bounds = claim.floor - claim.ceiling, claim.ceiling - claim.floor
+    return paired_difference(gaps, np.zeros_like(gaps), level, bounds)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
@@ -72,10 +73,10 @@ class ClassificationReport(Report):
 
 
 def classification_report(
-    probs: object,
-    targets: object,
+    probs: ArrayLike,
+    targets: ArrayLike,
     *,
-    patients: object = None,
+    patients: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     specificity: float = 0.9,
     level: float = 0.95,
@@ -117,15 +118,12 @@ def classification_report(
         missing = ", ".join(name for name, count in zip(names, images) if count == 0)
         warnings.warn(f"no image of class {missing}: its scores are NaN, the means leave it out", stacklevel=2)
     per_class = {name: ClassScores(int(images[k]), *scores[6 + k :: len(names)]) for k, name in enumerate(names)}
+    auc, accuracy, balanced_accuracy, macro_f1, sensitivity, ece = scores[:6]
     return ClassificationReport(
-        *scores[:6],
-        per_class=per_class,
-        confusion=_confusion(probs, targets),
-        images=len(probs),
-        patients=len(np.unique(groups)),
-        specificity=specificity,
-        level=level,
-    )
+        auc, accuracy, balanced_accuracy, macro_f1, sensitivity, ece, per_class=per_class,
+        confusion=_confusion(probs, targets), images=len(probs), patients=len(np.unique(groups)),
+        specificity=specificity, level=level,
+    )  # fmt: skip
 
 
 class _Scorer:
@@ -217,7 +215,7 @@ def _rank(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.flatnonzero(np.diff(column[order], prepend=-np.inf))
 
 
-def calibration(probs: object, targets: object, bins: int = BINS) -> Calibration:
+def calibration(probs: ArrayLike, targets: ArrayLike, bins: int = BINS) -> Calibration:
     """Reliability diagram and expected calibration error, in `bins` equal bins of confidence from 0 to 1.
 
     Multi-class ``(N, K)``: the confidence is that of the predicted class, the accuracy how often it was correct.
@@ -252,7 +250,7 @@ def _bins(confidence: np.ndarray, correct: np.ndarray, bins: int) -> np.ndarray:
     return np.stack([np.bincount(flat, part.ravel(), minlength=n * bins).reshape(n, bins) for part in parts])
 
 
-def fit_temperature(probs: object, targets: object) -> float:
+def fit_temperature(probs: ArrayLike, targets: ArrayLike) -> float:
     """Fit the temperature T at which ``softmax(log(probs) / T)`` has the least cross-entropy on these cases.
 
     One number for all classes, so no prediction changes: above 1 the network was overconfident, below 1 underconfident.
@@ -271,7 +269,7 @@ def fit_temperature(probs: object, targets: object) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
-def scale_temperature(probs: object, temperature: float) -> np.ndarray:
+def scale_temperature(probs: ArrayLike, temperature: float) -> np.ndarray:
     """Apply temperature scaling to probabilities ``(N, K)``: ``softmax(log(probs) / T)``.
 
     Raises:
@@ -282,7 +280,7 @@ def scale_temperature(probs: object, temperature: float) -> np.ndarray:
     return softmax(np.log(np.maximum(to_array(probs).astype(float), 1e-12)) / temperature, axis=1)
 
 
-def check_probs(probs: object, multi_label: bool = False) -> np.ndarray:
+def check_probs(probs: ArrayLike, multi_label: bool = False) -> np.ndarray:
     """Class probabilities ``(N, K)``, or ``(N, L)`` of labels, validated, as an array; ValueError for others."""
     probs = to_array(probs).astype(np.float64)
     if probs.ndim != 2 or probs.shape[1] < (1 if multi_label else 2):
@@ -302,7 +300,7 @@ def check_probs(probs: object, multi_label: bool = False) -> np.ndarray:
     return probs
 
 
-def check_predictions(probs: object, targets: object) -> tuple[np.ndarray, np.ndarray]:
+def check_predictions(probs: ArrayLike, targets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities ``(N, K)`` and classes ``(N,)``, or labels ``(N, L)``, validated, as arrays; else ValueError."""
     targets = to_array(targets)
     probs = check_probs(probs, multi_label=targets.ndim == 2)
@@ -317,7 +315,7 @@ def check_predictions(probs: object, targets: object) -> tuple[np.ndarray, np.nd
     return probs, targets.astype(int)
 
 
-def check_single_label(probs: object, targets: object) -> tuple[np.ndarray, np.ndarray]:
+def check_single_label(probs: ArrayLike, targets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """`check_predictions`, and ValueError for multi-label targets."""
     probs, targets = check_predictions(probs, targets)
     if targets.ndim != 1:

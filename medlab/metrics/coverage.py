@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medlab.metrics.image_checks import check_images, check_same_size, check_ssim_size
 from medlab.metrics.intervals import Interval, bootstrap_ci, to_array
@@ -18,7 +19,7 @@ CHUNK = 128  # images or pairs at a time
 class Nearest(NamedTuple):
     """Nearest neighbor of each image: its position ``(N,)`` among the references, and the distance ``(N,)`` (RMSE)."""
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index
     distance: np.ndarray
 
 
@@ -53,7 +54,7 @@ class ClassShares(NamedTuple):
     total_variation: float
 
 
-def nearest(images: object, references: object) -> Nearest:
+def nearest(images: ArrayLike, references: ArrayLike) -> Nearest:
     """Nearest neighbor of each image among the references, by mean squared error: a test for memorization.
 
     The distance is the root mean squared error (RMSE) in gray values of 0 to 1. Compare it with that of held-out real
@@ -77,7 +78,7 @@ def nearest(images: object, references: object) -> Nearest:
 
 
 def membership_auc(
-    generated: object, members: object, others: object, patients: object = None, seed: int = 0
+    generated: ArrayLike, members: ArrayLike, others: ArrayLike, patients: ArrayLike | None = None, seed: int = 0
 ) -> Interval:
     """AUC of a membership inference attack on a generator, with its bootstrap confidence interval.
 
@@ -97,16 +98,16 @@ def membership_auc(
     """
     from sklearn.metrics import roc_auc_score  # here: it takes seconds to import
 
-    distance = np.concatenate([nearest(images, generated).distance for images in (members, others)])
-    member = np.repeat([1, 0], [len(members), len(others)])
+    distances = [nearest(images, generated).distance for images in (members, others)]
+    member = np.repeat([1, 0], [len(each) for each in distances])
 
     def auc(distance: np.ndarray, member: np.ndarray) -> float:
         return float("nan") if len(set(member.tolist())) < 2 else float(roc_auc_score(member, -distance))
 
-    return bootstrap_ci(auc, distance, member, groups=patients, seed=seed)
+    return bootstrap_ci(auc, np.concatenate(distances), member, groups=patients, seed=seed)
 
 
-def diversity(images: object, pairs: int = 1000, seed: int = 0) -> Diversity:
+def diversity(images: ArrayLike, pairs: int = 1000, seed: int = 0) -> Diversity:
     """Diversity of a set of images, as mean distance and SSIM of its pairs; low in mode collapse.
 
     The mean SSIM of pairs as a measure of diversity after Odena et al. 2017 (arXiv:1610.09585), who took its
@@ -134,11 +135,11 @@ def diversity(images: object, pairs: int = 1000, seed: int = 0) -> Diversity:
     for some in np.array_split(np.arange(len(first)), -(-len(first) // CHUNK)):
         one, other = images[first[some]], images[second[some]]
         distance += float((one - other).square().mean((1, 2, 3)).sqrt().sum())
-        ssim += float(structural_similarity_index_measure(one, other, data_range=1.0, reduction="none").sum())
+        ssim += float(structural_similarity_index_measure(one, other, data_range=1.0, reduction="none").sum())  # type: ignore[union-attr]
     return Diversity(distance / len(first), ssim / len(first), len(first))
 
 
-def modes_covered(points: object, centers: object, radius: float, min_share: float = 0.01) -> Modes:
+def modes_covered(points: ArrayLike, centers: ArrayLike, radius: float, min_share: float = 0.01) -> Modes:
     """Mode coverage of points generated from a mixture of Gaussians, whose modes are known.
 
     High-quality points lie within `radius` of a center, usually three standard deviations of the mode (Srivastava et
@@ -168,7 +169,7 @@ def modes_covered(points: object, centers: object, radius: float, min_share: flo
     return Modes(int((shares >= max(min_share, 1 / len(points))).sum()), shares, float(shares.sum()))
 
 
-def class_shares(predicted: object, targets: object, classes: int, min_ratio: float = 0.1) -> ClassShares:
+def class_shares(predicted: ArrayLike, targets: ArrayLike, classes: int, min_ratio: float = 0.1) -> ClassShares:
     """Class distribution of generated images, as predicted by a classifier, against that of the training images.
 
     A classifier errs: predict real held-out images first, to see its result for images of which no class was dropped.

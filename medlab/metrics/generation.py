@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medlab.errors import unknown_name_error
 from medlab.metrics.classification import check_probs
@@ -51,8 +52,9 @@ class InceptionScore(NamedTuple):
 
 
 def psnr_ssim(
-    fake: object, real: object, pairing: str = "random", mask: object = None, seed: int = 0, max_pairs: int = 2000
-) -> Similarity:
+    fake: ArrayLike, real: ArrayLike, pairing: str = "random", mask: ArrayLike | None = None, seed: int = 0,
+    max_pairs: int = 2000,
+) -> Similarity:  # fmt: skip
     """Mean PSNR and SSIM of generated images, each paired with a real one.
 
     Both measures compare an image with *its* reference. An image generated from a noise vector has none, so the pairing
@@ -105,7 +107,7 @@ def psnr_ssim(
     return Similarity(mean, float(torch.cat(ssim).double().mean()), len(pairs), len(psnr) - len(finite))
 
 
-def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np.ndarray:
+def features_of(network: nn.Module, images: ArrayLike, batch_size: int = 256) -> np.ndarray:
     """Penultimate features ``(N, A)`` of the images, float32: the input of the last linear layer of `network`.
 
     For `SmallCNN` these are 4 `width` globally averaged channels. The network is evaluated in evaluation mode, and its
@@ -138,7 +140,7 @@ def features_of(network: nn.Module, images: object, batch_size: int = 256) -> np
     return torch.cat(seen).numpy()
 
 
-def fid(real: object, fake: object, network: nn.Module) -> float:
+def fid(real: Tensor | np.ndarray, fake: Tensor | np.ndarray, network: nn.Module) -> float:
     """Frechet inception distance (FID) of two sets of images; 0 = equal distributions.
 
     ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))`` for means m and covariances S of the features, taken as Gaussian
@@ -163,7 +165,7 @@ def fid(real: object, fake: object, network: nn.Module) -> float:
     return float(_distance(FrechetInceptionDistance, real, fake, network))
 
 
-def kid(real: object, fake: object, network: nn.Module, seed: int = 0) -> float:
+def kid(real: Tensor | np.ndarray, fake: Tensor | np.ndarray, network: nn.Module, seed: int = 0) -> float:
     """Kernel inception distance (KID) of two sets of images; 0 = equal distributions.
 
     Unbiased estimate of the squared maximum mean discrepancy of features of A numbers, with the kernel
@@ -190,7 +192,7 @@ def kid(real: object, fake: object, network: nn.Module, seed: int = 0) -> float:
         return float(_distance(KernelInceptionDistance, real, fake, network, **options)[0])
 
 
-def _distance(metric: type, real: object, fake: object, network: nn.Module, **options: int) -> object:
+def _distance(metric: type, real: ArrayLike, fake: ArrayLike, network: nn.Module, **options: int) -> Any:
     """A metric of torchmetrics, computed from the features of `network` instead of Inception's."""
     import torch
 
@@ -202,7 +204,7 @@ def _distance(metric: type, real: object, fake: object, network: nn.Module, **op
     if (real == real[:1]).all():
         raise ValueError("all real images are the same; give the images whose distribution the generator should learn")
     features = [torch.from_numpy(features_of(network, images)).double() for images in (real, fake)]
-    through = torch.nn.Identity()
+    through: Any = torch.nn.Identity()
     through.num_features = features[0].shape[1]
     measure = metric(through, **options)
     measure.update(features[0], real=True)
@@ -210,7 +212,7 @@ def _distance(metric: type, real: object, fake: object, network: nn.Module, **op
     return measure.compute()
 
 
-def inception_score(probs: object, splits: int = 10) -> InceptionScore:
+def inception_score(probs: ArrayLike, splits: int = 10) -> InceptionScore:
     """Inception score of the class probabilities ``(N, K)`` that a classifier predicts for N generated images.
 
     ``IS = exp(E_x KL(p(y | x) || p(y)))`` (Salimans et al. 2016, arXiv:1606.03498, section 4): is each image clearly of
@@ -233,7 +235,7 @@ def inception_score(probs: object, splits: int = 10) -> InceptionScore:
     return InceptionScore(float(np.mean(scores)), float(np.std(scores)))
 
 
-def _mask(mask: object, images: Tensor) -> Tensor:
+def _mask(mask: ArrayLike | None, images: Tensor) -> Tensor:
     """The pixels that count, ``(H, W)``."""
     import torch
 

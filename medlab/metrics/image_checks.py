@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from numpy.typing import ArrayLike
+
 if TYPE_CHECKING:  # torch takes a second to import
     from torch import Tensor
 
 SSIM_WINDOW = 11  # pixels: the side of SSIM's Gaussian window
 
 
-def check_images(images: object, name: str) -> Tensor:
+def check_images(images: ArrayLike, name: str) -> Tensor:
     """The images as float32 in [0, 1] on the CPU; ValueError for another shape, NaN, or values outside."""
     import torch
 

@@ -8,9 +8,10 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 LEAST = 3  # units of which an interval can be made
@@ -41,7 +42,7 @@ class Interval(NamedTuple):
         return nan_to_none(self)
 
 
-def to_array(values: object) -> np.ndarray:
+def to_array(values: ArrayLike) -> np.ndarray:
     """Convert a tensor (any device, any float type) or anything array-like to a NumPy array, floats to float64."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
@@ -50,7 +51,7 @@ def to_array(values: object) -> np.ndarray:
     return values.astype(np.float64) if values.dtype.kind == "f" else values
 
 
-def nan_to_none(value: object) -> object:
+def nan_to_none(value: Any) -> Any:
     """Convert a report, or a part of one, to numbers, lists and dicts ready for JSON; NaN becomes None."""
     if isinstance(value, Interval):
         value = value._asdict()
@@ -78,7 +79,7 @@ def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator
         yield rng.multinomial(count, np.full(count, 1 / count), size=size)[:, members].astype(np.float64)
 
 
-def check_groups(groups: object, length: int) -> np.ndarray:
+def check_groups(groups: ArrayLike | None, length: int) -> np.ndarray:
     """Validate `groups` ``(N,)``, each image its own group for None; ValueError if the length differs."""
     groups = np.arange(length) if groups is None else to_array(groups)
     if groups.shape != (length,):
@@ -178,8 +179,8 @@ def check_level(level: float, resamples: int = 1) -> None:
 
 def bootstrap_ci(
     metric: Callable[..., float],
-    *arrays: object,
-    groups: object = None,
+    *arrays: ArrayLike,
+    groups: ArrayLike | None = None,
     bounds: tuple[float, float] | None = None,
     resamples: int = 1000,
     level: float = 0.95,
@@ -222,7 +223,7 @@ def bootstrap_ci(
     return weighted_bootstrap(of, groups, resamples, level, seed, bounds=bounds)[0]
 
 
-def mean_interval(values: object, level: float = 0.95, bounds: tuple[float, float] | None = None) -> Interval:
+def mean_interval(values: ArrayLike, level: float = 0.95, bounds: tuple[float, float] | None = None) -> Interval:
     """Mean of one score per seed ``(S,)`` with its t interval; fewer than three seeds give NaN ends and a warning.
 
     It covers what it promises where the scores are bell-shaped. Give logarithms of skewed ones, such as FID, and count
@@ -255,7 +256,9 @@ def mean_interval(values: object, level: float = 0.95, bounds: tuple[float, floa
     return Interval(mean, max(float(mean - half), low), min(float(mean + half), high))
 
 
-def paired_difference(a: object, b: object, level: float = 0.95, bounds: tuple[float, float] | None = None) -> Interval:
+def paired_difference(
+    a: ArrayLike, b: ArrayLike, level: float = 0.95, bounds: tuple[float, float] | None = None
+) -> Interval:
     """Mean of ``a - b`` over seeds with its t interval: a is better than b at this level if it lies above 0.
 
     With scores by patient, ``(S, P)``, the same patients for every seed, seeds and patients are crossed: both a new

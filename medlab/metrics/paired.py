@@ -1,11 +1,12 @@
 """Paired comparison of two classifiers, and sensitivity and specificity from a confusion matrix."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medlab.metrics.intervals import to_array
 
 
-def sensitivity_specificity(confusion: object) -> np.ndarray:
+def sensitivity_specificity(confusion: ArrayLike) -> np.ndarray:
     """Sensitivity and specificity ``(K, 2)``, each class against the rest, from a confusion matrix with true rows.
 
     NaN where no image is of the class, or none is of another. The mean of the sensitivities weighted by the size of the
@@ -23,7 +24,7 @@ def sensitivity_specificity(confusion: object) -> np.ndarray:
         return np.stack([correct / true, (negative - (predicted - correct)) / negative], 1)
 
 
-def mcnemar(first: object, second: object) -> float:
+def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """Exact McNemar test: the two-sided p-value that two classifiers have the same accuracy, on the same images.
 
     Only the n discordant images count, which one classifier has right and the other wrong: p is that of a binomial test

@@ -7,6 +7,7 @@ Behavioral Sciences, 2nd edition, 1988, chapter 2; scipy.stats.nct).
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from medlab.metrics.intervals import LEAST, check_level, to_array, variances
@@ -14,7 +15,7 @@ from medlab.metrics.intervals import LEAST, check_level, to_array, variances
 MOST = 100_000  # seeds; a plan that needs more is no plan
 
 
-def seeds_needed(differences: object, margin: float, power: float = 0.8, level: float = 0.95) -> int:
+def seeds_needed(differences: ArrayLike, margin: float, power: float = 0.8, level: float = 0.95) -> int:
     """The least number of seeds with which a true difference of `margin` is found with probability `power`.
 
     Found: the t interval of the mean difference at this level excludes 0. The deviation is that of the pilot, and is
@@ -42,7 +43,7 @@ def seeds_needed(differences: object, margin: float, power: float = 0.8, level: 
 
 
 def smallest_detectable(
-    differences: object, seeds: int | None = None, power: float = 0.8, level: float = 0.95
+    differences: ArrayLike, seeds: int | None = None, power: float = 0.8, level: float = 0.95
 ) -> float:
     """The true difference that `seeds` seeds find with probability `power`, in the unit of the differences.
 
@@ -64,7 +65,7 @@ def smallest_detectable(
     return float(deviation * brentq(lambda effect: _power(effect, seeds, level) - power, 0, 100))
 
 
-def interval_floor(differences: object, level: float = 0.95) -> float:
+def interval_floor(differences: ArrayLike, level: float = 0.95) -> float:
     """Half-width of the interval that is left with infinitely many seeds on these patients: more patients are missing.
 
     Args:
@@ -83,7 +84,7 @@ def interval_floor(differences: object, level: float = 0.95) -> float:
     return float(stdtrit(patients - 1, (1 + level) / 2) * math.sqrt(max(by_patient - rest / seeds, 0) / patients))
 
 
-def _deviation(differences: object) -> float:
+def _deviation(differences: ArrayLike) -> float:
     values = to_array(differences).astype(float)
     if values.ndim != 1 or len(values) < LEAST or np.isnan(values).any():
         raise ValueError(f"give the differences of a pilot of at least {LEAST} seeds, without NaN, got {values}")

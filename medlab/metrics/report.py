@@ -13,6 +13,11 @@ if TYPE_CHECKING:  # pandas takes half a second to import
 class Report:
     """Base of the reports: fields that are an `Interval` are scores, and `per_class` holds those of each class."""
 
+    images: int
+    patients: int
+    level: float
+    per_class: dict
+
     def _title(self) -> str:
         people = f" of {self.patients} patients"
         if self.patients == self.images:

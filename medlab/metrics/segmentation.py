@@ -17,9 +17,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medlab.metrics.classification import check_names, nan_mean
 from medlab.metrics.intervals import Interval, check_groups, check_level, to_array, weighted_bootstrap
@@ -27,6 +28,8 @@ from medlab.metrics.report import Report
 
 if TYPE_CHECKING:  # torch takes a second to import, MONAI several
     from torch import Tensor
+
+    from medlab.data.images import ImageSet
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,10 @@ class SegmentationReport(Report):
 
 
 def segmentation_report(
-    masks: object,
-    targets: object,
+    masks: ArrayLike,
+    targets: ImageSet | ArrayLike,
     *,
-    patients: object = None,
+    patients: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
     spacing: float | Sequence[float] | np.ndarray | None = None,
     level: float = 0.95,
@@ -100,12 +103,13 @@ def segmentation_report(
             without foreground, spacing that is not positive.
     """
     check_level(level, resamples)
-    if hasattr(targets, "patients"):  # an ImageSet
-        patients = targets.patients if patients is None else patients
-        classes = targets.info.classes if classes is None else classes
-        spacing = targets.spacing if spacing is None else spacing
-        targets = targets.targets
-    masks, targets, names = _check(masks, targets, classes)
+    given: Any = targets
+    if hasattr(given, "patients"):  # an ImageSet
+        patients = given.patients if patients is None else patients
+        classes = given.info.classes if classes is None else classes
+        spacing = given.spacing if spacing is None else spacing
+        given = given.targets
+    masks, targets, names = _check(masks, given, classes)
     if not targets.any():
         raise ValueError("targets show background only; take images with some foreground")
     groups = check_groups(patients, len(targets))
@@ -129,7 +133,7 @@ def segmentation_report(
     present, predicted = (
         np.stack([np.bincount(members, (maps == k).any(axes)) > 0 for k in labels], 1) for maps in (targets, masks)
     )  # (P, K - 1) each
-    absent = [name for name, some in zip(names[1:], present.any(0)) if not some]
+    absent = [name for name, some in zip(names[1:], np.any(present, 0)) if not some]
     if absent:
         warnings.warn(f"no target shows class {', '.join(absent)}: where masks show it, its Dice is 0", stacklevel=2)
     missed = (present & ~predicted).sum(0)
@@ -138,7 +142,8 @@ def segmentation_report(
         for k, name in enumerate(names[1:])
     }
     return SegmentationReport(
-        *scores[:2],
+        scores[0],
+        scores[1],
         per_class=per_class,
         by_patient=dict(zip(names[1:], dice.T)),
         hd95_by_patient=dict(zip(names[1:], hd95.T)),
@@ -150,7 +155,7 @@ def segmentation_report(
     )
 
 
-def intersection_over_union(masks: object, targets: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
+def intersection_over_union(masks: ArrayLike, targets: ArrayLike, classes: Sequence[str]) -> dict[str, np.ndarray]:
     """Intersection over union (Jaccard index) ``(N,)`` of every foreground class; NaN where neither has it.
 
     With the Dice coefficient D it is ``D / (2 - D)``: the smaller of the two, in the same order.
@@ -169,7 +174,7 @@ def intersection_over_union(masks: object, targets: object, classes: Sequence[st
     return dict(zip(names[1:], iou.T))
 
 
-def sensitivity(masks: object, targets: object) -> np.ndarray:
+def sensitivity(masks: ArrayLike, targets: ArrayLike) -> np.ndarray:
     """Sensitivity (recall) of the voxels of each image ``(N,)``, the mean over the foreground classes of its target.
 
     Args:
@@ -234,7 +239,7 @@ def _weighted(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def check_label_maps(
-    maps: object, name: str = "masks", classes: Sequence[str] | None = None, axes: tuple[int, ...] = (3, 4)
+    maps: ArrayLike, name: str = "masks", classes: Sequence[str] | None = None, axes: tuple[int, ...] = (3, 4)
 ) -> np.ndarray:
     """Label maps ``(N, H, W)`` or ``(N, D, H, W)`` as an array; ValueError for others, or a label without a class."""
     maps = to_array(maps)
@@ -252,7 +257,7 @@ def check_label_maps(
     return maps
 
 
-def _check(masks: object, targets: object, classes: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def _check(masks: Any, targets: ArrayLike, classes: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray, list[str]]:
     targets = check_label_maps(targets, "targets")
     masks = masks if hasattr(masks, "argmax") else np.asarray(masks)
     channels = None

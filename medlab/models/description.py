@@ -1,5 +1,7 @@
 """A network as plain JSON, its class and its arguments, and built again from that. No other code is ever run."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -42,15 +44,15 @@ BUILDERS |= {
 }
 
 
-def describe(network: nn.Module) -> dict[str, object]:
+def describe(network: nn.Module) -> dict[str, Any]:
     """The network as JSON holds it: its "class", and its "arguments", networks among them described alike.
 
     Raises:
         ValueError: a network of another class than those in `BUILDERS`; an argument that JSON cannot hold.
     """
     name = type(network).__name__
-    if hasattr(network, "built_by"):
-        name, arguments = network.built_by
+    if built := getattr(network, "built_by", None):
+        name, arguments = built
         if isinstance(network, SynergicNetwork):
             arguments = arguments | {"backbone": network.components[0].backbone}
     elif type(network) is nn.Sequential:
@@ -84,7 +86,7 @@ def build(description: dict) -> nn.Module:
     return BUILDERS[name](**{key: _decode(value) for key, value in arguments.items()})
 
 
-def _encode(name: str, value: object) -> object:
+def _encode(name: str, value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
@@ -100,7 +102,7 @@ def _encode(name: str, value: object) -> object:
     raise ValueError(f"argument {name} of a network is {value!r}, which cannot be saved; give a number or a name")
 
 
-def _decode(value: object) -> object:
+def _decode(value: Any) -> Any:
     if isinstance(value, list):
         return [_decode(each) for each in value]
     if not isinstance(value, dict):

@@ -9,6 +9,8 @@ arXiv:1606.03498, sections 3.2 and 3.5.
 | virtual batch norm       | (R + N) x M x H x W | (R + N) x M x H x W | 2 M                            |
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -80,6 +82,8 @@ class WithReference(nn.Module):
         ValueError: a generator without `BatchNorm2d`, fewer than two latent vectors.
     """
 
+    reference: Tensor
+
     def __init__(self, generator: nn.Module, reference: Tensor) -> None:
         super().__init__()
         if len(reference) < 2:
@@ -91,7 +95,7 @@ class WithReference(nn.Module):
             virtual = VirtualBatchNorm(layer.num_features, len(reference), layer.eps)
             virtual.weight, virtual.bias = layer.weight, layer.bias
             generator.set_submodule(name, virtual)
-        self.generator = generator
+        self.generator: Any = generator
         self.register_buffer("reference", reference)
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Tensor:

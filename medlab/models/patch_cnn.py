@@ -143,7 +143,7 @@ class WholeVolume(nn.Module):
         net = self.network
         stream, weight = net.streams[number], net.dense.weight.chunk(len(net.streams), 1)[number]
         side = net.side
-        kernel = weight.view(len(weight), stream[2].out_channels, *[side] * (images.ndim - 2))
+        kernel = weight.view(len(weight), -1, *[side] * (images.ndim - 2))
         if net.view == "volume":
             features = stream(images)  # (1, channels, D + side - 1, H + side - 1, W + side - 1)
             layers = range(0, features.shape[2] - side + 1, self.chunk)

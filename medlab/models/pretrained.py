@@ -1,5 +1,6 @@
 """The trained networks that come with the course, in `data/checkpoints/`: found by name, loaded by `load_model`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -42,7 +43,7 @@ def load_pretrained(name: str, folder: str | Path | None = None) -> nn.Module:
 
 
 @torch.no_grad()
-def fingerprint(network: nn.Module, channels: int, size: tuple[int, ...]) -> list[list[float]]:
+def fingerprint(network: nn.Module, channels: int, size: Sequence[int]) -> list[list[float]]:
     """Answers to fixed noise, by which a test knows the network again: equal for equal weights, up to rounding.
 
     Args:
@@ -54,10 +55,11 @@ def fingerprint(network: nn.Module, channels: int, size: tuple[int, ...]) -> lis
         the mean probability of each class.
     """
     rng = torch.Generator().manual_seed(0)
-    if not hasattr(network, "sample_latent"):
+    draw = getattr(network, "sample_latent", None)
+    if draw is None:
         probs = network(torch.rand((2, channels, *size), generator=rng)).softmax(1)
         means = probs.reshape(*probs.shape[:2], -1).mean(2)
         return [[round(value, 4) for value in one] for one in means.tolist()]
-    images: Tensor = network(network.sample_latent(8, rng))
+    images: Tensor = network(draw(8, rng))
     quarters = nn.functional.adaptive_avg_pool2d((images / 2 + 0.5).clamp(0, 1).mean(1, keepdim=True), 2)
     return [[round(value, 4) for value in one] for one in quarters.flatten(1).tolist()]

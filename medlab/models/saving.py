@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +21,13 @@ from medlab.models.description import build, describe
 FORMAT = "medlab model 1"
 CARD_BYTES = 2**20  # more is no card
 AGAIN = "copy both files again from where they come from, or save the network again with save_model"
+
+
+class HasDict(Protocol):
+    """What can be turned into JSON, as a report of `medlab.metrics`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its values by name."""
 
 
 class ModelCard(dict):
@@ -46,10 +54,10 @@ def save_model(
     network: nn.Module,
     images: ImageSet,
     *,
-    figures: object = None,
+    figures: HasDict | Mapping[str, Any] | None = None,
     plan: str | None = None,
     half: bool = False,
-    **facts: object,
+    **facts: Any,
 ) -> ModelCard:
     """Write a network as it is now to `NAME.safetensors`, and its card to `NAME.json`; older ones are replaced.
 
@@ -76,7 +84,8 @@ def save_model(
     from safetensors.torch import save
 
     file, card_file = _files(path)
-    info, figures = images.info, figures.to_dict() if hasattr(figures, "to_dict") else dict(figures or {})
+    info, given = images.info, figures or {}
+    figures = given.to_dict() if hasattr(given, "to_dict") else dict(given)
     generates = hasattr(network, "sample_latent")
     if generates and not info.phantom and "nearest" not in figures:
         raise ValueError(
@@ -140,7 +149,7 @@ def load_model(path: str | Path) -> nn.Module:
     data = file.read_bytes()
     if (got := hashlib.sha256(data).hexdigest()) != card["sha256"]:
         raise ValueError(f"{file} has the SHA-256 {got}, its card says {card['sha256']}: {AGAIN}")
-    network = _rebuild(data, card["network"], file).eval()
+    network: Any = _rebuild(data, card["network"], file).eval()
     network.card = card
     return network
 
@@ -150,7 +159,7 @@ def _files(path: str | Path) -> tuple[Path, Path]:
     return Path(f"{name}.safetensors"), Path(f"{name}.json")
 
 
-def _hash(card: Mapping[str, object]) -> str:
+def _hash(card: Mapping[str, Any]) -> str:
     """SHA-256 of all entries but `card_sha256`."""
     entries = {name: value for name, value in card.items() if name != "card_sha256"}
     return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()

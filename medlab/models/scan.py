@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: int) -> None:
         super().__init__()
         first = conv_bn_relu(in_channels, out_channels, kernel)
-        second = conv_bn_relu(out_channels, out_channels, kernel)[:2]  # its ReLU follows the sum
+        second = list(conv_bn_relu(out_channels, out_channels, kernel))[:2]  # its ReLU follows the sum
         self.path = nn.Sequential(*first, *second)
         self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
 

@@ -16,6 +16,9 @@ class Standardize(nn.Module):
             are read.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, train: ImageSet) -> None:
         super().__init__()
         images, _ = train.batch(torch.arange(min(len(train), 10_000)))

@@ -81,14 +81,14 @@ class UNet(nn.Module):
         Raises:
             ValueError: a side that some pooling would have to round; names the nearest that fit.
         """
-        if self._trace(size) is None:
+        if (side := self._trace(size)) is None:
             near = [good for good in range(max(size - 64, 1), size + 65) if self._trace(good) is not None]
             near = sorted(sorted(near, key=lambda good: abs(good - size))[:2])
             raise ValueError(
                 f"UNet with {len(self.down)} levels and {self.padding!r} padding cannot pool images of side {size}: "
                 f"crop or pad to {' or '.join(map(str, near)) or 'a larger size'}"
             )
-        return self._trace(size)
+        return side
 
     def _trace(self, size: int) -> int | None:
         """Side of the output; None where a pooling would round or nothing is left."""

@@ -82,7 +82,7 @@ def slices(
     # mm along columns and rows, at knots across the slices, along rows and columns
     warp = strength * 3.0 * torch.randn(patients, 2, 6, 6, 6, generator=generator)[patient]
     last = SHAPE[across] - 1
-    level = (height * (1 + scale[:, across]) - ORIGIN[across]).clamp(0, last)
+    level = (height * (1 + scale[:, across]) - ORIGIN[across]).clamp(0, int(last))
     line = (torch.arange(size) + 0.5) / size * FIELD_OF_VIEW - FIELD_OF_VIEW / 2
     y, x = torch.meshgrid(CENTER[row] - line, CENTER[column] - line, indexing="ij")  # of an axial slice
     # Only in-plane movement is drawn: a slice is then one 2-D sampling of one plane of the template.

@@ -20,7 +20,7 @@ def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
     Radiological view: the front of the head is up, the patient's right on the left.
     """
     chunk = 3 * SLICES_PER_PATIENT
-    return anatomy.in_chunks(lambda *given: _slices(*given, size), n, chunk, seed)
+    return anatomy.in_chunks(lambda numbers, generator: _slices(numbers, generator, size), n, chunk, seed)
 
 
 def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:

@@ -72,7 +72,8 @@ def _value(value):
 
 FACTS = read_facts(Path(__file__).with_name("phantoms.toml"))
 RING = tuple(f"{360 * k // ring.MODES}°" for k in range(ring.MODES))
-GENERATED = {  # beside what phantoms.toml says: how images are made, and what follows from that
+# Beside what phantoms.toml says: how images are made, and what follows from that.
+GENERATED: dict[str, dict] = {
     "abdomen": {"generate": abdomen.make, "images_per_patient": (abdomen.SLICES_PER_PATIENT,)},
     "brain": {
         "generate": brain.make,

@@ -54,7 +54,7 @@ def make(n: int, size: int, seed: int, hospital: Hospital = Hospital()) -> tuple
 
     Seen from the front: the head is up, the patient's right on the left.
     """
-    return in_chunks(lambda *given: _radiographs(*given, size, hospital), n, 16, seed)
+    return in_chunks(lambda numbers, generator: _radiographs(numbers, generator, size, hospital), n, 16, seed)
 
 
 def _radiographs(numbers: Tensor, generator: torch.Generator, size: int, hospital: Hospital) -> tuple[Tensor, Tensor]:

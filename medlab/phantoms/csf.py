@@ -22,7 +22,9 @@ def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
 
     Radiological view: the front of the head is up, the patient's right on the left. A patient's slices run upwards.
     """
-    return anatomy.in_chunks(lambda *given: _slices(*given, size), n, 2 * SLICES_PER_PATIENT, seed)
+    return anatomy.in_chunks(
+        lambda numbers, generator: _slices(numbers, generator, size), n, 2 * SLICES_PER_PATIENT, seed
+    )
 
 
 def _slices(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:

@@ -44,7 +44,7 @@ def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Te
     plane the head looks to the left.
     """
     chunk = 3 * SLICES_PER_PATIENT
-    return anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
+    return anatomy.in_chunks(lambda numbers, generator: _slices(numbers, generator, size, plane), n, chunk, seed)
 
 
 def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ NODULES, VESSELS = 7, 4  # at most
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Generate regions ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
-    return in_chunks(lambda *given: _regions(*given, size), n, 26, seed)
+    return in_chunks(lambda numbers, generator: _regions(numbers, generator, size), n, 26, seed)
 
 
 def _kinds() -> Tensor:

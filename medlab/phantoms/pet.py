@@ -29,7 +29,7 @@ def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Te
     Radiological view, see `anatomy.slices`.
     """
     chunk = 6 * SLICES_PER_PATIENT
-    return anatomy.in_chunks(lambda *given: _slices(*given, size, plane), n, chunk, seed)
+    return anatomy.in_chunks(lambda numbers, generator: _slices(numbers, generator, size, plane), n, chunk, seed)
 
 
 def colored(images: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ HAIRS = 7  # at most
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Generate images ``(n, 3, size, size)`` float32 in [0, 1], and classes ``(n,)``."""
-    return in_chunks(lambda *given: _photographs(*given, size), n, 4 * len(OWNER), seed)
+    return in_chunks(lambda numbers, generator: _photographs(numbers, generator, size), n, 4 * len(OWNER), seed)
 
 
 def _patients(numbers: Tensor) -> Tensor:
@@ -130,7 +130,8 @@ def _mesh(x: Tensor, y: Tensor, spacing: Tensor, turn: Tensor, warp: Tensor, rea
     x, y = x + reach * u, y + reach * v
     wave = 2 * torch.pi / (0.866 * spacing)
     turns = (turn + k * 2 * torch.pi / 3 for k in range(3))
-    return 0.7 - torch.sigmoid(1.5 * sum(torch.cos(wave * (x * t.cos() + y * t.sin())) for t in turns)) * 1.6
+    waves = sum((torch.cos(wave * (x * t.cos() + y * t.sin())) for t in turns), torch.zeros(()))
+    return 0.7 - torch.sigmoid(1.5 * waves) * 1.6
 
 
 def _dots(x: Tensor, y: Tensor, cells: int, radius: float, share: float, generator: torch.Generator) -> Tensor:

@@ -15,7 +15,7 @@ from medlab.phantoms.anatomy import blur, in_chunks, smooth_field
 
 def make(n: int, size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Generate images ``(n, 1, size, size)`` float32 in [0, 1], and classes ``(n,)``; the probe is at the top."""
-    return in_chunks(lambda *given: _scans(*given, size), n, 24, seed)
+    return in_chunks(lambda numbers, generator: _scans(numbers, generator, size), n, 24, seed)
 
 
 def _scans(numbers: Tensor, generator: torch.Generator, size: int) -> tuple[Tensor, Tensor]:

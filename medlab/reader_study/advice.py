@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
 from medlab.metrics.intervals import Interval, check_level, to_array
@@ -48,7 +49,7 @@ class AdviceReport:
         )
 
 
-def advice_report(truth: object, decisions: object, advice: object, *, level: float = 0.95) -> AdviceReport:
+def advice_report(truth: ArrayLike, decisions: ArrayLike, advice: ArrayLike, *, level: float = 0.95) -> AdviceReport:
     """Error rates of a reader alone, with right and with wrong advice, and their differences.
 
     The three groups are different cases, random samples of the same population; intervals are Wilson's for a rate, and
@@ -75,9 +76,12 @@ def advice_report(truth: object, decisions: object, advice: object, *, level: fl
     groups = (unaided, ~unaided & ~misled, misled)
     alone, right, wrong = ((int(error[group].sum()), int(group.sum())) for group in groups)
     advised = (right[0] + wrong[0], right[1] + wrong[1])
-    rates = [_rate(*group, level) for group in (alone, advised, right, wrong)]
-    benefit, bias = _difference(alone, advised, level), _difference(wrong, alone, level)
-    return AdviceReport(*rates, benefit, bias, {"alone": alone[1], "right advice": right[1], "wrong advice": wrong[1]})
+    return AdviceReport(
+        alone=_rate(*alone, level), advised=_rate(*advised, level), right_advice=_rate(*right, level),
+        wrong_advice=_rate(*wrong, level), benefit=_difference(alone, advised, level),
+        bias=_difference(wrong, alone, level),
+        cases={"alone": alone[1], "right advice": right[1], "wrong advice": wrong[1]},
+    )  # fmt: skip
 
 
 def _rate(k: int, n: int, level: float) -> Interval:

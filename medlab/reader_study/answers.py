@@ -160,7 +160,8 @@ def collect_answers(folder: str | Path) -> CollectedAnswers:
     files = sorted(Path(folder).glob("*.csv"))
     if not files:
         raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder with those of the class")
-    reports, tests, agreement, unfinished = {}, defaultdict(dict), {}, {}
+    tests: defaultdict[str, dict] = defaultdict(dict)
+    reports, agreement, unfinished = {}, {}, {}
     for file in files:
         answers = read_answers(file)
         if not answers:  # opened and not begun

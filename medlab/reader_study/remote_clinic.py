@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from medlab.metrics.intervals import to_array
 from medlab.reader_study.advice import NO_ADVICE, AdviceReport, advice_report
@@ -39,7 +41,13 @@ class RemoteClinic:
     """
 
     def __init__(
-        self, images: object, truth: object, *, wrong: float = 0.3, names: Sequence[str] = ("no", "yes"), seed: int = 0
+        self,
+        images: Tensor | np.ndarray,
+        truth: ArrayLike,
+        *,
+        wrong: float = 0.3,
+        names: Sequence[str] = ("no", "yes"),
+        seed: int = 0,
     ) -> None:
         truth = to_array(truth)
         if truth.dtype != bool or truth.shape != (len(images),) or len(images) < 4:

@@ -20,6 +20,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import binomtest, fisher_exact, norm
 
@@ -89,7 +90,9 @@ class TuringReport:
         return "\n".join(lines)
 
 
-def turing_test(synthetic: object, answers: object, seconds: object = None, *, level: float = 0.95) -> TuringReport:
+def turing_test(
+    synthetic: ArrayLike, answers: ArrayLike, seconds: ArrayLike | None = None, *, level: float = 0.95
+) -> TuringReport:
     """Statistics of the answers of one rater, in the order in which they were given.
 
     Chance is an accuracy of one half, whatever the response bias, where as many real as synthetic images were shown;
@@ -111,7 +114,7 @@ def turing_test(synthetic: object, answers: object, seconds: object = None, *, l
     report = turing_counts(*counts, level=level)
     right = synthetic == answers
     parts = np.split(right, [(len(right) + 1) // 2])
-    halves = tuple(_exact(int(part.sum()), len(part), level)[0] for part in parts)
+    first, second = (_exact(int(part.sum()), len(part), level)[0] for part in parts)
     p_learning = float(fisher_exact([[int(part.sum()), int((~part).sum())] for part in parts]).pvalue)
     times = {}
     if seconds is not None:
@@ -120,7 +123,7 @@ def turing_test(synthetic: object, answers: object, seconds: object = None, *, l
             raise ValueError(f"give one response time of at least 0 s per image, got shape {seconds.shape}")
         groups = {"all": np.ones_like(right), "right": right, "wrong": ~right}
         times = {name: float(np.median(seconds[where])) for name, where in groups.items() if where.any()}
-    return replace(report, halves=halves, p_learning=p_learning, seconds=times)
+    return replace(report, halves=(first, second), p_learning=p_learning, seconds=times)
 
 
 def turing_counts(
@@ -134,7 +137,7 @@ def turing_counts(
     counts = [real_as_real, real_as_synth, synth_as_real, synth_as_synth]
     if any(count != int(count) or count < 0 for count in counts):
         raise ValueError(f"counts must be whole numbers from 0, got {counts}")
-    real_as_real, real_as_synth, synth_as_real, synth_as_synth = counts = [int(count) for count in counts]
+    real_as_real, real_as_synth, synth_as_real, synth_as_synth = (int(count) for count in counts)
     check_level(level)
     real, synthetic = real_as_real + real_as_synth, synth_as_real + synth_as_synth
     if not (real and synthetic):
@@ -148,7 +151,9 @@ def turing_counts(
     hit, false_alarm = zs
     d, half = hit - false_alarm, float(ndtri((1 + level) / 2)) * math.sqrt(variance)
     d_prime, criterion = Interval(d, d - half, d + half), -(hit + false_alarm) / 2
-    return TuringReport(*counts, accuracy, p_value, d_prime, criterion)
+    return TuringReport(
+        real_as_real, real_as_synth, synth_as_real, synth_as_synth, accuracy, p_value, d_prime, criterion
+    )
 
 
 def turing_table(reports: Mapping[str, TuringReport]) -> DataFrame:
@@ -162,7 +167,7 @@ def turing_table(reports: Mapping[str, TuringReport]) -> DataFrame:
     return DataFrame(rows, index=list(reports), columns=COLUMNS)
 
 
-def _check_answers(name: str, given: object) -> np.ndarray:
+def _check_answers(name: str, given: ArrayLike) -> np.ndarray:
     values = to_array(given)
     if values.ndim != 1 or len(values) == 0 or not np.isin(values, (0, 1)).all():
         raise ValueError(f"`{name}` must be a flat list of True (synthetic) and False (real), got {given!r:.80}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from medlab.errors import unknown_name_error
@@ -55,8 +56,8 @@ class TuringTest:
 
     def __init__(
         self,
-        real: object,
-        synthetic: object,
+        real: ArrayLike,
+        synthetic: ArrayLike,
         file: str | Path,
         *,
         rater: str | None = None,
@@ -76,7 +77,8 @@ class TuringTest:
         append_answers(self.file)  # none yet: a file that cannot be written is found now
         self.answers = read_answers(self.file, repair=True)
         self._check_file()
-        self._size, self._shown = self.file.stat().st_size, None
+        self._size = self.file.stat().st_size
+        self._shown: float | None = None
 
     def _check_file(self) -> None:
         given = {"rater": self.rater, "test": self.fingerprint, "seed": self.seed, "of": len(self.order)}
@@ -157,7 +159,7 @@ class TuringTest:
         return report_answers(self.answers)
 
 
-def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
+def _as_bytes(real: ArrayLike, synthetic: ArrayLike) -> list[np.ndarray]:
     """Both sets as uint8 ``(N, C, H, W)``, checked: exactly what the rater will see."""
     sets = []
     for name, images in zip(KINDS, (real, synthetic)):
@@ -174,7 +176,7 @@ def _as_bytes(real: object, synthetic: object) -> list[np.ndarray]:
         )
     if one[0] != other[0]:
         raise ValueError(f"{one[0]} real and {other[0]} synthetic images: give as many of each, so chance is one half")
-    seen = {}
+    seen: dict[bytes, str] = {}
     for name, image in zip([f"{kind} image {i}" for kind in KINDS for i in range(one[0])], np.concatenate(sets)):
         twin = seen.setdefault(image.tobytes(), name)
         if twin != name:

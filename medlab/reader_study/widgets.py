@@ -75,7 +75,7 @@ def turing_widget(test: TuringTest) -> VBox:
         else:
             status.value = _status(f"Image {test.trial} of {len(test.order)}: type R for real or S for synthetic")
 
-    def start(_: object) -> None:
+    def start(_: Button) -> None:
         begin.disabled = True
         with errors_shown(status):
             show()

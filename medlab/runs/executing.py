@@ -15,7 +15,7 @@ from medlab.runs.state import EXECUTED, HTML, RunResult, fail_run, failed_cells,
 
 def run(
     notebook: str | int | Path,
-    parameters: dict[str, object] | None = None,
+    parameters: dict | None = None,
     *,
     out: str | Path | None = None,
     timeout: int | None = None,

@@ -5,6 +5,8 @@ import hashlib
 import symtable
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import UnionType
+from typing import TypeGuard
 
 from medlab.runs.parameters import code_cells, read_parameters
 
@@ -29,7 +31,8 @@ def claim_cells(path: Path) -> list[dict]:
         raise ValueError(f"{path.name}: a code cell is not plain Python ({error})") from None
     fixed = SHOWS | {(one.asname or one.name).partition(".")[0] for body in bodies for one in _walk(body, ast.alias)}
     fixed |= read_parameters(path).keys()  # literals
-    needed, kept = set(), []
+    needed: set[str] = set()
+    kept: list[dict] = []
     for cell, body in reversed(list(zip(cells, bodies))):
         changed = _changed(body) - fixed
         if _is_plan(cell) or "record" in _calls(body) or needed & (_bound(body) | changed):
@@ -54,7 +57,7 @@ def _is_plan(cell: dict) -> bool:
     return bool(PLAN & set(cell["metadata"].get("tags", [])))
 
 
-def _walk(body: Sequence[ast.stmt], kind: type) -> Iterator:
+def _walk(body: Sequence[ast.stmt], kind: type | UnionType) -> Iterator:
     return (node for statement in body for node in ast.walk(statement) if isinstance(node, kind))
 
 
@@ -79,7 +82,8 @@ def _changed(body: Sequence[ast.stmt]) -> set[str]:
 
 def _read(body: Sequence[ast.stmt]) -> set[str]:
     """Names that the statements read before they bind them."""
-    read, bound = set(), set()
+    read: set[str] = set()
+    bound: set[str] = set()
     for statement in body:
         inner = [part for name in ("body", "orelse", "handlers", "finalbody") for part in getattr(statement, name, [])]
         if inner and not isinstance(statement, ast.FunctionDef | ast.ClassDef):
@@ -95,7 +99,7 @@ def _read(body: Sequence[ast.stmt]) -> set[str]:
     return read
 
 
-def _stores(node: ast.AST) -> bool:
+def _stores(node: ast.AST) -> TypeGuard[ast.Name]:
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 

@@ -9,7 +9,7 @@ import subprocess
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medlab.runs.state import RECORDED, STATUS, load_json, recorded_values, write_json
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # importing this room is light
 FOLDER_VARIABLE = "MEDLAB_RUN_DIR"  # set for the kernel of a run, absent in an interactive notebook
 
 
-def record(**values: object) -> None:
+def record(**values: Any) -> None:
     """Store named values of a notebook under "values" in the `results.json` of its run.
 
     May be called several times; a name given again replaces the earlier value. Outside a run nothing is stored.
@@ -45,7 +45,7 @@ def record(**values: object) -> None:
     print(f"recorded: {summary}")
 
 
-def to_strict_json(label: str, value: object) -> object:
+def to_strict_json(label: str, value: Any) -> Any:
     """Convert `value` to what strict JSON can hold: no NaN, no infinity, string keys. Errors name it by `label`.
 
     Raises:
@@ -71,9 +71,7 @@ def to_strict_json(label: str, value: object) -> object:
     )
 
 
-def publish(
-    name: str, network: nn.Module, images: ImageSet, figures: dict[str, object], **facts: object
-) -> ModelCard | None:
+def publish(name: str, network: nn.Module, images: ImageSet, figures: dict[str, Any], **facts: Any) -> ModelCard | None:
     """Save a trained network and its card in the folder of this run; outside a run nothing is written.
 
     The files are `NAME.safetensors`, in half precision, and `NAME.json`. The plan (the command of the run) and the

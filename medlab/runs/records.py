@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medlab.errors import unknown_name_error
 from medlab.runs.fingerprint import claim_cells, claim_code
@@ -61,7 +61,9 @@ class Recorded:
         """The record's claims, judged; empty for a single run."""
         from medlab.metrics import Claim, judge
 
-        return judge([Claim(**one) for one in self.details["claims"]], self.scores) if self.scores else []
+        if self.details is None or not self.scores:
+            return []
+        return judge([Claim(**one) for one in self.details["claims"]], self.scores)
 
     @property
     def outdated(self) -> bool:
@@ -74,13 +76,14 @@ class Recorded:
     @property
     def origin(self) -> str:
         """Command, time and machine, and whether the lesson has changed since."""
+        details: dict = self.details or {}
         first, seconds = self.runs[0], sum(run["seconds"] for run in self.runs)
         hardware = first["hardware"]
         device = hardware["gpu"] or f"{hardware['cpu']}, {hardware['cores']} core{'s' * (hardware['cores'] > 1)}"
-        command = f"medlab record {self.name}" if "runs" in self.details else self.details["command"]
+        command = f"medlab record {self.name}" if "runs" in details else details["command"]
         how = ""
         if "threads" in first:
-            precision = self.details["parameters"].get("precision", first["precision"])
+            precision = details["parameters"].get("precision", first["precision"])
             how = f", {precision}, {first['threads']} thread{'s' * (first['threads'] > 1)}"
         old = "; the lesson's code has changed since" if self.outdated else ""
         return f"`{command}`, {seconds:,.0f} s on {device}{how}, {first['started'][:10]}{old}"
@@ -107,7 +110,7 @@ def results_folder() -> Path:
     return lessons_folder().parent / "data" / "results"
 
 
-def recorded(name: str, **settings: object) -> Recorded:
+def recorded(name: str, **settings: Any) -> Recorded:
     """Load a recorded result by name, e.g. "01-claim"; printing it gives its verdicts, scores and provenance.
 
     Args:
@@ -119,9 +122,10 @@ def recorded(name: str, **settings: object) -> Recorded:
         ValueError: a setting that is no parameter of the lesson.
     """
     file = results_folder() / f"{name}.json"
-    details = load_json(file) if file.is_file() else None
-    other = {}
-    for setting, value in settings.items() if details else ():
+    if not file.is_file():
+        return Recorded(name, None)
+    details, other = load_json(file), {}
+    for setting, value in settings.items():
         known = read_parameters(find_notebook(details["notebook"]))
         if setting not in known:
             raise unknown_name_error(f"parameter of {details['notebook']}", setting, known)

@@ -2,7 +2,9 @@
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from medlab.runs.parameters import lessons_folder
 from medlab.runs.records import Recorded, recorded, results_folder
@@ -114,7 +116,7 @@ def _verdicts(result: Recorded) -> list[list[str]]:
     ]
     differences = result.values.get("differences", {})
     old = result.values.get("verdicts", {}).items()
-    return rows + [[claim, _figure(differences[claim]), "", "", "", "", outcome] for claim, outcome in old]
+    return rows + [[claim, _figure(differences[claim]) or "", "", "", "", "", outcome] for claim, outcome in old]
 
 
 def _claim(path: Path) -> tuple[str, str]:
@@ -151,7 +153,8 @@ def _section(result: Recorded) -> str:
 
 def _figures(values: dict) -> list[str]:
     """Return tables of all numbers in a record: by variant, by variant and measure, or single ones."""
-    groups, tables = [], []  # a group: measures of the same variants share a table, one column each
+    groups: list[dict] = []
+    tables: list[str] = []  # a group: measures of the same variants share a table, one column each
     for name, value in values.items():
         cells = {key: _figure(item) for key, item in (value if isinstance(value, dict) else {}).items()}
         if (alone := _figure(value)) is not None:
@@ -167,7 +170,7 @@ def _figures(values: dict) -> list[str]:
     return [_grid(group) for group in groups] + tables
 
 
-def _grid(columns: dict[str, dict[str, str]], title: str = "") -> str:
+def _grid(columns: Mapping[str, Mapping[str, str | None]], title: str = "") -> str:
     """Return columns of cells as a table in Markdown; the longer side runs down the page."""
     import pandas as pd
 
@@ -177,13 +180,13 @@ def _grid(columns: dict[str, dict[str, str]], title: str = "") -> str:
     return markdown_table([name.replace("_", " ") for name in frame.columns], frame.to_numpy().tolist())
 
 
-def _figure(value: object) -> str | None:
+def _figure(value: Any) -> str | None:
     """Return a number, an interval, or the mean over seeds with its t interval as text; None for any other value."""
     if (interval := to_interval(value)) is not None:
         value = interval
     elif not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    numbers = interval or (value,)
+    numbers: Sequence[Any] = interval or (value,)
     size = max((abs(number) for number in numbers if not math.isnan(number)), default=0)
     digits = 0 if size >= 1000 or isinstance(numbers[0], int) else 2 if size >= 2 else 3 if size >= 0.01 else 4
     return f"{value:,.{digits}f}"

@@ -142,7 +142,7 @@ def _run_all(path: Path, todo: dict[Path, dict], scheduler: str | None, workers:
             client.submit(_task, str(path), parameters, str(folder), pure=False): folder
             for folder, parameters in todo.items()
         }
-        states = Counter()
+        states: Counter[str] = Counter()
         progress = stack.enter_context(tqdm(total=len(todo), desc=f"sweep {path.stem}", unit="run"))
         for future in as_completed(futures):
             folder = futures[future]

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medlab.runs.state import RESULTS, STATUS, read_run
 
@@ -69,7 +69,7 @@ def table(folder: str | Path) -> Table:
     names = list(dict.fromkeys(name for run in runs for name in run["parameters"]))
     names = [name for name in names if name != "seed" and _varies([run["parameters"].get(name) for run in runs])]
     origin = [name for name in ("notebook", "code") if _varies([run[name] for run in runs])]
-    groups = {}
+    groups: dict[str, tuple[dict, list]] = {}
     for run in runs:
         settings = {name: run[name] for name in origin} | {name: run["parameters"].get(name) for name in names}
         groups.setdefault(repr(settings), (settings, []))[1].append(_numbers(run["values"]))
@@ -103,7 +103,7 @@ def _cell(row: dict, name: str) -> str:
     return f"{row['values'][name]:.4g}" + (f" n={row['n'][name]}" if row["n"][name] != row["runs"] else "")
 
 
-def to_interval(value: object) -> Interval | None:
+def to_interval(value: Any) -> Interval | None:
     """Return a recorded interval (a dict of value, low, high), or the mean of one number per run with its t interval.
 
     None for any other value. The ends are NaN where there is no interval.

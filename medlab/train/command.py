@@ -1,6 +1,7 @@
 """`medlab train`: train a classifier on a set, both by name, and print its report on the test split."""
 
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -34,7 +35,7 @@ def train(
     seed: int,
     augment: bool,
     save: Path | None = None,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Train the classifier named `model` on the set named `data`; print the report; save the network to `save`.
 

@@ -83,7 +83,7 @@ def place_model(
     """Choose device, precision and memory format for training on `images`, and move `model` there, in place."""
     device = pick_device(device)
     placement = Placement(device, pick_precision(precision, device), pick_layout(model, images, device))
-    model.to(device).to(memory_format=placement.memory_format)
+    model.to(device).to(memory_format=placement.memory_format)  # type: ignore[call-overload]
     return placement
 
 

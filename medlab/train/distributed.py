@@ -3,6 +3,7 @@
 import atexit
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -48,7 +49,7 @@ class ProcessGroup:
             values /= self.world_size
         return values
 
-    def broadcast(self, value: object) -> object:
+    def broadcast(self, value: Any) -> Any:
         """The main process's `value`; that of every other process is ignored."""
         if self.world_size == 1:
             return value
@@ -79,6 +80,11 @@ all_reduce_sum = _AllReduceSum.apply  # dist.all_reduce, with a gradient
 
 class SyncBatchNormCPU(nn.BatchNorm2d):
     """Synchronized batch normalization on the CPU: PyTorch's `SyncBatchNorm` runs on GPUs only."""
+
+    running_mean: Tensor  # none of these is None: the layers that this one replaces keep statistics
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalize this process's images ``(N, C, H, W)``."""

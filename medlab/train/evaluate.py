@@ -92,7 +92,7 @@ def _input_axes(model: nn.Module) -> tuple[int, int | None]:
     return (2, None) if first is None else (first.weight.ndim - 2, first.in_channels)
 
 
-def _as_images(model: nn.Module, data: Tensor | np.ndarray) -> tuple[Tensor, bool]:
+def _as_images(model: nn.Module, data: Tensor | np.ndarray) -> tuple[Tensor | np.ndarray, bool]:
     """Images ``(N, C, ...)`` for a network, and whether they were one image."""
     axes, channels = _input_axes(model)
     if isinstance(data, str | Path):
@@ -124,7 +124,7 @@ def _check_window(
     return sides
 
 
-def _windowed(model: nn.Module, batch_size: int, sides: tuple[int, ...], overlap: float) -> Callable[[Tensor], Tensor]:
+def _windowed(model: nn.Module, batch_size: int, sides: tuple[int, ...], overlap: float) -> Callable[[Tensor], Any]:
     """The model behind MONAI's sliding-window inference."""
     from monai.inferers import SlidingWindowInferer  # here: it takes seconds to import
 

@@ -1,9 +1,9 @@
 """`medlab predict`: what a saved network says of files: classes in a table, or masks on the grids of the files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -202,7 +202,7 @@ def _mask(network: nn.Module, image: Volume | NDArray[np.float32]) -> nib.Nifti1
     if isinstance(image, Volume):
         return to_nifti(mask, like=image)
     picture = Image.fromarray(mask.numpy())
-    colors = np.array([(0, 0, 0), *colormaps["tab10"].colors]) * 255  # the labels are their numbers
+    colors = np.array([(0, 0, 0), *colormaps["tab10"](range(10))[:, :3]]) * 255  # the labels are their numbers
     picture.putpalette(colors.round().astype(np.uint8).tobytes())
     return picture
 
@@ -210,7 +210,8 @@ def _mask(network: nn.Module, image: Volume | NDArray[np.float32]) -> nib.Nifti1
 def _table(network: nn.Module, name: str, image: Volume | NDArray[np.float32]) -> "pd.DataFrame":
     import pandas as pd
 
-    card, slices = network.card, [None]
+    card: Any = network.card
+    slices: Sequence[int | None] = [None]
     if isinstance(image, Volume):
         size, upright = tuple(card["size"]), image.voxels[:, ::-1, ::-1]
         if card.get("spacing"):

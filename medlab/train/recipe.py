@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.tv_tensors import Mask
 
-from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.errors import unknown_name_error, whole_number
 from medlab.train.devices import Placement
@@ -39,7 +38,7 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: str = "constant"
     clip: float | None = None
-    augment: Augment | Callable | None = None
+    augment: Callable | None = None
     patience: int | None = None
     seed: int = 0
 
@@ -69,7 +68,7 @@ class Recipe:
         """The optimizer of the model's parameters, on the device where they are."""
         if callable(self.optimizer):
             return self.optimizer(model.parameters())
-        shared = {"lr": self.lr, "weight_decay": self.weight_decay, "fused": True}
+        shared: dict = {"lr": self.lr, "weight_decay": self.weight_decay, "fused": True}
         if self.optimizer == "adamw":
             return torch.optim.AdamW(model.parameters(), **shared)
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=self.optimizer == "nesterov", **shared)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,8 @@ def sample(
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     rng = torch.Generator().manual_seed(seed)
-    noise = generator.sample_latent(n, rng)
+    draw: Any = generator.sample_latent
+    noise = draw(n, rng)
     if labels is None:
         labels = sample_labels(generator, n, torch.Generator().manual_seed(seed + LABEL_SEED))
     elif not getattr(generator, "classes", 0) or len(labels) != n:
@@ -77,12 +79,11 @@ def synthetic_images(
         ValueError: another number of generators than classes, `per_class` below 1.
     """
     classes = len(like.info.classes)
-    conditional = isinstance(generators, nn.Module)
-    if not conditional and len(generators) != classes:
+    if not isinstance(generators, nn.Module) and len(generators) != classes:
         raise ValueError(f"{len(generators)} generators for {classes} classes of {like.info.name}")
     images = []
     for c in range(classes):
-        if conditional:
+        if isinstance(generators, nn.Module):
             images.append(sample(generators, per_class, seed=seed + 1000 * c, labels=torch.full((per_class,), c)))
         else:
             images.append(sample(generators[c], per_class, seed=seed + 1000 * c))

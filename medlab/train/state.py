@@ -185,7 +185,7 @@ class TrainState:
             if self.best is not None:
                 self.model.load_state_dict(self.best)
             # contiguous again: safetensors and .view() require it
-            self.model.to(memory_format=torch.contiguous_format).eval()
+            self.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
         return history
 
     def restore(self, epochs: int) -> None:

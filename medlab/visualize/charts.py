@@ -7,10 +7,11 @@ from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from medlab.metrics.agreement import LimitsOfAgreement
 from medlab.metrics.intervals import Interval, mean_interval, to_array
-from medlab.visualize.figures import MARKERS, PALETTE, Figure, panels, short
+from medlab.visualize.figures import MARKERS, PALETTE, Figure, figure_of, panels, short
 
 HATCHES = ("", "//", "..", "xx")
 
@@ -39,7 +40,7 @@ def bars(values: Mapping[str, float], xlabel: str, *, ax: Axes | None = None) ->
     ax.margins(x=0.15 if min(values.values()) >= 0 else 0.3)  # room for the numbers, on both sides if need be
     ax.set(xlabel=f"{xlabel}, log scale" if log else xlabel, xscale="log" if log else "linear")
     ax.grid(False, axis="y")
-    return ax.figure
+    return figure_of(ax)
 
 
 def grouped_bars(
@@ -69,7 +70,7 @@ def grouped_bars(
         data = np.array([one[category] for category in categories], float)
         step = min(0.24, 0.6 / len(values)) if data.ndim == 2 else 0.8 / len(values)
         places = np.arange(len(categories)) + (i - (len(values) - 1) / 2) * step
-        style = {"color": PALETTE[i % len(PALETTE)], "label": name}
+        style: dict = {"color": PALETTE[i % len(PALETTE)], "label": name}
         if data.ndim == 2:
             value, low, high = data.T
             style |= {"marker": MARKERS[i % len(MARKERS)], "linestyle": "", "markersize": 6, "capsize": 4}
@@ -79,12 +80,12 @@ def grouped_bars(
     for edge in range(1, len(categories)):
         ax.axvline(edge - 0.5, color="0.85", linewidth=0.8, marker="", linestyle="-")
     names = [fill(str(category), 14) for category in categories]
-    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(names) > 6 else {}
+    slanted: dict = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if len(names) > 6 else {}
     ax.set_xticks(range(len(names)), names, fontsize=9, **slanted)
     ax.set(ylabel=ylabel, xlim=(-0.5, len(names) - 0.5))
     ax.grid(False, axis="x")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(values), 4), fontsize=9, frameon=False)
-    return ax.figure
+    return figure_of(ax)
 
 
 def compare(
@@ -140,10 +141,10 @@ def compare(
     few = ", too few for an interval" if seeds[-1] == 2 else ""
     title = f"{counts} seeds{few}; black: {black}{cut}" if seeds[-1] > 1 else "one seed, so no interval"
     ax.set_title(f"blue: {title}", fontsize=9)
-    return ax.figure
+    return figure_of(ax)
 
 
-def confusion_matrix(matrix: object, classes: Sequence[str], *, ax: Axes | None = None) -> Figure:
+def confusion_matrix(matrix: ArrayLike, classes: Sequence[str], *, ax: Axes | None = None) -> Figure:
     """Confusion matrix with the number of images in each cell and their percentage of the true class.
 
     Args:
@@ -168,13 +169,13 @@ def confusion_matrix(matrix: object, classes: Sequence[str], *, ax: Axes | None 
         share = f"\n{percent[i, j]:.0f} %" if totals[i, 0] else ""
         ax.text(j, i, f"{counts[i, j]:g}{share}", ha="center", va="center", color=color, fontsize=9)
     names = [fill(str(name), 12) for name in classes]
-    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if k > 4 else {}
+    slanted: dict = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if k > 4 else {}
     ax.set_xticks(range(k), names, fontsize=9, **slanted)
     ax.set_yticks(range(k), names, fontsize=9)
     ax.set(xlabel="predicted class", ylabel="true class")
     ax.grid(False)
     ax.figure.colorbar(shown, ax=ax, shrink=0.8, label="of the true class (%)")
-    return ax.figure
+    return figure_of(ax)
 
 
 def bland_altman(
@@ -201,10 +202,10 @@ def bland_altman(
         for at, line, color in ((one.bias, "-", "black"), (one.low, "--", PALETTE[4]), (one.high, "--", PALETTE[4])):
             ax.axhspan(at.low, at.high, color=color, alpha=0.15, linewidth=0)
             ax.axhline(at.value, color=color, linestyle=line, marker="", linewidth=1.4)
-            text = {"textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 8}
+            text: dict = {"textcoords": "offset points", "ha": "right", "va": "bottom", "fontsize": 8}
             ax.annotate(f"{at.value:+.3f}", (1, at.value), (0, 1), xycoords=("axes fraction", "data"), **text)
         ax.axhline(0, color="0.6", linestyle=":", marker="", linewidth=1)
         ax.set_title(name, fontsize=10)
         ax.set(xlabel="mean of measured and true", ylim=(-top, top))
     axes[0].set_ylabel(f"{quantity}\nmeasured - true")
-    return axes[0].figure
+    return figure_of(axes[0])

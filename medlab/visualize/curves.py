@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from medlab.metrics.classification import Calibration
 from medlab.metrics.intervals import to_array
-from medlab.visualize.figures import PALETTE, Figure, panels
+from medlab.visualize.figures import PALETTE, Figure, figure_of, panels
+
+if TYPE_CHECKING:  # the room of the trainings takes seconds to import
+    from medlab.train.state import History
 
 CHANCE_LOSS = math.log(2)  # binary cross-entropy of a discriminator that says 1/2: -log(1/2)
 
 
-def learning_curves(history: object, *, ax: Axes | Sequence[Axes] | None = None) -> Figure:
+def learning_curves(history: History, *, ax: Axes | Sequence[Axes] | None = None) -> Figure:
     """Loss, validation scores and, if it changes, the learning rate over the training, a panel each.
 
     Args:
@@ -43,22 +48,24 @@ def learning_curves(history: object, *, ax: Axes | Sequence[Axes] | None = None)
         _plot_history(ax, lines, label, "epoch" if per_epoch else "step")
         if len(lines) > 1 or label == "validation score":
             ax.legend(fontsize=9)
-    return axes[0].figure
+    return figure_of(axes[0])
 
 
 def _ends(lines: Mapping[str, Sequence[float]]) -> str:
     return ", ".join(f"{name} {line[0]:.3g} to {line[-1]:.3g}" for name, line in lines.items())
 
 
-def _plot_history(ax: Axes, lines: Mapping[str, Sequence[float]], ylabel: str, xlabel: str = "epoch") -> None:
+def _plot_history(
+    ax: Axes, lines: Mapping[str, Sequence[float] | np.ndarray], ylabel: str, xlabel: str = "epoch"
+) -> None:
     for name, line in lines.items():
-        marker = {} if len(line) <= 20 else {"marker": ""}  # a marker per point would hide a long curve
+        marker: dict = {} if len(line) <= 20 else {"marker": ""}  # a marker per point would hide a long curve
         ax.plot(np.arange(1, len(line) + 1), line, label=name, markersize=4, **marker)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
-def gan_curves(history: object, *, ax: Sequence[Axes] | None = None) -> Figure:
+def gan_curves(history: History, *, ax: Sequence[Axes] | None = None) -> Figure:
     """Losses of both networks of a GAN, beside the discriminator's accuracy or the critic's gap.
 
     Each loss is measured against the *other network as it is then*, so neither says how good the images are. Dotted
@@ -102,10 +109,10 @@ def gan_curves(history: object, *, ax: Sequence[Axes] | None = None) -> Figure:
         right.axhline(50, color="0.4", linestyle=":", marker="", linewidth=1)
         right.set(ylim=(0, 104))
         right.set_title("50 %: chance; 100 %: nothing to learn from", fontsize=9.5)
-    return left.figure
+    return figure_of(left)
 
 
-def roc_curves(probs: object, targets: object, classes: Sequence[str], *, ax: Axes | None = None) -> Figure:
+def roc_curves(probs: ArrayLike, targets: ArrayLike, classes: Sequence[str], *, ax: Axes | None = None) -> Figure:
     """ROC curves: of class 1 for two classes, one against the rest for more, one per label for ``(N, L)`` targets.
 
     Args:
@@ -135,7 +142,7 @@ def roc_curves(probs: object, targets: object, classes: Sequence[str], *, ax: Ax
     ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", marker="", linewidth=1, label="chance, AUC 0.50")
     ax.set(xlabel="false positive rate (1 - specificity)", ylabel="true positive rate (sensitivity)", aspect="equal")
     ax.legend(fontsize=9, loc="lower right")
-    return ax.figure
+    return figure_of(ax)
 
 
 def reliability_diagram(calibration: Calibration, *, ax: Axes | None = None) -> Figure:
@@ -157,7 +164,7 @@ def reliability_diagram(calibration: Calibration, *, ax: Axes | None = None) -> 
     ax.set(xlabel="confidence (%)", ylabel="accuracy in the bin (%)", xlim=(0, 100), ylim=(0, 104))
     ax.set_title(f"calibration error {calibration.ece:.3f}: {lean}", fontsize=11)
     ax.legend(fontsize=9, loc="upper left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def sample_size_curves(
@@ -198,4 +205,4 @@ def sample_size_curves(
         ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
         ax.minorticks_off()
         ax.legend(fontsize=9)
-    return axes[0].figure
+    return figure_of(axes[0])

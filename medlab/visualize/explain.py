@@ -12,6 +12,7 @@ import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from medlab.metrics.intervals import to_array
@@ -79,7 +80,7 @@ def class_activation_map(
     model = deepcopy(model)  # which keeps MONAI's hooks
     for module in model.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False  # else a ReLU after the layer would overwrite its feature maps
+            module.inplace = False  # type: ignore[assignment]  # else a ReLU after the layer would overwrite its feature maps
     cam = GradCAM(model, name)
     chosen = [None] * len(images) if classes is None else [int(k) for k in classes]
     with torch.enable_grad():
@@ -154,7 +155,7 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
     return image_grid(imageset.batch(torch.from_numpy(shown))[0], labels, ncols=6, title=title)
 
 
-def receptive_field_map(field: Tensor | np.ndarray, image: object, *, title: str = "") -> Figure:
+def receptive_field_map(field: Tensor | np.ndarray, image: ArrayLike, *, title: str = "") -> Figure:
     """Influence of the pixels on a logarithmic scale, with the box of all of it and the square of 95 % of it.
 
     Without influence the image is left clear. Max pooling and ReLU close paths, so the box may be a little smaller than
@@ -190,7 +191,7 @@ def receptive_field_map(field: Tensor | np.ndarray, image: object, *, title: str
         (columns[0], rows[0], (width, height), "--", f"all: {height} x {width}{cut}"),
         (left, top, (effective, effective), "-", f"95 %: {effective} x {effective}"),
     ):
-        style = {"edgecolor": PALETTE[3], "linestyle": line, "linewidth": 1.5, "label": label}
+        style: dict = {"edgecolor": PALETTE[3], "linestyle": line, "linewidth": 1.5, "label": label}
         ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
     ax.set_title(title, fontsize=11)
     fig.legend(loc="outside lower center", ncols=2, fontsize=9)

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -28,11 +29,11 @@ class Figure(matplotlib.figure.Figure):
         ValueError: no alt text.
     """
 
-    def __init__(self, *args, alt: str, **kwargs) -> None:
+    def __init__(self, figsize: tuple[float, float] | None = None, *, alt: str, **kwargs: Any) -> None:
         if not isinstance(alt, str) or not alt.strip():
             raise ValueError(f"a figure needs alt text that says what it shows, got {alt!r}")
-        super().__init__(*args, layout="constrained", dpi=PIXELS_PER_INCH, **kwargs)
-        self.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+        super().__init__(figsize, dpi=PIXELS_PER_INCH, **kwargs)
+        self.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
         self.alt = alt
 
     def png(self) -> bytes:
@@ -73,8 +74,8 @@ def img_tag(png: bytes, width: int, alt: str, style: str = "") -> str:
 
 
 def subplots(
-    rows: int = 1, cols: int = 1, *, alt: str, size: tuple[float, float] | None = None, **grid: object
-) -> tuple[Figure, Axes | np.ndarray]:
+    rows: int = 1, cols: int = 1, *, alt: str, size: tuple[float, float] | None = None, **grid: Any
+) -> tuple[Figure, Any]:
     """A figure and its axes in the style of the course.
 
     Args:
@@ -105,10 +106,16 @@ def panels(n: int, ax: Axes | Sequence[Axes] | None, *, alt: str, size: tuple[fl
     Raises:
         ValueError: another number of axes.
     """
-    axes = list(np.ravel(subplots(1, n, alt=alt, size=size)[1] if ax is None else ax))
+    given: Any = subplots(1, n, alt=alt, size=size)[1] if ax is None else ax
+    axes = list(np.ravel(given))
     if len(axes) != n:
         raise ValueError(f"this plot has {n} panels and draws each into axes of its own, got {len(axes)} axes")
     return axes
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The figure that the axes lie in: one of ours, unless the caller gave axes of another."""
+    return ax.figure  # type: ignore[return-value]
 
 
 def short(number: float) -> str:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from medlab.metrics.claims import Outcome
 from medlab.metrics.intervals import Interval
-from medlab.visualize.figures import PALETTE, Figure, panels
+from medlab.visualize.figures import PALETTE, Figure, figure_of, panels
 
 
 def forest_plot(
@@ -66,7 +66,7 @@ def forest_plot(
     shown += ["gray square: control"] if any(one.control is not None for one in outcomes) else []
     shown += ["diamond: this run"] if live else []
     ax.set_title("; ".join(shown), fontsize=9, loc="left")
-    return ax.figure
+    return figure_of(ax)
 
 
 def _interval(ax: Axes, interval: Interval, margin: float, row: float, marker: str, color: str, size: int) -> list:

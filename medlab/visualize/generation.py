@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
+from numpy.typing import ArrayLike
 
 from medlab.metrics.coverage import modes_covered, nearest
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import PALETTE, Figure, subplots
 from medlab.visualize.images import blank, image_grid, pixels, tile_grid
+
+if TYPE_CHECKING:  # the room of the trainings takes seconds to import
+    from torch import Tensor
+
+    from medlab.train.state import History
 
 
 def sample_grid(samples: Mapping[str, Sequence], *, n: int = 8, title: str = "") -> Figure:
@@ -41,7 +48,7 @@ def sample_grid(samples: Mapping[str, Sequence], *, n: int = 8, title: str = "")
 
 
 def ring_scatter(
-    samples: Mapping[str, object], data: object, centers: object, radius: float, *, least: float = 0.01
+    samples: Mapping[str, ArrayLike], data: ArrayLike, centers: ArrayLike, radius: float, *, least: float = 0.01
 ) -> Figure:
     """Points of generators over their training data, a panel each, with a circle per mode: solid if it is covered.
 
@@ -87,13 +94,15 @@ def ring_scatter(
     for ax in axes[len(samples) :]:
         blank(ax)
     handles = axes[0].get_legend_handles_labels()[0]
-    for label, style, color in (("mode covered", "-", "black"), ("mode missed", ":", PALETTE[4])):
-        handles.append(Line2D([], [], color=color, linestyle=style, marker="", linewidth=1.2, label=label))
+    handles.append(Line2D([], [], color="black", linestyle="-", marker="", linewidth=1.2, label="mode covered"))
+    handles.append(Line2D([], [], color=PALETTE[4], linestyle=":", marker="", linewidth=1.2, label="mode missed"))
     fig.legend(handles=handles, loc="outside lower center", ncols=4 if columns > 1 else 2, markerscale=3, fontsize=9)
     return fig
 
 
-def nearest_pairs(samples: object, training: object, *, n: int = 8, title: str = "") -> Figure:
+def nearest_pairs(
+    samples: Tensor | np.ndarray, training: Tensor | np.ndarray, *, n: int = 8, title: str = ""
+) -> Figure:
     """Generated images above their nearest training images, closest pairs first, with their distance (RMSE).
 
     A copy has distance 0. For comparison draw the same of held-out real images.
@@ -124,7 +133,7 @@ def nearest_pairs(samples: object, training: object, *, n: int = 8, title: str =
     return fig
 
 
-def live_grid(n: int = 32) -> Callable[[object, object], None]:
+def live_grid(n: int = 32) -> Callable[[Tensor, History], None]:
     """A callback for `watch` of `medlab.train.fit_gan`: one figure in the notebook, updated during the training.
 
     The noise is the same after every epoch, so each place of the grid shows the progress of one image. A notebook that
@@ -143,7 +152,7 @@ def live_grid(n: int = 32) -> Callable[[object, object], None]:
         raise ValueError(f"n must be at least 1, got {n}")
     handle = None
 
-    def watch(images: object, history: object) -> None:
+    def watch(images: Tensor, history: History) -> None:
         nonlocal handle
         from IPython import get_ipython
         from IPython.display import display

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import LINES, PALETTE, Figure, subplots
@@ -31,12 +32,12 @@ def blank(ax: Axes) -> Axes:
     return ax
 
 
-def mask_style(k: int) -> dict[str, object]:
+def mask_style(k: int) -> dict[str, Any]:
     """Color and line of the mask number `k`, from 0."""
     return {"color": MASK_COLORS[k % len(MASK_COLORS)], "linestyle": LINES[k % len(LINES)]}
 
 
-def pixels(image: object) -> np.ndarray:
+def pixels(image: ArrayLike) -> np.ndarray:
     """One image ``(H, W)``, ``(C, H, W)`` or ``(C, D, H, W)`` as ``(H, W)``, or ``(H, W, 3)`` if it is in color.
 
     Of a volume it is the middle slice, of channels other than three colors the first.
@@ -110,7 +111,7 @@ def tile_grid(
 
 
 def image_grid(
-    images: object,
+    images: Iterable[ArrayLike],
     labels: Sequence | None = None,
     classes: Sequence[str] | None = None,
     *,
@@ -142,7 +143,7 @@ def image_grid(
     return tile_grid(tiles, ncols, alt=alt, title=title, above=words)
 
 
-def _name(label: object, classes: Sequence[str] | None) -> str:
+def _name(label: str | int, classes: Sequence[str] | None) -> str:
     return str(label) if classes is None or isinstance(label, str) else str(classes[int(label)])
 
 
@@ -213,7 +214,7 @@ def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
     return fig
 
 
-def window_level(hu_image: object, level: float, width: float) -> Figure:
+def window_level(hu_image: ArrayLike, level: float, width: float) -> Figure:
     """A CT slice as the window `level` ± `width` / 2 shows it, beside its histogram with that window.
 
     Args:
@@ -249,11 +250,11 @@ def window_level(hu_image: object, level: float, width: float) -> Figure:
 
 
 def orthoviews(
-    volume: object,
+    volume: ArrayLike,
     index: Sequence[int] | None = None,
     *,
     spacing: Sequence[float] = (1, 1, 1),
-    masks: Mapping[str, object] | None = None,
+    masks: Mapping[str, ArrayLike] | None = None,
 ) -> Figure:
     """Axial, coronal and sagittal slice of a volume through one voxel, with a crosshair there, true to scale in mm.
 
@@ -274,8 +275,8 @@ def orthoviews(
         raise ValueError(f"a volume must be (D, H, W), got {volume.shape}")
     if len(spacing) != 3 or not min(spacing) > 0:
         raise ValueError(f"spacing must be three lengths in mm (depth, row, column), got {spacing}")
-    masks = {name: to_array(mask) != 0 for name, mask in (masks or {}).items()}
-    for name, mask in masks.items():
+    shown = {name: to_array(mask) != 0 for name, mask in (masks or {}).items()}
+    for name, mask in shown.items():
         if mask.shape != volume.shape:
             raise ValueError(f"mask {name!r} is {mask.shape}, but the volume {volume.shape}; give one label per voxel")
     index = tuple(int(i) for i in (np.array(volume.shape) // 2 if index is None else index))
@@ -283,11 +284,11 @@ def orthoviews(
         raise ValueError(f"index {index} lies outside the volume {volume.shape}; give (depth, row, column)")
     alt = f"Axial slice {index[0]}, coronal slice {index[1]} and sagittal slice {index[2]} of a volume of "
     alt += f"{' x '.join(map(str, volume.shape))} voxels; at the crosshair the intensity is {volume[index]:.3g}."
-    if masks:
-        alt += f" Outlined voxels: {', '.join(f'{name} {mask.sum():,}' for name, mask in masks.items())}."
-    fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9 + 0.3 * bool(masks)))
-    styles = {name: mask_style(k) for k, name in enumerate(masks)}
-    cross = "0.75" if masks else PALETTE[1]  # the first outline is orange
+    if shown:
+        alt += f" Outlined voxels: {', '.join(f'{name} {mask.sum():,}' for name, mask in shown.items())}."
+    fig, axes = subplots(1, 3, alt=alt, size=(9.6, 3.9 + 0.3 * bool(shown)))
+    styles = {name: mask_style(k) for k, name in enumerate(shown)}
+    cross = "0.75" if shown else PALETTE[1]  # the first outline is orange
     start, end = -np.array(spacing) / 2, (np.array(volume.shape) - 0.5) * spacing  # edges of the outer voxels
     for axis, ax in enumerate(axes):
         down, across = (i for i in range(3) if i != axis)
@@ -299,12 +300,12 @@ def orthoviews(
         ax.grid(False)
         ax.axhline(index[down] * spacing[down], color=cross, linewidth=0.8)
         ax.axvline(index[across] * spacing[across], color=cross, linewidth=0.8)
-        for name, mask in masks.items():
+        for name, mask in shown.items():
             plane, (color, line) = mask.take(index[axis], axis), styles[name].values()
             if plane.any() and not plane.all():  # else there is no outline
                 style = {"colors": [color], "linestyles": [line], "linewidths": 1.5}
                 ax.contour(plane, [0.5], extent=extent, origin="lower", **style)
-    if masks:
+    if shown:
         handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
         fig.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=10)
     return fig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,8 @@ def latent_walk(
             f"{len(seeds)} seeds, position {position}, truncation {truncation}: a walk has two seeds or more, a "
             "position from 0 to their number, and a truncation from 0"
         )
-    stops = torch.cat([generator.sample_latent(1, torch.Generator().manual_seed(int(seed))) for seed in seeds])
+    draw: Any = generator.sample_latent
+    stops = torch.cat([draw(1, torch.Generator().manual_seed(int(seed))) for seed in seeds])
     start = min(int(position), len(seeds) - 1)
     here = _slerp(stops[start], stops[(start + 1) % len(seeds)], position - start)
     z = truncation * torch.cat([here[None], stops])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
 
 from medlab.metrics.intervals import to_array
 from medlab.metrics.segmentation import check_label_maps
@@ -18,7 +19,12 @@ ERRORS = {"missed": (PALETTE[7], ""), "false positive": (PALETTE[2], ""), "wrong
 
 
 def segmentation_grid(
-    images: object, masks: Mapping[str, object], classes: Sequence[str], *, n: int = 3, alt: str | None = None
+    images: Iterable[ArrayLike],
+    masks: Mapping[str, ArrayLike],
+    classes: Sequence[str],
+    *,
+    n: int = 3,
+    alt: str | None = None,
 ) -> Figure:
     """Slices in rows; in columns the image, then the image under each of the `masks`. Class 0 is left clear.
 
@@ -32,24 +38,24 @@ def segmentation_grid(
     Raises:
         ValueError: no mask, n below 1, sizes that differ, labels without a name.
     """
-    tiles, masks = [pixels(image) for image in images], {name: to_array(maps) for name, maps in masks.items()}
-    if not masks or n < 1:
-        raise ValueError(f"{len(masks)} masks of {n} slices: give at least one of each")
-    for name, maps in masks.items():
+    tiles, arrays = [pixels(image) for image in images], {name: to_array(maps) for name, maps in masks.items()}
+    if not arrays or n < 1:
+        raise ValueError(f"{len(arrays)} masks of {n} slices: give at least one of each")
+    for name, maps in arrays.items():
         if not tiles or maps.shape != (len(tiles), *tiles[0].shape[:2]):
             size = tiles[0].shape[:2] if tiles else ()
             raise ValueError(f"masks[{name!r}] is {maps.shape}, but there are {len(tiles)} images of {size}")
         check_label_maps(maps, f"masks[{name!r}]", classes)
-    first = next(iter(masks.values()))
+    first = next(iter(arrays.values()))
     n = min(n, len(first))
     structures = np.array([len(np.unique(one[one > 0])) for one in first])
     rich = np.flatnonzero(structures >= np.sort(structures)[-n])
     rows = rich[np.linspace(0, len(rich) - 1, n).astype(int)]
-    columns = {"image": 0 * first} | masks
-    seen = [k for k in range(1, len(classes)) if any((maps[rows] == k).any() for maps in masks.values())]
+    columns = {"image": 0 * first} | arrays
+    seen = [k for k in range(1, len(classes)) if any((maps[rows] == k).any() for maps in arrays.values())]
     if alt is None:
         counts = {
-            name: ", ".join(f"{classes[k]} {(maps[rows] == k).sum():,}" for k in seen) for name, maps in masks.items()
+            name: ", ".join(f"{classes[k]} {(maps[rows] == k).sum():,}" for k in seen) for name, maps in arrays.items()
         }
         shown = "; ".join(f"{name}: {count or 'none'}" for name, count in counts.items())
         alt = f"{n} slice{'s' * (n > 1)} in rows, in columns the image and its label maps. Pixels of {shown}."
@@ -64,7 +70,7 @@ def segmentation_grid(
         ax.imshow((labels == k)[..., None] * np.array(to_rgba(color, 0.3)), interpolation="nearest")
         ax.contour(labels == k, [0.5], colors=["black"], linewidths=2.1)  # below the other: it is seen in print too
         ax.contour(labels == k, [0.5], colors=[color], linestyles=[line], linewidths=1.3)
-        style = {"edgecolor": color, "linestyle": line, "linewidth": 1.3, "label": classes[k]}
+        style: dict = {"edgecolor": color, "linestyle": line, "linewidth": 1.3, "label": classes[k]}
         handles.append(Patch(facecolor=to_rgba(color, 0.4), **style))
     for place, name in zip(places, columns):
         ax.annotate(name, place, (0, 4), textcoords="offset points", ha="center", fontsize=11)
@@ -73,7 +79,7 @@ def segmentation_grid(
     return fig
 
 
-def error_map(image: object, masks: Mapping[str, object], target: object, classes: Sequence[str]) -> Figure:
+def error_map(image: ArrayLike, masks: Mapping[str, ArrayLike], target: ArrayLike, classes: Sequence[str]) -> Figure:
     """The errors of segmentations over the image: structure missed, false positives, one organ taken for another.
 
     White lines are the outlines of the reference.
@@ -87,14 +93,14 @@ def error_map(image: object, masks: Mapping[str, object], target: object, classe
     Raises:
         ValueError: no mask, sizes that differ, labels without a name.
     """
-    masks, image, target = {name: to_array(one) for name, one in masks.items()}, pixels(image), to_array(target)
-    sizes = {one.shape for one in masks.values()} | {target.shape, image.shape[:2]}
+    arrays, image, target = {name: to_array(one) for name, one in masks.items()}, pixels(image), to_array(target)
+    sizes = {one.shape for one in arrays.values()} | {target.shape, image.shape[:2]}
     if len(sizes) != 1 or not masks:
         raise ValueError(f"image, target and {len(masks)} masks must share one height and width, got {sorted(sizes)}")
-    for name, one in (masks | {"target": target}).items():
+    for name, one in (arrays | {"target": target}).items():
         check_label_maps(one[None], name, classes)
     counts, errors = {}, {}
-    for name, one in masks.items():
+    for name, one in arrays.items():
         missed, added = (target > 0) & (one == 0), (target == 0) & (one > 0)
         errors[name] = missed, added, (one != target) & ~missed & ~added
         counts[name] = ", ".join(f"{kind} {where.sum()}" for kind, where in zip(ERRORS, errors[name]))

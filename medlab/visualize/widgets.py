@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from traceback import format_exc
+from typing import Any
 
 import numpy as np
 from ipywidgets import HTML, FloatSlider, IntSlider, VBox
+from numpy.typing import ArrayLike
 
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import Figure
@@ -37,7 +39,7 @@ def browse(draw: Callable[..., Figure], **sliders: Sequence) -> VBox:
     controls = {name: _slider(name, *given) for name, given in sliders.items()}
     picture = HTML()
 
-    def update(change: object = None) -> None:
+    def update(change: dict | None = None) -> None:
         with errors_shown(picture):
             picture.value = draw(**{name: control.value for name, control in controls.items()}).html()
 
@@ -57,7 +59,7 @@ def errors_shown(place: HTML) -> Iterator[None]:
         raise
 
 
-def _slider(name: str, *given: object) -> IntSlider | FloatSlider:
+def _slider(name: str, *given: Any) -> IntSlider | FloatSlider:
     if len(given) not in (4, 5):
         raise ValueError(f"slider {name!r} got {given}; give (low, high, step, value), and a label if you like")
     low, high, step, value = given[:4]
@@ -78,7 +80,7 @@ def _slider(name: str, *given: object) -> IntSlider | FloatSlider:
 
 
 def slice_widget(
-    volume: object, *, spacing: Sequence[float] = (1, 1, 1), masks: Mapping[str, object] | None = None
+    volume: ArrayLike, *, spacing: Sequence[float] = (1, 1, 1), masks: Mapping[str, ArrayLike] | None = None
 ) -> VBox:
     """`orthoviews` of a volume ``(D, H, W)``, spacing in mm, `masks` outlined, with one slider per plane."""
     volume = to_array(volume)

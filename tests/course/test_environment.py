@@ -4,6 +4,7 @@ import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from project import NOTEBOOKS, ROOT, code, imports
+from project import NOTEBOOKS, ROOT, code, files, imports
 
 import medlab
 
@@ -83,6 +84,17 @@ def test_the_oldest_python_is_the_same_everywhere():
     assert min(named) == int(oldest) and named == sorted(named, reverse=True)
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["target-version"] == f"py3{oldest}"
     assert f"Python 3.{oldest} or newer" in (ROOT / "README.md").read_text()
+
+
+def test_every_file_of_the_library_is_installed():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    installed = {f for package, names in patterns.items() for n in names for f in folder_of(package).glob(n)}
+    beside_modules = {path for path in files() if path.is_relative_to(ROOT / "medlab") and path.suffix != ".py"}
+    assert installed == beside_modules and ROOT / "medlab" / "py.typed" in installed
+
+
+def folder_of(package: str) -> Path:
+    return ROOT.joinpath(*package.split("."))
 
 
 def undeclared(source: str, declared: dict) -> set[str]:

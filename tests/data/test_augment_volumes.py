@@ -48,7 +48,7 @@ def test_a_flip_is_exact_and_of_left_and_right():
 def test_a_rotation_keeps_lengths_though_the_volume_is_no_cube():
     volumes = torch.rand(1, 1, 12, 18, 24)
     augment = AugmentVolumes(rotate=30)
-    matrix = augment._matrices(torch.ones(1), torch.zeros(1), torch.rand(1, 3), torch.zeros(1, 3), volumes)[0]
+    matrix = augment._volume_matrices(torch.ones(1), torch.zeros(1), torch.rand(1, 3), torch.zeros(1, 3), volumes)[0]
     sides = torch.tensor([24.0, 18, 12])
     turn = matrix[:, :3] * sides[:, None] / sides
     torch.testing.assert_close(turn @ turn.T, torch.eye(3), atol=1e-5, rtol=0)
