@@ -41,7 +41,6 @@ EXPECTED = {
     "runs.read_run": "reads the folder of a run that was started on the command line",
     "train.CheckpointError": "what to catch when a checkpoint may be damaged",
     "train.GANLoss": "the base of one's own loss for fit_gan",
-    "train.History": "what every training returns",
     "train.load_checkpoint": "one's own training loop resumes",
     "train.save_checkpoint": "one's own training loop is kept",
     "train.Saturating": "the loss of the first GAN, to compare with",
