@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -106,8 +107,8 @@ def fit_gan(
         model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
     )
     trainer = GANTrainer(
-        networks, loss.to(placement.device), *optimizers, train.to(placement.device), batch_size, steps, ema, seed,
-        placement,
+        networks, loss.to(placement.device), optimizers[0], optimizers[1], train.to(placement.device), batch_size,
+        steps, ema, seed, placement,
     )  # fmt: skip
     history = state.run(
         trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, progress=progress,
@@ -119,7 +120,7 @@ def fit_gan(
 
 
 def fit_class_gans(
-    train: ImageSet, build: Callable[[], tuple[nn.Module, nn.Module]], *, seed: int = 0, **kwargs: object
+    train: ImageSet, build: Callable[[], tuple[nn.Module, nn.Module]], *, seed: int = 0, **kwargs: Any
 ) -> tuple[list[nn.Module], list[History]]:
     """One GAN per class of `train`, each trained on the images of its class only.
 
@@ -222,11 +223,11 @@ class GANTrainer:
     @torch.no_grad()
     def fixed_samples(self) -> Tensor:
         """Images ``(64, C, H, W)`` in [0, 1] of the generator, or of its moving average, from the same noise always."""
-        network = self.networks["average" if self.ema is not None else "generator"]
+        network: Any = self.networks["average" if self.ema is not None else "generator"]
         rng, device = torch.Generator().manual_seed(self.seed), self.placement.device
-        inputs = network.sample_latent(CALLBACK_IMAGES, rng), sample_labels(network, CALLBACK_IMAGES, rng)
-        inputs = [None if part is None else part.to(device) for part in inputs]
-        return to_pixels(self._generate(network.eval(), *inputs).images).cpu()
+        z, labels = network.sample_latent(CALLBACK_IMAGES, rng), sample_labels(network, CALLBACK_IMAGES, rng)
+        labels = None if labels is None else labels.to(device)
+        return to_pixels(self._generate(network.eval(), z.to(device), labels).images).cpu()
 
     def _generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Batch:
         """The fakes of the generator, or of its moving average."""
@@ -245,7 +246,8 @@ class GANTrainer:
 
         Each image comes once before any comes twice.
         """
-        order, generator = torch.empty(0, dtype=torch.long), self.networks["generator"]
+        order = torch.empty(0, dtype=torch.long)
+        generator: Any = self.networks["generator"]
         while True:
             steps = []
             for _ in range(min(STEPS_AHEAD, self.steps * self.loss.critic_steps)):
@@ -285,7 +287,7 @@ def _check_images(train: ImageSet, batch_size: int) -> None:
 
 
 @torch.no_grad()
-def _check_networks(generator: nn.Module, discriminator: nn.Module, loss: GANLoss, train: ImageSet) -> None:
+def _check_networks(generator: Any, discriminator: nn.Module, loss: GANLoss, train: ImageSet) -> None:
     """Refuse networks that do not fit the images, each other, or the loss."""
     for layer in discriminator.modules():
         if isinstance(layer, nn.Sigmoid):

@@ -192,10 +192,7 @@ def source_log_likelihood(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 def class_log_likelihood(logits: Tensor, labels: Tensor | None) -> Tensor:
     """A term of ACGAN's L_C: mean log-probability of classes ``(N,)``, by logits ``(N, K)``; ValueError for None."""
     if labels is None:
-        raise ValueError(
-            "the loss of ACGAN needs a class for each image: give a set of one class per image, and a conditional "
-            "generator, such as ACGenerator"
-        )
+        raise ValueError("this loss needs a set of one class per image and a conditional generator, as ACGenerator is")
     return -cross_entropy(logits, labels)
 
 
