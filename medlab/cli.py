@@ -6,7 +6,7 @@ Exit codes: 0 success, 1 a run failed, 2 wrong arguments.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -202,7 +202,8 @@ def predict(
                 typer.echo(line)
         except predict_command.FilesFailedError as error:
             failed = error
-    typer.echo(f"{network.card['name']} takes gray values as: {network.card['unit']}. Not for clinical use.", err=True)
+    card: Any = network.card
+    typer.echo(f"{card['name']} takes gray values as: {card['unit']}. Not for clinical use.", err=True)
     if failed is not None:
         typer.echo(f"error: {failed}", err=True)
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def load_image_files(
     patients: Sequence | None = None,
     *,
     window: tuple[float, float] | None = None,
-    **about: str | bool | Sequence[str],
+    **about: Any,
 ) -> ImageSet:
     """Read images of any sizes as a set ``(N, C, size, size)``.
 
@@ -51,18 +52,18 @@ def load_image_files(
             pictures, some of it without PatientID, or CT without `window`; a size below 1, a window without width;
             targets by patient where a patient has none; what `ImageSet` refuses.
     """
-    paths = [path for path in map(Path, paths) if visible(path) and not path.is_dir()]
-    if not paths:
+    files = [path for path in map(Path, paths) if visible(path) and not path.is_dir()]
+    if not files:
         raise FileNotFoundError(f"no file given; paths are looked up from {Path.cwd()}")
     if size < 1 or (window is not None and not window[0] < window[1]):
         raise ValueError(f"size must be at least 1, and window (low, high) with low below high, got {size}, {window}")
-    dicom = sum(not is_picture(path) for path in paths)
-    if 0 < dicom < len(paths):
+    dicom = sum(not is_picture(path) for path in files)
+    if 0 < dicom < len(files):
         raise ValueError(
-            f"do not mix DICOM with pictures, which a network would tell apart by that; {counted(paths, 'given')}"
+            f"do not mix DICOM with pictures, which a network would tell apart by that; {counted(files, 'given')}"
         )
     store, notes, ids, gray = ImageStore(), [], [], True
-    for path in paths:
+    for path in files:
         if dicom:
             header = read_header(path)
             pixels, said = read_plane(path, header, window)
@@ -75,7 +76,7 @@ def load_image_files(
         store.add(pixels[None])
     if patients is None and any(ids):
         if "" in ids:
-            raise ValueError(f"{paths[ids.index('')]} has no PatientID, others have: give patients=[...], one each")
+            raise ValueError(f"{files[ids.index('')]} has no PatientID, others have: give patients=[...], one each")
         patients = ids
     if isinstance(targets, Mapping):
         targets = _by_patient(targets, patients)
@@ -121,7 +122,7 @@ def read_picture(path: Path, size: tuple[int, int] | None = None, mode: str = "R
     """
     with open_picture(path) as image:
         upright = ImageOps.exif_transpose(opaque(image, path)).convert(mode)
-        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / 255
+        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / np.float32(255)
     return np.atleast_3d(pixels).transpose(2, 0, 1)
 
 

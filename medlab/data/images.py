@@ -89,7 +89,7 @@ class ImageSet:
         grids: Sequence[Grid] | np.ndarray | None = None,
         *,
         classes: Sequence[str] | None = None,
-        **about: str | bool | tuple[float, float],
+        **about: Any,
     ) -> None:
         if not isinstance(info, Info | None):
             raise TypeError(f"info must be an Info, got {type(info).__name__}; names of classes are classes=[...]")

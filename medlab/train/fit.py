@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -210,10 +209,11 @@ class SupervisedTrainer:
         """
         shard, weight = self.processes.shard(index)
         images, targets = self.train.batch(shard)
-        if augmentation is not None:
-            images, targets = self.recipe.augment(images, targets, params=self.processes.shard(augmentation)[0])
-        elif self.recipe.augment is not None:
-            images, targets = apply_augment(self.recipe.augment, images, targets, self.train.info.task)
+        augment = self.recipe.augment
+        if augment is not None and augmentation is not None:
+            images, targets = augment(images, targets, params=self.processes.shard(augmentation)[0])
+        elif augment is not None:
+            images, targets = apply_augment(augment, images, targets, self.train.info.task)
         return images.contiguous(memory_format=self.placement.memory_format), targets, weight
 
 

@@ -46,11 +46,12 @@ def predict_to(network: nn.Module, path: str | Path, out: Path | None = None) ->
     """
     import pandas as pd
 
+    card: Any = network.card
     tables, written, failed = [], set(), []
     for name, found in predict_files(network, path):
         if isinstance(found, Exception):
             failed.append(name)
-            if network.card["task"] == "segmentation":
+            if card["task"] == "segmentation":
                 yield f"{name}: error: {found}"
             else:
                 tables.append(pd.DataFrame({"image": [name], "slice": [None], "error": [str(found)]}))
@@ -67,7 +68,7 @@ def predict_to(network: nn.Module, path: str | Path, out: Path | None = None) ->
             raise ValueError(f"{target} would be the mask of two files, the second is {name}: rename one")
         written.add(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        nib.save(found, target) if volume else found.save(target)
+        nib.save(found, target) if isinstance(found, nib.Nifti1Image) else found.save(target)
         yield f"{name}: {target}"
     if tables:
         table = pd.concat(tables)
@@ -107,15 +108,14 @@ def predict_files(
         ValueError: a network that predicts nothing; a single file that its reader refuses, of other channels, or a scan
             for a network whose card does not say how scans were scaled.
     """
-    if network.card["task"] not in ("multi-class", "multi-label", "segmentation"):
-        raise ValueError(
-            f"{network.card['name']} is for {network.card['task']}, it predicts nothing; take a classifier"
-        )
-    segments, root = network.card["task"] == "segmentation", Path(path).expanduser().absolute()
-    for item in _items(root, network.card):
+    card: Any = network.card
+    if card["task"] not in ("multi-class", "multi-label", "segmentation"):
+        raise ValueError(f"{card['name']} is for {card['task']}, it predicts nothing; take a classifier")
+    segments, root = card["task"] == "segmentation", Path(path).expanduser().absolute()
+    for item in _items(root, card):
         name = item.name if item == root else item.relative_to(root).as_posix()
         try:
-            image = _read(item, network.card)
+            image = _read(item, card)
             found = _mask(network, image) if segments else _table(network, name, image)
         except (OSError, ValueError) as error:
             if item == root:

@@ -5,12 +5,14 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.tv_tensors import Mask
 
+from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.errors import unknown_name_error, whole_number
 from medlab.train.devices import Placement
@@ -172,7 +174,7 @@ def needs_two(model: nn.Module, train: ImageSet) -> bool:
     return any(alone)
 
 
-def has_params(augment: Augment | Callable | None) -> bool:
+def has_params(augment: Callable | None) -> TypeGuard[Augment]:
     """Whether it has `make_params` as `Augment` does; that of torchvision's transforms is another one."""
     return hasattr(augment, "make_params") and not isinstance(augment, nn.Module)
 

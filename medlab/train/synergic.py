@@ -166,7 +166,7 @@ class SynergicTrainer:
         for k, component in enumerate(self.model.components):
             images, targets = self.train.batch(index[k])
             augment = self.recipe.augment
-            if augmentation is not None:
+            if augment is not None and augmentation is not None:
                 images, targets = augment(images, targets, params=augmentation[k])
             elif augment is not None:
                 images, targets = apply_augment(augment, images, targets, "multi-class")
