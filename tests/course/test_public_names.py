@@ -23,7 +23,6 @@ EXPECTED = {
     "data.load_nifti_labels": "reads one's own label map",
     "data.load_nifti_pair": "reads one's own volume with its label map",
     "data.load_png_folder": "reads one's own images and label maps",
-    "data.read_volume": "a whole scan of a real set, in its own units",
     "data.volume_set": "makes a set for training of one's own volumes",
     "metrics.interval_floor": "tells before a run whether more seeds can help",
     "metrics.seeds_needed": "plans one's own comparison from a pilot",
