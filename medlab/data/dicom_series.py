@@ -44,7 +44,7 @@ def load_dicom_series(folder: str | Path, resample: bool = False) -> Volume:
     from pydicom.misc import is_dicom
 
     files, _ = list_files(folder)
-    found = {path: read_header(path) for path in files if is_dicom(path)}
+    found = {path: read_header(path, PART_TAGS) for path in files if is_dicom(path)}
     headers = {path: header for path, header in found.items() if has_image(header)}
     if len(headers) < 2:
         raise ValueError(
