@@ -15,6 +15,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 LIMIT = 2 * 2**30  # bytes of float32 voxels in one volume or one set
@@ -152,16 +153,29 @@ def canonical(image: nib.Nifti1Image) -> Volume:
     return Volume(voxels, spacing, image.affine, source=source)
 
 
+def read_grid(path: str | Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """The shape (W, H, D) and the affine of a scan as `load_nifti` would give it; its voxels are not read.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_nifti`.
+    """
+    with _damage(path):
+        image, _ = _open(path)
+    turn = nib.io_orientation(image.affine)
+    shape = tuple(image.shape[axis] for axis in turn[:, 0].argsort())
+    return shape, image.affine @ nib.orientations.inv_ornt_aff(turn, image.shape)
+
+
 @contextmanager
 def _damage(path: str | Path) -> Iterator[None]:
     """Turn what nibabel raises for a foreign or damaged file into a ValueError that names it."""
     try:
         yield
+    except (FileNotFoundError, PermissionError, ValueError):
+        raise
     except ImageFileError as error:
         raise ValueError(f"{path} is not a NIfTI file: {error}") from error
-    except (EOFError, zlib.error, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
+    except (EOFError, zlib.error, OSError, HeaderDataError) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
 
 
@@ -191,9 +205,12 @@ def _open(path: str | Path) -> tuple[nib.Nifti1Image, str]:
     factor = MM.get(unit, 1.0)
     affine = np.diag([factor, factor, factor, 1.0]) @ image.affine
     _check_affine(path, affine)
+    info = [f"converted from {unit} to mm"] if factor != 1 else []
+    if not (image.header["sform_code"] or image.header["qform_code"]):
+        info.append("sform_code and qform_code are 0, so left and right are a guess")
     header = image.header.copy()
     header.set_xyzt_units("mm")
-    return type(image)(image.dataobj, affine, header), f"converted from {unit} to mm" if factor != 1 else ""
+    return type(image)(image.dataobj, affine, header), "; ".join(info)
 
 
 def _check_affine(path: str | Path, affine: NDArray[np.float64]) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from torchvision.transforms.v2 import functional as transforms
 from medlab.data.grids import image_grids
 from medlab.data.images import Info
 from medlab.data.listing import Listing
-from medlab.data.nifti import Grid, Volume, check_size, load_nifti, load_nifti_pair
+from medlab.data.nifti import Grid, Volume, check_size, load_nifti, load_nifti_pair, read_grid
 
 LEAST = 0.1  # share of a slice
 Voxels = NDArray[np.float32]
@@ -70,7 +69,9 @@ def list_slices(
     """
     if not scans:
         raise ValueError(f"{info.name}: the folder holds no scan; get it again")
-    kept = [np.arange(_n_slices(scan)) if body is None else _covered(body(scan), field) for scan in scans]
+    kept = [
+        np.arange(read_grid(scan.images[0])[0][2]) if body is None else _covered(body(scan), field) for scan in scans
+    ]
     scan_of = np.repeat(np.arange(len(scans)), [len(slices) for slices in kept])
     slices = np.concatenate(kept)
 
@@ -85,12 +86,6 @@ def list_slices(
 
     classes = np.zeros(len(slices), np.int64) if labels is None else None
     return Listing(info, np.array([scan.patient for scan in scans])[scan_of], read, classes)
-
-
-def _n_slices(scan: Scan) -> int:
-    """The length of the axis from the feet to the head, by the header."""
-    image = nib.load(scan.images[0])
-    return image.shape[int(np.flatnonzero(nib.io_orientation(image.affine)[:, 0] == 2)[0])]
 
 
 def _covered(body: Volume, field: float) -> NDArray[np.int64]:
@@ -108,10 +103,12 @@ def _planes(
         volume, mask = load_nifti_pair(scan.images[0], scan.labels)
         if unknown := sorted(set(np.unique(mask).tolist()) - set(labels)):
             raise ValueError(f"{scan.labels} holds the label {unknown[0]}; known are {', '.join(map(str, labels))}")
-    channels = [volume.voxels, *(load_nifti(path).voxels for path in scan.images[1:])]
-    if any(voxels.shape != volume.voxels.shape for voxels in channels):
-        raise ValueError(f"{scan.patient}: its images have unlike shapes {[voxels.shape for voxels in channels]}")
-    scaled = [scale(voxels) for voxels in channels]
+    channels = [volume, *map(load_nifti, scan.images[1:])]
+    if any(
+        each.voxels.shape != volume.voxels.shape or (abs(each.affine - volume.affine) > 0.01).any() for each in channels
+    ):
+        raise ValueError(f"{scan.images[0]} and the other images of {scan.patient} lie on unlike grids: resample them")
+    scaled = [scale(each.voxels) for each in channels]
     if empty := [path for path, voxels in zip(scan.images, scaled) if voxels.max() == voxels.min()]:
         raise ValueError(f"{empty[0]} is constant in its window, there is nothing to see; leave the scan out")
     images = np.stack([voxels[slices] for voxels in scaled], 1)

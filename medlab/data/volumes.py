@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +25,7 @@ from medlab.data.grids import (
     scale_voxels,
 )
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import Volume, load_nifti_pair
+from medlab.data.nifti import Volume, load_nifti_pair, read_grid
 from medlab.errors import unknown_name_error
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
@@ -167,7 +166,7 @@ def _alike(cases: Iterable[Case], plane: bool = False) -> Iterator[Case]:
     """
     first = None
     for case in cases:
-        affine = nib.as_closest_canonical(nib.load(case.image)).affine[:3, :3]
+        affine = read_grid(case.image)[1][:3, :3]
         whole = np.linalg.norm(affine, axis=0)
         cosine = 1 if plane else min((np.abs(np.diag(affine)) / whole).min(), 1)
         spacing = whole[:2] if plane else whole
