@@ -12,7 +12,8 @@ from medlab.data.archives import ImageStore
 from medlab.data.dicom import check_image, read_header, read_pixels, summary
 from medlab.data.folders import counted, list_files, list_folders
 from medlab.data.images import ImageSet, Info
-from medlab.data.png import opaque, open_picture
+from medlab.data.pictures import open_picture
+from medlab.data.png import opaque
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 DICOM = (".dcm", ".dicom")
@@ -85,9 +86,8 @@ def read_picture(path: Path, size: tuple[int, int] | None = None, mode: str = "R
     Raises:
         FileNotFoundError, ValueError: as of `load_class_folders`.
     """
-    with open_picture(path) as image:
-        upright = ImageOps.exif_transpose(opaque(image, path)).convert(mode)
-        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / 255
+    upright = ImageOps.exif_transpose(opaque(open_picture(path), path)).convert(mode)
+    pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / 255
     return np.atleast_3d(pixels).transpose(2, 0, 1)
 
 

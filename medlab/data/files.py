@@ -7,6 +7,7 @@
 import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -119,6 +120,27 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress
             "again later; if it stays, a firewall changes it or the server holds another version, so get the file "
             f"elsewhere and put it into MEDLAB_DATA/{folder}"
         ) from error
+
+
+def fetch_archive(file: str, url: str, md5: str, folder: str, target: Path, stand_in: str) -> Path:
+    """Unpack what an archive holds under the name of `target` to there; a killed run leaves no half folder.
+
+    The archive is ``MEDLAB_DATA/FOLDER/FILE`` or downloaded, and then not kept.
+
+    Raises:
+        ConnectionError, ValueError, OSError: see `download`.
+    """
+    from monai.apps import extractall
+
+    path = find_path(f"{folder}/{file}") or download(file, url, md5, folder, stand_in)
+    if md5_of(path) != md5:
+        raise ValueError(f"{path} is not the published file, its MD5 is not {md5}: get it again")
+    with disk_errors(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as part:
+        extractall(path, part)
+        os.replace(Path(part) / target.name, target)
+    if cache_folder() in path.parents:
+        path.unlink()
+    return target
 
 
 def mirror_url() -> str | None:

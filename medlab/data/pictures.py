@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE = 8192  # pixels; ISIC 2017 has 6748
 PLAIN = ("1", "L", "RGB")  # kinds of picture, as Pillow calls them
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 EIGHT_BITS = (*PLAIN, "LA", "P", "PA", "RGBA")
 
 
@@ -50,26 +51,38 @@ def codes(names: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([classes.index(name) for name in names])
 
 
-def read_picture(path: Path, mode: str, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
-    """Read a PNG, JPEG or GIF picture in `mode` ("L", "RGB"); its size and kind are checked before its pixels are read.
+def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
+    """Read a picture of one page and of one of the `kinds`; its size and kind are checked before its pixels are read.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, larger than `LARGEST_SIDE`, or not one of the `kinds`.
+        ValueError: damaged, larger than `LARGEST_SIDE`, of several pages, or of another kind.
     """
-    present(path)
     try:
-        with Image.open(path, formats=("JPEG", "PNG", "GIF")) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if max(image.size) > LARGEST_SIDE:
-                raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side")
-            if image.mode not in kinds:
-                raise ValueError(
-                    f"{path} is not an 8-bit image of mode {', '.join(kinds)}, but of mode {image.mode}; convert it "
-                    "first, scaled to 0..255"
-                )
-            return image.convert(mode)
-    except (OSError, SyntaxError) as error:
+                wrong = f"is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side"
+            elif image.mode not in kinds:  # 16 bits would turn white
+                wrong = f"is not an 8-bit image (mode {image.mode}): convert it to {', '.join(kinds)}, scaled to 0..255"
+            elif image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photo and its preview
+                wrong = f"holds {image.n_frames} pages or frames; write each into a file of its own"
+            else:
+                image.load()
+                return image
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
+    raise ValueError(f"{path} {wrong}")
+
+
+def read_picture(path: Path, mode: str, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
+    """Read a picture of a set as `open_picture` does, in `mode` ("L", "RGB").
+
+    Raises:
+        FileNotFoundError, ValueError: see `open_picture`.
+    """
+    return open_picture(present(path), kinds).convert(mode)
 
 
 def picture_reader(

@@ -2,9 +2,7 @@
 
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medlab.data.archives import ImageStore
-from medlab.data.files import disk_errors
+from medlab.data.files import fetch_archive
 from medlab.data.grids import (
     check_spacing,
     fit_start,
@@ -53,8 +51,8 @@ class Case:
 def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Case], Info]:
     """List the labeled cases of a Medical Segmentation Decathlon folder (dataset.json, imagesTr, labelsTr).
 
-    Cases of which a file is missing are left out. With `download`, a folder that does not exist is downloaded by MONAI;
-    its name must then be that of a task, e.g. ``Task04_Hippocampus``.
+    Cases of which a file is missing are left out. With `download`, a folder that does not exist is downloaded; its
+    name must then be that of a task, e.g. ``Task04_Hippocampus``.
 
     Returns:
         The cases, and what dataset.json says about them.
@@ -66,9 +64,14 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
     """
     folder = Path(folder)
     if download and not folder.exists():
-        _download_task(folder)
+        from monai.apps import DecathlonDataset  # here, since it takes seconds to import
+
+        if folder.name not in DecathlonDataset.resource:
+            raise unknown_name_error("Decathlon task", folder.name, DecathlonDataset.resource)
+        url, md5 = DecathlonDataset.resource[folder.name], DecathlonDataset.md5[folder.name]
+        fetch_archive(f"{folder.name}.tar", url, md5, "decathlon", folder, "brain")
     try:
-        about = json.loads((folder / "dataset.json").read_text())
+        about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         classes = tuple(about["labels"][str(label)].lower() for label in range(len(about["labels"])))
         pairs = [(Path(case["image"]), Path(case["label"])) for case in about["training"]]
         modality = ", ".join(about["modality"].values())
@@ -182,29 +185,6 @@ def _alike(cases: Iterable[Case], plane: bool = False) -> Iterator[Case]:
 
 def _mm(spacing: Iterable[float]) -> str:
     return f"{' x '.join(f'{mm:.2f}' for mm in spacing)} mm"
-
-
-def _download_task(folder: Path) -> None:
-    from urllib.error import URLError
-
-    from monai.apps import DecathlonDataset, download_url, extractall
-
-    task = folder.name
-    if task not in DecathlonDataset.resource:
-        raise unknown_name_error("Decathlon task", task, DecathlonDataset.resource)
-    url, md5 = DecathlonDataset.resource[task], DecathlonDataset.md5[task]
-    try:
-        with disk_errors(folder.parent), tempfile.TemporaryDirectory(dir=folder.parent) as part:
-            download_url(url, f"{part}/{task}.tar", md5, "md5")
-            extractall(f"{part}/{task}.tar", part)
-            os.replace(f"{part}/{task}", folder)  # a killed download leaves no half folder
-    except (URLError, ConnectionError, TimeoutError) as error:
-        raise ConnectionError(
-            f"cannot download {task} from {url} ({error}): check the network, or unpack {task}.tar to {folder}; until "
-            'then a phantom can stand in, e.g. load("brain")'
-        ) from error
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"the download from {url} is not the published file ({error}); load again later") from error
 
 
 def _window(window: tuple[float, float] | None, info: Info) -> tuple[float, float] | None:

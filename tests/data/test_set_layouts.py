@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from medlab.data import load, pictures, read_volume
+from medlab.data import archives, load, pictures, read_volume
 from medlab.data.scans import up_to_percentile
 
 SPLITS = ("train", "val", "test")
@@ -113,7 +113,7 @@ def test_pictures_that_cannot_be_read(folder, monkeypatch):
     with pytest.raises(ValueError, match="is 32 x 48, expected a square"):
         load("isic2017", size=16)
     Image.new("P", (32, 32)).save(path, format="PNG")
-    with pytest.raises(ValueError, match="not an 8-bit image of mode 1, L, RGB, but of mode P; convert it first"):
+    with pytest.raises(ValueError, match="not an 8-bit image .mode P.: convert it to 1, L, RGB"):
         load("isic2017", size=16)
     monkeypatch.setattr(pictures, "LARGEST_SIDE", 30)
     with pytest.raises(ValueError, match="is 32 x 32, allowed are 30 pixels a side"):
@@ -135,11 +135,32 @@ def test_arrays_of_one_archive(folder):
         some.images, load("nih_chestxray")[np.isin(images[:, 0, 0], some.images[:, 0, 0, 0] * 255)].images
     )
     np.savez(path, images=images, labels=labels, patients=patients.astype(object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match="nih_cxr_96.npz: .* is no plain array .a pickled object"):
         load("nih_chestxray")
     np.savez(path, images=images[:, :, :90], labels=labels, patients=patients)
     with pytest.raises(ValueError, match="must hold square images"):
         load("nih_chestxray")
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    path = tmp_path / "small.npz"
+    np.savez(path, labels=np.arange(3), files=np.array(["a", "b"]))
+    assert archives.column(path, "labels", "labels").tolist() == [0, 1, 2] * 2
+    assert archives.column(path, "files").tolist() == ["a", "b"]
+    whole = path.read_bytes()
+    listed = whole.index(b"PK\x01\x02")  # the entry of the first array: version, flags, kind of compression
+    for place, said in (
+        (0, "truncated"),
+        (30, "truncated"),
+        (listed + 6, "truncated"),
+        (listed + 10, "truncated"),
+        (57, "no plain array"),
+    ):
+        damaged = bytearray(whole)
+        damaged[place : place + 30] = bytes([200]) * 30
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f"small.npz.* is {said}"):
+            archives.column(path, "labels")
 
 
 def test_an_array_that_claims_to_be_huge_is_refused_before_it_is_read(folder):
@@ -262,7 +283,7 @@ def test_scans_that_do_not_fit(folder):
         load("tcga_lgg")
     gliomas(folder)
     scan(folder / "tcga_lgg_mr/B/B_t2.nii.gz", np.ones((60, 60, 5), np.float32), (4, 4, 4))
-    with pytest.raises(ValueError, match="B: its images have unlike shapes"):
+    with pytest.raises(ValueError, match="B_t1.nii.gz and the other images of B lie on unlike grids"):
         load("tcga_lgg")
     scan(folder / "lung_ct_tcia/P_1.nii.gz", np.full((60, 60, 3), 500, np.float32), (4, 4, 4))
     with pytest.raises(ValueError, match="P_1.nii.gz is constant in its window"):
