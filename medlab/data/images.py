@@ -250,8 +250,8 @@ class ImageSet:
         units, classes = np.unique(groups), self._classes_of(groups)
         if len(units) < 3:
             raise ValueError(
-                f"{self.info.name}: cannot split by {by} into three, there is only {len(units)}; "
-                "load more patients, or use the whole set as one split"
+                f"{self.info.name} has only {len(units)} {by}{'s' * (len(units) > 1)}, too few for training, validation "
+                "and test: load more, or use the whole set as one of them"
             )
         count = _part(fractions[1] + fractions[2], len(units), least=2)
         train, rest = draw_evenly(units, classes, count, seed)

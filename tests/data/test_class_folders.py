@@ -100,7 +100,7 @@ def test_bad_folders_and_files(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2.tif holds 2 pages"):
         load_class_folders(tmp_path, 8)
     monkeypatch.setattr(pictures, "LARGEST_SIDE", 7)
-    with pytest.raises(ValueError, match="1.png is 8 x 8, allowed are 7 pixels a side"):
+    with pytest.raises(ValueError, match="1.png is 40 x 40, allowed are 7 pixels a side"):
         load_class_folders(tmp_path, 8)
     monkeypatch.undo()
     Image.new("L", (8, 8)).save(bad)

@@ -263,7 +263,7 @@ def test_other_tasks_split_by_patient_too(task):
 
 @pytest.mark.parametrize("patients", [1, 2])
 def test_too_few_patients(patients):
-    message = f"made: cannot split by patient into three, there is only {patients}; load more patients"
+    message = f"made has only {patients} patients?, too few for training, validation and test: load more"
     with pytest.raises(ValueError, match=message):
         image_set(12, per_patient=12 // patients).split()
     assert len(image_set(12, per_patient=12).split(by="image")) == 3

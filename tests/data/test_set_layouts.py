@@ -149,18 +149,16 @@ def test_a_damaged_archive_is_named(tmp_path):
     assert archives.column(path, "files").tolist() == ["a", "b"]
     whole = path.read_bytes()
     listed = whole.index(b"PK\x01\x02")  # the entry of the first array: version, flags, kind of compression
-    for place, said in (
-        (0, "truncated"),
-        (30, "truncated"),
-        (listed + 6, "truncated"),
-        (listed + 10, "truncated"),
-        (57, "no plain array"),
-    ):
+    for place in (0, 30, listed + 6, listed + 10):
         damaged = bytearray(whole)
         damaged[place : place + 30] = bytes([200]) * 30
         path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=f"small.npz.* is {said}"):
+        with pytest.raises(ValueError, match="small.npz is truncated or damaged"):
             archives.column(path, "labels")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels.npy", "a text")
+    with pytest.raises(ValueError, match="small.npz: labels is no plain array"):
+        archives.column(path, "labels")
 
 
 def test_an_array_that_claims_to_be_huge_is_refused_before_it_is_read(folder):
@@ -273,7 +271,7 @@ def test_channels_labels_and_slices_with_brain(folder):
     assert np.allclose(counts[1:], 250, rtol=0.1) and data[1:2].counts()["edema"] == 0
     assert read_volume("tcga_lgg", "B_fla")[0].voxels.max() == 400
     assert np.unique(read_volume("tcga_lgg", "B_fla")[1]).tolist() == [0, 1, 2, 4]
-    with pytest.raises(ValueError, match="cannot split by patient into three, there is only 2"):
+    with pytest.raises(ValueError, match="tcga_lgg has only 2 patients, too few for training, validation and test: load more"):
         load("tcga_lgg", "train")
 
 
