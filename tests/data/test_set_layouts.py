@@ -271,7 +271,9 @@ def test_channels_labels_and_slices_with_brain(folder):
     assert np.allclose(counts[1:], 250, rtol=0.1) and data[1:2].counts()["edema"] == 0
     assert read_volume("tcga_lgg", "B_fla")[0].voxels.max() == 400
     assert np.unique(read_volume("tcga_lgg", "B_fla")[1]).tolist() == [0, 1, 2, 4]
-    with pytest.raises(ValueError, match="tcga_lgg has only 2 patients, too few for training, validation and test: load more"):
+    with pytest.raises(
+        ValueError, match="tcga_lgg has only 2 patients, too few for training, validation and test: load more"
+    ):
         load("tcga_lgg", "train")
 
 
