@@ -250,8 +250,8 @@ class ImageSet:
         units, classes = np.unique(groups), self._classes_of(groups)
         if len(units) < 3:
             raise ValueError(
-                f"{self.info.name} has only {len(units)} {by}{'s' * (len(units) > 1)}, too few for training, validation "
-                "and test: load more, or use the whole set as one of them"
+                f"{self.info.name} has only {len(units)} {by}{'s' * (len(units) > 1)}, too few for training, "
+                "validation and test: load more, or use the whole set as one of them"
             )
         count = _part(fractions[1] + fractions[2], len(units), least=2)
         train, rest = draw_evenly(units, classes, count, seed)
@@ -274,13 +274,10 @@ class ImageSet:
     def _named_split(self, name: str) -> "ImageSet":
         where = np.flatnonzero(self.published_split == name)
         if len(where) == 0:
-            held = np.unique(self.published_split)
-            if len(held) == 1:
-                raise ValueError(
-                    f"{self.info.name}: this is already the {str(held[0])!r} split; use it as it is, or load the set "
-                    "without naming a split"
-                )
-            raise ValueError(f"{self.info.name}: the {name!r} split holds no image; load more images")
+            raise ValueError(
+                f"{self.info.name} holds no image of the {name!r} split, only of "
+                f"{', '.join(np.unique(self.published_split))}: use it as it is, or load the set without naming a split"
+            )
         return self[where]
 
     def _classes_of(self, groups: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 
 from medlab.data.grids import resample_slices
 from medlab.data.images import Info
-from medlab.data.scans import Scan, list_slices, window
+from medlab.data.scans import Scan, list_slices
 from medlab.data.volumes import Case, slice_set, volume_set
 
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
@@ -166,9 +166,7 @@ def test_a_damaged_case_is_named_before_its_voxels_are_read(tmp_path):
     with pytest.raises(ValueError, match="b_image.nii.gz is not a NIfTI file"):
         slice_set(cases, CT, 8)
     with pytest.raises(ValueError, match="b_image.nii.gz is not a NIfTI file"):
-        list_slices(
-            [Scan("b", (cases[1].image,))], replace(CT, task="multi-class", classes=("scan",)), 8, 8, window(0, 1)
-        )
+        list_slices([Scan("b", (cases[1].image,))], replace(CT, task="multi-class", classes=("scan",)), 8, 8)
 
 
 def test_channels_of_a_slice_lie_on_one_grid(tmp_path):
@@ -177,7 +175,7 @@ def test_channels_of_a_slice_lie_on_one_grid(tmp_path):
     ]
     pair = Scan("p", tuple(files))
     with pytest.raises(ValueError, match="a_image.nii.gz and the other images of p lie on unlike grids"):
-        list_slices([pair], replace(CT, task="multi-class", classes=("scan",)), 8, 8, window(-1000, 0)).read()
+        list_slices([pair], replace(CT, task="multi-class", classes=("scan",), window=(-1000, 0)), 8, 8).read()
 
 
 def test_a_crop_that_loses_an_organ_says_which_and_what_to_do(tmp_path):

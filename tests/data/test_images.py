@@ -288,9 +288,11 @@ def test_published_splits_win():
 
 def test_splitting_a_split_says_what_it_is():
     whole = image_set(published_split=["train"] * 6 + ["val"] * 6)
-    with pytest.raises(ValueError, match="made: this is already the 'val' split; use it as it is, or load the set"):
+    with pytest.raises(
+        ValueError, match="made holds no image of the 'train' split, only of val: use it as it is, or load the set"
+    ):
         whole[6:].split()
-    with pytest.raises(ValueError, match="made: the 'test' split holds no image; load more images"):
+    with pytest.raises(ValueError, match="made holds no image of the 'test' split"):
         whole.split()
 
 
