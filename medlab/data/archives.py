@@ -78,14 +78,11 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
     """
     if not target.exists():
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         try:
             with disk_errors(target.parent), part.open("wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
-                with tqdm(total=shape[0], desc=f"unpacking {target.stem}", unit="image") as bar:
-                    for block in _blocks(path, key, shape):
-                        file.write(np.ascontiguousarray(block))
-                        bar.update(len(block))
+                np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for block in tqdm(_blocks(path, key, shape), desc=f"unpacking {target.stem}", unit=" block"):
+                    file.write(np.ascontiguousarray(block))
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)

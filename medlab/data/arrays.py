@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
+SCALE = "scale them, np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU"
 NO_ID = "no id "  # how the id of an image without one begins
 
 
@@ -34,16 +35,12 @@ def as_images(images: Tensor | np.ndarray | Sequence, name: str) -> Tensor:
         return images
     if not images.is_floating_point():
         raise ValueError(
-            f"{name}: images must be float in [0, 1] or uint8, got {images.dtype}, of no known range: scale them, "
-            "np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU, or cast gray values of "
-            "0 to 255, images.astype(np.uint8)"
+            f"{name}: images must be float in [0, 1] or uint8, got {images.dtype}, of no known range: {SCALE}, or "
+            "cast gray values of 0 to 255, images.astype(np.uint8)"
         )
     low, high = images.aminmax()  # one pass over memory; NaN where there is one
     if not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"{name}: images must lie in [0, 1] without NaN, got {low:g} to {high:g}; scale them, "
-            "np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU"
-        )
+        raise ValueError(f"{name}: images must lie in [0, 1] without NaN, got {low:g} to {high:g}; {SCALE}")
     return images.float()
 
 

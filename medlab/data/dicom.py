@@ -2,7 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +177,7 @@ def read_pixels(path: str | Path) -> tuple[NDArray[np.float32], list[str]]:
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept), notes
 
 
-def summary(notes: list[list[str]]) -> list[str]:
+def summary(notes: Sequence[list[str]]) -> list[str]:
     """What there is to say of several files, from the notes of each: every note once, with the number of its files."""
     counts = Counter(note for each in notes for note in each)
     return [note if count == len(notes) else f"{count} of {len(notes)}: {note}" for note, count in counts.items()]

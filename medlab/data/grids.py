@@ -17,17 +17,6 @@ from medlab.data.nifti import Grid, Volume, check_size
 TOLERATED = 0.01  # part of the voxels of a class, in one case, that a crop may remove
 
 
-def check_spacing(spacing: float | None) -> float | None:
-    """Return `spacing`, in mm.
-
-    Raises:
-        ValueError: it is not positive and finite.
-    """
-    if spacing is not None and not 0 < spacing < math.inf:  # NaN neither
-        raise ValueError(f"spacing must be a positive length in mm, got {spacing}; 1.0 is usual")
-    return spacing
-
-
 def resample_volume(
     volume: Volume, sides: float | Sequence[float], mask: NDArray[np.int64] | None = None
 ) -> tuple[Volume, NDArray[np.int64] | None]:

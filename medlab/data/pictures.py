@@ -12,7 +12,6 @@ from medlab.data.archives import array_shape, channels_first, read_rows
 from medlab.data.files import present
 from medlab.data.listing import Read
 from medlab.data.nifti import check_size
-from medlab.errors import unknown_name_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,17 +39,6 @@ def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
     return table
 
 
-def codes(names: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """The positions in `classes` of the class of each image.
-
-    Raises:
-        ValueError: a name that is no class.
-    """
-    if unknown := sorted(set(names) - set(classes)):
-        raise unknown_name_error("class", unknown[0], classes)
-    return np.array([classes.index(name) for name in names])
-
-
 def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
     """Read a picture of one page and of one of the `kinds`; its size and kind are checked before its pixels are read.
 
@@ -74,15 +62,6 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
     except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
     raise ValueError(f"{path} {wrong}")
-
-
-def read_picture(path: Path, mode: str, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
-    """Read a picture of a set as `open_picture` does, in `mode` ("L", "RGB").
-
-    Raises:
-        FileNotFoundError, ValueError: see `open_picture`.
-    """
-    return open_picture(present(path), kinds).convert(mode)
 
 
 def picture_reader(
@@ -143,7 +122,7 @@ def array_reader(path: Path, size: int, images: Sequence[str], masks: Sequence[s
 
 
 def _resized(path: Path, size: int, mode: str, squeeze: bool) -> NDArray[np.uint8]:
-    image = read_picture(path, mode, EIGHT_BITS if squeeze else PLAIN)
+    image = open_picture(present(path), EIGHT_BITS if squeeze else PLAIN).convert(mode)
     if not squeeze and image.width != image.height:
         raise ValueError(f"{path} is {image.height} x {image.width}, expected a square")
     return _averaged(image, size)

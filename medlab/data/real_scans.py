@@ -114,7 +114,7 @@ def _templates(folder: Path) -> Scans:
 
 CASES: dict[str, Callable[[Path], Scans]] = {  # the whole scans of a set, for `read_volume`
     "abdomen_ct": lambda folder: {"ct": Scan("ct", (folder / f"ct{ENDING}",), folder / f"organs{ENDING}")},
-    "brain_petmaps": maps,
+    "brain_pet_maps": maps,
     "hippocampus": _hippocampi,
     "ixi": heads,
     "lung_ct": lungs,

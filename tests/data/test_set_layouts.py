@@ -51,8 +51,8 @@ def test_only_the_pictures_asked_for_are_read(folder, monkeypatch):
     assert whole.images.shape == (12, 3, 16, 16) and whole.images.dtype == torch.float32
     assert numbers(whole) == list(range(12)) and whole.targets.tolist() == [0, 1, 2] * 4
     assert whole.patients.tolist() == [f"ISIC_{k:03d}" for k in range(12)]
-    opened, read = [], pictures.read_picture
-    monkeypatch.setattr(pictures, "read_picture", lambda path, *rest: opened.append(path.stem) or read(path, *rest))
+    opened, read = [], pictures.open_picture
+    monkeypatch.setattr(pictures, "open_picture", lambda path, *rest: opened.append(path.stem) or read(path, *rest))
     for asked in ({"n": 3}, {"patients": 3}, {"split": "test", "n": 2}, {"split": "val"}):
         opened.clear()
         some = load("isic2017", size=16, **asked)
@@ -89,7 +89,7 @@ def test_pictures_are_averaged(folder):
 @pytest.mark.parametrize(
     "name, old, new, error, message",
     [
-        ("isic2017", "melanoma", "melanom", ValueError, "unknown class 'melanom'. Did you mean 'melanoma'"),
+        ("isic2017", "melanoma", "melanom", ValueError, "targets hold 'melanom', not among the classes .*'melanoma'"),
         ("isic2017", "ISIC_001", "../../x", ValueError, "names a file outside the folder .*; do not trust it"),
         ("isic2017", "ISIC_001", "ISIC_999", FileNotFoundError, "ISIC_999.jpg is missing: the set is not complete"),
         ("isic2017", "image_id", "image", ValueError, "labels.csv has no column image_id; it has image, split"),
