@@ -41,8 +41,8 @@ def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, floa
     return pixels, (np.nan, np.nan) if spacing is None else (float(spacing[0]), float(spacing[1]))
 
 
-def read_header(path: str | Path, tags: Iterable[str] = ()):
-    """Read a DICOM file without pixels, as a pydicom `FileDataset`; that these `tags` can be decoded is checked.
+def read_header(path: str | Path, tags: Iterable[str] = (), pixels: bool = False):
+    """Read a DICOM file, a pydicom `FileDataset`, without its pixels; that these `tags` can be decoded is checked.
 
     Raises:
         FileNotFoundError: no such file.
@@ -52,7 +52,7 @@ def read_header(path: str | Path, tags: Iterable[str] = ()):
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = dcmread(path, stop_before_pixels=True)
+        header = dcmread(path, stop_before_pixels=not pixels)
         for tag in (*TEXT_TAGS, *tags):  # pydicom decodes a tag when it is asked for
             header.get(tag)
     except InvalidDicomError as error:
@@ -133,11 +133,10 @@ def read_pixels(path: str | Path) -> tuple[NDArray[np.float32], list[str]]:
     Raises:
         ValueError: compressed in a way that cannot be read here, truncated, or more than one image of pixels.
     """
-    from pydicom import dcmread
     from pydicom.pixels import apply_modality_lut
     from pydicom.uid import UncompressedTransferSyntaxes
 
-    dataset, notes = dcmread(path), []
+    dataset, notes = read_header(path, pixels=True), []
     table = "ModalityLUTSequence" in dataset
     try:
         with warnings.catch_warnings():
@@ -187,5 +186,5 @@ def _mosaic_blocks(header):
     for creator, group, element in MOSAIC_TAGS:
         try:
             yield header.private_block(group, creator), element
-        except KeyError:
+        except (KeyError, NotImplementedError):  # none, or a private tag that cannot be decoded
             continue

@@ -142,6 +142,13 @@ def test_a_tag_that_cannot_be_decoded_is_a_damaged_header(tmp_path, tag):
         load_dicom(tmp_path / "bad.dcm")
 
 
+def test_a_file_that_ends_within_the_tag_after_its_pixels_is_damaged(tmp_path):
+    place = pydicom.dcmread(get_testdata_file("CT_small.dcm")).get_item("DataSetTrailingPadding").value_tell
+    (tmp_path / "bad.dcm").write_bytes(Path(get_testdata_file("CT_small.dcm")).read_bytes()[: place - 2])
+    with pytest.raises(ValueError, match="bad.dcm: the header is damaged"):
+        load_dicom(tmp_path / "bad.dcm")
+
+
 @pytest.mark.parametrize(("photometric", "inverted"), [("MONOCHROME1", True), ("MONOCHROME2", False)])
 @pytest.mark.filterwarnings("ignore:.*lookup table")
 def test_values_of_a_lookup_table_are_inverted_after_the_look_up(tmp_path, photometric, inverted):
