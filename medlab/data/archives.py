@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from medlab.data.files import cache_folder, disk_errors
+from medlab.data.files import cache_folder, damage, disk_errors
 
 BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 BLOCK = 2**24  # bytes unpacked at a time
-DAMAGE = zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, UnicodeDecodeError
+DAMAGE = zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, UnicodeDecodeError
 LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
 
 
@@ -153,15 +153,8 @@ def _blocks(path: Path, key: str, shape: tuple[int, ...] | None = None) -> Itera
 @contextmanager
 def _opened(path: Path, key: str) -> Iterator[tuple]:
     """Open an array of an archive; yields the stream behind its header, shape, whether in Fortran order, and type."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
-            yield stream, *_header(stream, f"{path}: {key}")
-    except (FileNotFoundError, PermissionError):
-        raise
-    except (*DAMAGE, OSError) as error:
-        raise ValueError(
-            f"{path} is truncated or damaged ({error}); get it again, or delete it and load again"
-        ) from error
+    with damage(path, *DAMAGE), zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
+        yield stream, *_header(stream, f"{path}: {key}")
 
 
 def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -1,6 +1,5 @@
 """One's own images, sorted into a folder per class."""
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from PIL import Image, ImageOps
 
 from medlab.data.archives import ImageStore
 from medlab.data.dicom import check_image, read_header, read_pixels, summary
-from medlab.data.folders import counted, list_files, list_folders
+from medlab.data.folders import counted, list_files, list_folders, told
 from medlab.data.images import ImageSet, Info
 from medlab.data.pictures import open_picture
 from medlab.data.png import opaque
@@ -64,9 +63,7 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     said.append(f"no image in {', '.join(empty)}, so no class" if empty else "")
     deeper = sum(len(list_folders(path)) for path in listed)
     said.append(f"folders within classes not entered: {deeper}" if deeper else "")
-    note = "; ".join(part for part in said if part)
-    if note:
-        warnings.warn(f"{folder}: {note}", stacklevel=2)
+    note = told(folder, said)
     if gray:
         images = images[:, :1]
     classes = tuple(path.name for path, (files, _) in listed.items() if files)

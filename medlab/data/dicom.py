@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medlab.data.folders import told
 from medlab.data.nifti import check_size
 
 CONVERT = "convert the series with dcm2niix and read the result with load_nifti"
@@ -36,8 +37,7 @@ def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, floa
     if spacing is None:
         spacing = pixel_spacing(path, header, "ImagerPixelSpacing")
     pixels, notes = read_pixels(path)
-    if notes:
-        warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=2)
+    told(path, notes)
     return pixels, (np.nan, np.nan) if spacing is None else (float(spacing[0]), float(spacing[1]))
 
 

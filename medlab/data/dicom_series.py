@@ -1,6 +1,5 @@
 """Reader of a folder of DICOM slices as a `Volume`: one series, on one regular grid, nothing missing or repeated."""
 
-import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from nibabel.spaces import vox2out_vox
 from numpy.typing import NDArray
 
 from medlab.data.dicom import CONVERT, check_image, has_image, numbers, pixel_spacing, read_header, read_pixels, summary
-from medlab.data.folders import counted, list_files
+from medlab.data.folders import counted, list_files, told
 from medlab.data.nifti import Volume, canonical, check_size
 
 PART_TAGS = (  # what can tell the parts of a 4-D series apart
@@ -83,10 +82,7 @@ def load_dicom_series(folder: str | Path, resample: bool = False) -> Volume:
     if tilt:
         image = _upright(folder, image)
         notes.append(f"resampled, since the gantry was tilted by {tilt:.1f} degrees")
-    info = "; ".join(note for note in [*summary(said), *notes] if note)
-    if info:
-        warnings.warn(f"{folder}: {info}", stacklevel=2)
-    return replace(canonical(image), info=info)
+    return replace(canonical(image), info=told(folder, [*summary(said), *notes]))
 
 
 def _geometry(headers: dict) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

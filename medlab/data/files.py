@@ -57,6 +57,24 @@ def present(path: Path) -> Path:
 
 
 @contextmanager
+def damage(path: str | Path, *errors: type[Exception]) -> Iterator[None]:
+    """Raise a ValueError that names the file `path` in place of `errors` of the library that reads it.
+
+    Raises:
+        FileNotFoundError, PermissionError: as they come.
+    """
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (*errors, EOFError, OSError) as error:
+        raise ValueError(
+            f"{path} is truncated or damaged, or of another format ({error}); get it again: in the cache folder, "
+            "delete it and load again"
+        ) from error
+
+
+@contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Create `folder`; raise an OSError (same `errno`) that says what to do when it cannot be written."""
     try:

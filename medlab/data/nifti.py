@@ -7,8 +7,6 @@ upright with ``plt.imshow(plane, origin="lower")``.
 
 import math
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +15,8 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
+
+from medlab.data.files import damage
 
 LIMIT = 2 * 2**30  # bytes of float32 voxels in one volume or one set
 MM = {"meter": 1000.0, "micron": 0.001}  # mm in the units of length of NIfTI; "unknown" is taken for mm
@@ -61,7 +61,7 @@ def load_nifti(path: str | Path) -> Volume:
         ValueError: not NIfTI, truncated, not 3-D, in color or complex, larger than `LIMIT`, an affine that is sheared
             or no grid, or voxels that are NaN or infinite.
     """
-    with _damage(path):
+    with damage(path, ImageFileError, HeaderDataError, zlib.error):
         image, info = _open(path)
         volume = replace(canonical(image), info=info)
     bad = volume.voxels.size - np.count_nonzero(np.isfinite(volume.voxels))
@@ -84,7 +84,7 @@ def load_nifti_labels(path: str | Path) -> tuple[NDArray, NDArray[np.float64]]:
         ValueError: see `load_nifti`; also anything but whole numbers from 0, or numbers that the file's floating-point
             type cannot tell apart.
     """
-    with _damage(path):
+    with damage(path, ImageFileError, HeaderDataError, zlib.error):
         image = nib.as_closest_canonical(_open(path)[0])
         labels = np.ascontiguousarray(np.asanyarray(image.dataobj).T)
     if labels.dtype.kind not in "iub":
@@ -159,24 +159,11 @@ def read_grid(path: str | Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     Raises:
         FileNotFoundError, ValueError: see `load_nifti`.
     """
-    with _damage(path):
+    with damage(path, ImageFileError, HeaderDataError, zlib.error):
         image, _ = _open(path)
     turn = nib.io_orientation(image.affine)
     shape = tuple(image.shape[axis] for axis in turn[:, 0].argsort())
     return shape, image.affine @ nib.orientations.inv_ornt_aff(turn, image.shape)
-
-
-@contextmanager
-def _damage(path: str | Path) -> Iterator[None]:
-    """Turn what nibabel raises for a foreign or damaged file into a ValueError that names it."""
-    try:
-        yield
-    except (FileNotFoundError, PermissionError, ValueError):
-        raise
-    except ImageFileError as error:
-        raise ValueError(f"{path} is not a NIfTI file: {error}") from error
-    except (EOFError, zlib.error, OSError, HeaderDataError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
 
 
 def _open(path: str | Path) -> tuple[nib.Nifti1Image, str]:

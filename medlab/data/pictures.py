@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medlab.data.archives import array_shape, channels_first, read_rows
-from medlab.data.files import present
+from medlab.data.files import damage, present
 from medlab.data.listing import Read
 from medlab.data.nifti import check_size
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE = 8192  # pixels; ISIC 2017 has 6748
 PLAIN = ("1", "L", "RGB")  # kinds of picture, as Pillow calls them
+ERRORS = SyntaxError, ValueError, Image.DecompressionBombError  # of Pillow
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 EIGHT_BITS = (*PLAIN, "LA", "P", "PA", "RGBA")
 
@@ -46,21 +47,16 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
         FileNotFoundError: no such file.
         ValueError: damaged, larger than `LARGEST_SIDE`, of several pages, or of another kind.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            if max(image.size) > LARGEST_SIDE:
-                wrong = f"is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side"
-            elif image.mode not in kinds:  # 16 bits would turn white
-                wrong = f"is not an 8-bit image (mode {image.mode}): convert it to {', '.join(kinds)}, scaled to 0..255"
-            elif image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photo and its preview
-                wrong = f"holds {image.n_frames} pages or frames; write each into a file of its own"
-            else:
-                image.load()
-                return image
-    except (FileNotFoundError, PermissionError):
-        raise
-    except (OSError, SyntaxError, EOFError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
+    with damage(path, *ERRORS), Image.open(path, formats=FORMATS) as image:
+        if max(image.size) > LARGEST_SIDE:
+            wrong = f"is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side"
+        elif image.mode not in kinds:  # 16 bits would turn white
+            wrong = f"is not an 8-bit image (mode {image.mode}): convert it to {', '.join(kinds)}, scaled to 0..255"
+        elif image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photo and its preview
+            wrong = f"holds {image.n_frames} pages or frames; write each into a file of its own"
+        else:
+            image.load()
+            return image
     raise ValueError(f"{path} {wrong}")
 
 

@@ -1,6 +1,5 @@
 """PNG images and masks, from two folders."""
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medlab.data.folders import counted, list_files
+from medlab.data.folders import counted, list_files, told
 from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import check_size
 from medlab.data.pictures import open_picture
@@ -43,10 +42,8 @@ def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = N
         _check_mask(mask_of[path.stem], np.unique(label))
     info = info or Info(Path(images).name, "unknown", "segmentation", ("background", "object"), "unknown", "")
     left_out = [counted([*others, *more], "left out, not .png"), counted(unused, "left out, masks without an image")]
-    if any(left_out):
-        said = "; ".join(part for part in left_out if part)
-        warnings.warn(f"{images} and {masks}: {said}", stacklevel=2)
-        info = replace(info, note=" ".join(filter(None, [info.note, said])))
+    if said := told(f"{images} and {masks}", left_out):
+        info = replace(info, note=f"{info.note} {said}".lstrip())
     return ImageSet(pixels[:, None].astype(np.float32) / 255, labels > 0, [path.stem for path in paths], info)
 
 

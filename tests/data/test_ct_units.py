@@ -164,9 +164,9 @@ def test_labels_keep_their_numbers_when_they_are_resampled(tmp_path):
 def test_a_damaged_case_is_named_before_its_voxels_are_read(tmp_path):
     cases = [case(tmp_path, "a", body()), case(tmp_path, "b", body())]
     Path(cases[1].image).write_bytes(Path(cases[1].image).read_bytes()[:60])
-    with pytest.raises(ValueError, match="b_image.nii.gz is not a NIfTI file"):
+    with pytest.raises(ValueError, match="b_image.nii.gz is truncated or damaged, or of another format"):
         slice_set(cases, CT, 8)
-    with pytest.raises(ValueError, match="b_image.nii.gz is not a NIfTI file"):
+    with pytest.raises(ValueError, match="b_image.nii.gz is truncated or damaged, or of another format"):
         list_slices([Scan("b", (cases[1].image,))], replace(CT, task="multi-class", classes=("scan",)), 8, 8)
 
 

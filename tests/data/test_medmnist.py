@@ -234,7 +234,7 @@ def test_file_with_the_wrong_hash_names_expected_and_got(publish):
 def test_truncated_archive(publish, cut):
     whole = publish(arrays()).read_bytes()
     publish(whole[:-cut])  # its hash is right: the published file itself is short
-    with pytest.raises(ValueError, match="pneumoniamnist.npz is truncated or damaged .*delete it and load again"):
+    with pytest.raises(ValueError, match="pneumoniamnist.npz is truncated or damaged.*delete it and load again"):
         medmnist.load("pneumoniamnist")
 
 
@@ -292,7 +292,7 @@ def test_a_member_shorter_than_its_header_says_and_a_missing_one(publish, folder
         np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (6, 28, 28)})
         member.write(bytes(28))
     publish(path.read_bytes())
-    with pytest.raises(ValueError, match="damaged .train_images ends early"):
+    with pytest.raises(ValueError, match="damaged.*train_images ends early"):
         medmnist.load("pneumoniamnist", "train")
     with pytest.raises(ValueError, match="damaged .*val_images.npy"):
         medmnist.load("pneumoniamnist", "val")

@@ -176,7 +176,7 @@ def test_an_impossible_type_of_voxels_is_a_damaged_file(tmp_path):
     damaged[70:72] = b"\x51\x00"  # the code of the type
     path.write_bytes(damaged)
     for read in (load_nifti, load_nifti_labels, read_grid):
-        with pytest.raises(ValueError, match="scan.nii is truncated or damaged .*81"):
+        with pytest.raises(ValueError, match="scan.nii is truncated or damaged.*81"):
             read(path)
 
 

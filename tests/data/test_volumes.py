@@ -67,7 +67,7 @@ def test_bad_nifti_files(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         nifti.load_nifti(tmp_path / "none.nii")
     (tmp_path / "text.nii").write_text("hello")
-    with pytest.raises(ValueError, match="text.nii is not a NIfTI file"):
+    with pytest.raises(ValueError, match="text.nii is truncated or damaged, or of another format"):
         nifti.load_nifti(tmp_path / "text.nii")
     for name in ("a.nii", "a.nii.gz"):
         path = write_nifti(tmp_path / name, np.random.default_rng(0).normal(size=(9, 9, 9)))
