@@ -49,7 +49,7 @@ def counted(paths: list[Path], what: str) -> str:
 
 
 def told(place: str | Path, notes: Iterable[str]) -> str:
-    """Warn of what there is to say of the files at `place` and return it: those notes that are not empty, in one line."""
+    """Warn of what there is to say of the files at `place`, the notes that are not empty, and return it in one line."""
     said = "; ".join(filter(None, notes))
     if said:
         warnings.warn(f"{place}: {said}", stacklevel=3)
