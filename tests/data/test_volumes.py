@@ -248,20 +248,20 @@ def test_bad_decathlon_folders(tmp_path):
 
 
 def test_decathlon_download(tmp_path, monkeypatch):
-    """One test for all of it: importing monai.apps takes seconds."""
     from monai.apps import DecathlonDataset
 
     task = "Task04_Hippocampus"
     write_decathlon(tmp_path / "made" / task)
-    (tmp_path / "served").mkdir()
-    packed = tmp_path / "served" / f"{task}.tar"
+    (tmp_path / "data/decathlon").mkdir(parents=True)
+    packed = tmp_path / "data/decathlon" / f"{task}.tar"
     with tarfile.open(packed, "w") as archive:
         archive.add(tmp_path / "made" / task, task)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "archives"))
     monkeypatch.delenv("MEDLAB_DATA", raising=False)
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
-    monkeypatch.setitem(DecathlonDataset.md5, task, hashlib.md5(packed.read_bytes()).hexdigest())
+    md5 = hashlib.md5(packed.read_bytes()).hexdigest()
+    monkeypatch.setitem(DecathlonDataset.md5, task, md5)
     with serve(packed.parent) as server:
         monkeypatch.setitem(DecathlonDataset.resource, task, address(server, packed.name))
         cases, _ = volumes.load_decathlon(tmp_path / "cache" / task, download=True)
@@ -278,16 +278,12 @@ def test_decathlon_download(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="unknown Decathlon task 'Task4_Hippocampus'. Did you mean 'Task04_Hippo"):
         volumes.load_decathlon(tmp_path / "other" / "Task4_Hippocampus", download=True)
-    (tmp_path / "data/decathlon").mkdir(parents=True)
-    packed.rename(tmp_path / "data/decathlon" / packed.name)
     monkeypatch.setenv("MEDLAB_DATA", str(tmp_path / "data"))
     with pytest.raises(ValueError, match="Task04_Hippocampus.tar is not the published file, its MD5 is not 0000"):
         volumes.load_decathlon(tmp_path / "other" / task, download=True)
-    monkeypatch.setitem(
-        DecathlonDataset.md5, task, hashlib.md5((tmp_path / "data/decathlon" / packed.name).read_bytes()).hexdigest()
-    )
+    monkeypatch.setitem(DecathlonDataset.md5, task, md5)
     assert len(volumes.load_decathlon(tmp_path / "more" / task, download=True)[0]) == 3
-    assert (tmp_path / "data/decathlon" / packed.name).exists() and not (tmp_path / "other").exists()
+    assert packed.exists() and not (tmp_path / "other").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot write to the cache folder"):
         volumes.load_decathlon(tmp_path / "file" / task, download=True)
