@@ -105,7 +105,7 @@ def write_slices(folder: Path, slices: Iterator[tuple[str, np.ndarray, np.ndarra
     for name, values, mask in slices:
         image = Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).resize(SIZE, Image.Resampling.BOX)
         small = Image.fromarray(mask.astype(bool)).resize(SIZE, Image.Resampling.NEAREST)
-        image.resize(SIZE, Image.Resampling.BOX).save(folder / "images" / f"{name}{suffix}", quality=95)
+        image.save(folder / "images" / f"{name}{suffix}", quality=95)
         small.save(folder / "masks" / f"{name}.png")
         rows.append([name, int(mask.sum()), int(np.asarray(small).sum())])
     return rows

@@ -6,13 +6,13 @@ patches of our folder were cut and which window they were stored with is not kno
 are of the same kind, but the archive differs from the list.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from common import run
 
 from medlab.data import load_decathlon
+from medlab.data.grids import resample_volume
 
 SIDE, SPACING, WINDOW = 48, 2.0, (-1000, 400)  # pixels, mm, HU
 IN_TUMOR, ANYWHERE = 9, 1  # patches of a case
@@ -28,7 +28,8 @@ def make(source: Path, folder: Path) -> None:
     for part, numbers in CASES.items():
         images, masks, names = [], [], []
         for name in [f"lung_{number:03d}" for number in numbers if f"lung_{number:03d}" in there]:
-            volume, mask = replace(there[name], spacing=SPACING).load()
+            volume, mask = there[name].load()
+            volume, mask = resample_volume(volume, SPACING, mask)
             low, high = WINDOW
             gray = np.rint(255 * np.clip((volume.voxels - low) / (high - low), 0, 1)).astype(np.uint8)
             inside, everywhere = np.argwhere(mask > 0), np.argwhere(mask >= 0)

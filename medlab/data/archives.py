@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from medlab.data.files import cache_folder, disk_errors
+from medlab.data.files import cache_folder, damage, disk_errors
 
 BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 BLOCK = 2**24  # bytes unpacked at a time
+DAMAGE = zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, UnicodeDecodeError
 LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
 
 
@@ -65,8 +66,7 @@ def column(path: Path, *keys: str) -> np.ndarray:
     """
     for key in keys:
         array_shape(path, key)
-    with np.load(path, allow_pickle=False) as archive:
-        return np.concatenate([archive[key].reshape(-1) for key in keys])
+    return np.concatenate([block.reshape(-1) for key in keys for block in _blocks(path, key)])
 
 
 def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.ndarray:
@@ -78,14 +78,11 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
     """
     if not target.exists():
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         try:
             with disk_errors(target.parent), part.open("wb") as file:
-                np.lib.format.write_array_header_1_0(file, header)
-                with tqdm(total=shape[0], desc=f"unpacking {target.stem}", unit="image") as bar:
-                    for block in _blocks(path, key, shape):
-                        file.write(np.ascontiguousarray(block).data)
-                        bar.update(len(block))
+                np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+                for block in tqdm(_blocks(path, key, shape), desc=f"unpacking {target.stem}", unit=" block"):
+                    file.write(np.ascontiguousarray(block).data)
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
@@ -136,33 +133,38 @@ def channels_first(images: np.ndarray) -> Tensor:
     return tensor.movedim(-1, 1) if images.ndim == 4 and images.shape[-1] == 3 else tensor[:, None]
 
 
-def _blocks(path: Path, key: str, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Unpack an array block by block; its header is checked before memory is allocated."""
+def _blocks(path: Path, key: str, shape: tuple[int, ...] | None = None) -> Iterator[np.ndarray]:
+    """Unpack an array block by block; that it is of `shape` is checked before memory is allocated."""
     with _opened(path, key) as (stream, found, fortran, dtype):
-        if dtype.hasobject:
-            raise ValueError(f"{path}: {key} holds a pickled object, which could run code; use the published file")
-        if found != shape or dtype.kind not in "iub" or (key.endswith("images") and dtype != np.uint8):
-            wanted = "uint8" if key.endswith("images") else "integers"
+        wanted = "uint8" if key.endswith("images") else "integers"
+        if shape is not None and (
+            found != shape or dtype.kind not in "iub" or (wanted == "uint8" and dtype != np.uint8)
+        ):
             raise ValueError(f"{path}: {key} must be {wanted} {shape}, got {dtype} {found}; use the published file")
-        row = dtype.itemsize * math.prod(shape[1:])
-        step = shape[0] if fortran else max(1, BLOCK // row)
-        for start in range(0, shape[0], step):
-            count = min(step, shape[0] - start)
+        row = dtype.itemsize * math.prod(found[1:])
+        step = found[0] if fortran else max(1, BLOCK // row)
+        for start in range(0, found[0], step):
+            count = min(step, found[0] - start)
             data = stream.read(count * row)
             if len(data) < count * row:
                 raise EOFError(f"{key} ends early")
-            yield np.frombuffer(data, dtype).reshape((count, *shape[1:]), order="F" if fortran else "C")
+            yield np.frombuffer(data, dtype).reshape((count, *found[1:]), order="F" if fortran else "C")
 
 
 @contextmanager
 def _opened(path: Path, key: str) -> Iterator[tuple]:
     """Open an array of an archive; yields the stream behind its header, shape, whether in Fortran order, and type."""
+    with damage(path, *DAMAGE), zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
+        yield stream, *_header(stream, f"{path}: {key}")
+
+
+def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
-            if np.lib.format.read_magic(stream) != (1, 0):  # later versions allow headers of gigabytes
-                raise ValueError(f"{path}: {key} is not stored in .npy format 1.0; use the published file")
-            yield stream, *np.lib.format.read_array_header_1_0(stream)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-        raise ValueError(
-            f"{path} is truncated or damaged ({error}); get it again, or delete it and load again"
-        ) from error
+        if np.lib.format.read_magic(stream) != (1, 0):  # later versions allow headers of gigabytes
+            raise ValueError("not .npy format 1.0")
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        if dtype.hasobject:
+            raise ValueError("a pickled object, which could run code")
+    except ValueError as error:
+        raise ValueError(f"{name} is no plain array ({error}); use the published file") from error
+    return shape, fortran, dtype

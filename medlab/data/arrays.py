@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.transforms.v2.functional import pil_to_tensor
 
+SCALE = "scale them, np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU"
 NO_ID = "no id "  # how the id of an image without one begins
 
 
@@ -34,16 +36,12 @@ def as_images(images: Tensor | np.ndarray | Sequence, name: str) -> Tensor:
         return images
     if not images.is_floating_point():
         raise ValueError(
-            f"{name}: images must be float in [0, 1] or uint8, got {images.dtype}, of no known range: scale them, "
-            "np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU, or cast gray values of "
-            "0 to 255, images.astype(np.uint8)"
+            f"{name}: images must be float in [0, 1] or uint8, got {images.dtype}, of no known range: {SCALE}, or "
+            "cast gray values of 0 to 255, images.astype(np.uint8)"
         )
     low, high = images.aminmax()  # one pass over memory; NaN where there is one
     if not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"{name}: images must lie in [0, 1] without NaN, got {low:g} to {high:g}; scale them, "
-            "np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU"
-        )
+        raise ValueError(f"{name}: images must lie in [0, 1] without NaN, got {low:g} to {high:g}; {SCALE}")
     return images.float()
 
 
@@ -128,10 +126,8 @@ def read_dataset(dataset: Dataset) -> tuple[list[np.ndarray], list[np.ndarray] |
     pairs = [item if isinstance(item, tuple | list) else (item, None) for item in items]
     if any(len(pair) != 2 or isinstance(pair[0], dict) for pair in pairs):
         raise TypeError("items of the data set must be (image, target), or image alone: give one that yields these")
-    colored = [isinstance(image, Image.Image) and len(image.getbands()) > 1 for image, _ in pairs]
-    images = [
-        np.moveaxis(np.asarray(image), -1, 0) if last else np.asarray(image) for (image, _), last in zip(pairs, colored)
-    ]
+    images = [pil_to_tensor(image) if isinstance(image, Image.Image) else image for image, _ in pairs]
+    images = [np.asarray(image) for image in images]
     images = [image[None] if image.ndim == 2 else image for image in images]
     targets = [target for _, target in pairs]
     return images, None if all(target is None for target in targets) else list(map(np.asarray, targets))

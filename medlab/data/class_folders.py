@@ -1,9 +1,8 @@
 """One's own images, sorted into a folder per class."""
 
-import warnings
 from pathlib import Path
 
-from medlab.data.folders import counted, list_files, list_folders
+from medlab.data.folders import counted, list_files, list_folders, told
 from medlab.data.image_files import DICOM, PICTURES, is_picture, load_image_files
 from medlab.data.images import ImageSet
 
@@ -43,9 +42,6 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
     said = [counted(left_out, "left out"), f"no image in {', '.join(empty)}, so no class" if empty else ""]
     deeper = sum(len(list_folders(path)) for path in listed)
     said.append(f"folders within classes not entered: {deeper}" if deeper else "")
-    note = "; ".join(part for part in said if part)
-    if note:
-        warnings.warn(f"{folder}: {note}", stacklevel=2)
     return load_image_files(
         paths,
         size,
@@ -54,5 +50,5 @@ def load_class_folders(folder: str | Path, size: int, window: tuple[float, float
         window=window and (window[0] - window[1] / 2, window[0] + window[1] / 2),
         classes=[path.name for path, (files, _) in listed.items() if files],
         name=folder.name,
-        note=note,
+        note=told(folder, said),
     )

@@ -2,14 +2,19 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medlab.data.folders import told
 from medlab.data.nifti import check_size
 
 CONVERT = "convert the series with dcm2niix and read the result with load_nifti"
+TEXT_TAGS = (
+    "Rows Columns SamplesPerPixel PhotometricInterpretation ImageType Modality RescaleType SeriesInstanceUID"
+).split()
 # Where vendors keep the number of tiles of a mosaic: private creator, group, element.
 MOSAIC_TAGS = (("SIEMENS MR HEADER", 0x0019, 0x0A), ("Image Private Header", 0x0065, 0x50))
 
@@ -32,13 +37,12 @@ def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, floa
     if spacing is None:
         spacing = pixel_spacing(path, header, "ImagerPixelSpacing")
     pixels, notes = read_pixels(path)
-    if notes:
-        warnings.warn(f"{path}: {'; '.join(notes)}", stacklevel=2)
+    told(path, notes)
     return pixels, (np.nan, np.nan) if spacing is None else (float(spacing[0]), float(spacing[1]))
 
 
-def read_header(path: str | Path):
-    """Read the tags of a DICOM file, a pydicom `FileDataset` without pixels.
+def read_header(path: str | Path, tags: Iterable[str] = (), pixels: bool = False):
+    """Read a DICOM file, a pydicom `FileDataset`, without its pixels; that these `tags` can be decoded is checked.
 
     Raises:
         FileNotFoundError: no such file.
@@ -48,16 +52,21 @@ def read_header(path: str | Path):
     from pydicom.errors import InvalidDicomError
 
     try:
-        return dcmread(path, stop_before_pixels=True)
+        header = dcmread(path, stop_before_pixels=not pixels)
+        for tag in (*TEXT_TAGS, *tags):  # pydicom decodes a tag when it is asked for
+            header.get(tag)
     except InvalidDicomError as error:
         raise ValueError(f"{path} is not a DICOM file") from error
-    except (EOFError, NotImplementedError, ValueError, KeyError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of many types, from deep within pydicom
         raise ValueError(f"{path}: the header is damaged ({error}); get the file again") from error
+    return header
 
 
 def has_image(header) -> bool:
     """Whether a DICOM file is an image; a DICOMDIR, a report or a structure set is none."""
-    return "Rows" in header and "Columns" in header
+    return bool(header.get("Rows") and header.get("Columns"))
 
 
 def check_image(path: str | Path, header) -> None:
@@ -83,7 +92,8 @@ def check_image(path: str | Path, header) -> None:
     slope = numbers(path, header, "RescaleSlope", 1)
     if slope is not None and slope == 0:
         raise ValueError(f"{path}: RescaleSlope is 0, which would make all pixels equal; repair the tag")
-    check_size(path, (header.Rows, header.Columns))
+    sides = [numbers(path, header, tag, 1) for tag in ("Rows", "Columns")]
+    check_size(path, tuple(int(side[0]) for side in sides if side is not None))
 
 
 def numbers(path: str | Path, dataset, tag, count: int) -> NDArray[np.float64] | None:
@@ -97,7 +107,7 @@ def numbers(path: str | Path, dataset, tag, count: int) -> NDArray[np.float64] |
         if value is None or np.size(value) == 0 or str(value) == "":
             return None
         values = np.atleast_1d(np.asarray(value, np.float64))
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # as of `read_header`
         raise ValueError(f"{path}: {tag} holds no number ({error}); repair the tag or leave the file out") from error
     if len(values) != count or not np.isfinite(values).all():
         raise ValueError(
@@ -124,17 +134,35 @@ def read_pixels(path: str | Path) -> tuple[NDArray[np.float32], list[str]]:
     Raises:
         ValueError: compressed in a way that cannot be read here, truncated, or more than one image of pixels.
     """
-    from pydicom import dcmread
     from pydicom.pixels import apply_modality_lut
+    from pydicom.uid import UncompressedTransferSyntaxes
 
-    dataset, notes = dcmread(path), []
-    stored = _decoded(path, dataset)
+    dataset, notes = read_header(path, pixels=True), []
+    table = "ModalityLUTSequence" in dataset
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The number of bytes of pixel data")  # the shape is checked below
+            stored = dataset.pixel_array
+        ends = -1 if dataset.PixelRepresentation == 1 else 2**dataset.BitsStored - 1  # lowest and highest together
+        if table:
+            stored, ends = apply_modality_lut(stored, dataset), 2 ** dataset.ModalityLUTSequence[0].LUTDescriptor[2] - 1
+    except Exception as error:  # as of `read_header`
+        syntax = dataset.file_meta.get("TransferSyntaxUID")
+        said = "the pixels cannot be read, the file may be truncated: get it again"
+        if syntax is not None and syntax not in UncompressedTransferSyntaxes:
+            said = f"the pixels are compressed with {syntax.name}, and damaged, or nothing installed here reads them: "
+            said += 'install "pylibjpeg[all]" with pip, or write an uncompressed copy with gdcmconv --raw'
+        raise ValueError(f"{path}: {said} ({' '.join(str(error).split())})") from error
+    if stored.shape != (dataset.Rows, dataset.Columns):
+        raise ValueError(
+            f"{path}: the pixels have shape {stored.shape}, but Rows and Columns say {(dataset.Rows, dataset.Columns)}:"
+            " a tag is wrong; repair it or get the file again"
+        )
     if dataset.PhotometricInterpretation == "MONOCHROME1":
-        signed = dataset.get("PixelRepresentation", 0) == 1
-        stored = (-1 if signed else 2**dataset.BitsStored - 1) - stored.astype(np.int64)
+        stored = ends - stored.astype(np.int64)
         notes.append("inverted, since MONOCHROME1 shows low values white; high values are white now")
-    if "ModalityLUTSequence" in dataset:
-        return apply_modality_lut(stored, dataset).astype(np.float32), [*notes, "values of a modality lookup table"]
+    if table:
+        return stored.astype(np.float32), [*notes, "values of a modality lookup table"]
     slope, intercept = (numbers(path, dataset, tag, 1) for tag in ("RescaleSlope", "RescaleIntercept"))
     if dataset.get("Modality") == "CT":
         lacking = [tag for tag, x in (("RescaleSlope", slope), ("RescaleIntercept", intercept)) if x is None]
@@ -149,7 +177,7 @@ def read_pixels(path: str | Path) -> tuple[NDArray[np.float32], list[str]]:
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept), notes
 
 
-def summary(notes: list[list[str]]) -> list[str]:
+def summary(notes: Sequence[list[str]]) -> list[str]:
     """What there is to say of several files, from the notes of each: every note once, with the number of its files."""
     counts = Counter(note for each in notes for note in each)
     return [note if count == len(notes) else f"{count} of {len(notes)}: {note}" for note, count in counts.items()]
@@ -159,38 +187,5 @@ def _mosaic_blocks(header):
     for creator, group, element in MOSAIC_TAGS:
         try:
             yield header.private_block(group, creator), element
-        except KeyError:
+        except (KeyError, NotImplementedError):  # none, or a private tag that cannot be decoded
             continue
-
-
-def _decoded(path: str | Path, dataset) -> np.ndarray:
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import UncompressedTransferSyntaxes
-
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    compressed = ""
-    if syntax is not None and syntax not in UncompressedTransferSyntaxes:
-        compressed = f"the pixels are compressed with {syntax.name}"
-        try:
-            known, ready = True, get_decoder(syntax).is_available
-        except NotImplementedError:
-            known = ready = False
-        if not ready:
-            install = 'install "pylibjpeg[all]" with pip, or ' if known else ""
-            raise ValueError(
-                f"{path}: {compressed}, which nothing installed here reads; {install}write an uncompressed copy with "
-                "gdcmconv --raw"
-            )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The number of bytes of pixel data")  # the shape is checked below
-            stored = dataset.pixel_array
-    except (AttributeError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split()) + (compressed and f"; {compressed}")
-        raise ValueError(f"{path}: the pixels cannot be read, the file may be truncated ({reason})") from error
-    if stored.shape != (dataset.Rows, dataset.Columns):
-        raise ValueError(
-            f"{path}: the pixels have shape {stored.shape}, but Rows and Columns say {(dataset.Rows, dataset.Columns)}:"
-            " a tag is wrong; repair it or get the file again"
-        )
-    return stored

@@ -1,6 +1,5 @@
 """Reader of a folder of DICOM slices as a `Volume`: one series, on one regular grid, nothing missing or repeated."""
 
-import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from nibabel.spaces import vox2out_vox
 from numpy.typing import NDArray
 
 from medlab.data.dicom import CONVERT, check_image, has_image, numbers, pixel_spacing, read_header, read_pixels, summary
-from medlab.data.folders import counted, list_files
+from medlab.data.folders import counted, list_files, told
 from medlab.data.nifti import Volume, canonical, check_size
 
 PART_TAGS = (  # what can tell the parts of a 4-D series apart
@@ -44,7 +43,7 @@ def load_dicom_series(folder: str | Path, resample: bool = False) -> Volume:
     from pydicom.misc import is_dicom
 
     files, _ = list_files(folder)
-    found = {path: read_header(path) for path in files if is_dicom(path)}
+    found = {path: read_header(path, PART_TAGS) for path in files if is_dicom(path)}
     headers = {path: header for path, header in found.items() if has_image(header)}
     if len(headers) < 2:
         raise ValueError(
@@ -75,15 +74,15 @@ def load_dicom_series(folder: str | Path, resample: bool = False) -> Volume:
     affine[:3, 1] = directions[1] * spacing[0]
     affine[:3, 2] = (corners[-1] - corners[0]) / (len(paths) - 1)
     affine[:3, 3] = corners[0]
-    voxels, said = _read_all(folder, paths)
-    image = nib.Nifti1Image(voxels.T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+    pixels, said = zip(*map(read_pixels, paths))
+    units = {tuple(note for note in each if "HU" in note) for each in said}
+    if len(units) > 1:
+        raise ValueError(f"{folder}: some slices are in HU and others are not ({units}); they form no one volume")
+    image = nib.Nifti1Image(np.stack(pixels).T, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
     if tilt:
         image = _upright(folder, image)
         notes.append(f"resampled, since the gantry was tilted by {tilt:.1f} degrees")
-    info = "; ".join(note for note in [*said, *notes] if note)
-    if info:
-        warnings.warn(f"{folder}: {info}", stacklevel=2)
-    return replace(canonical(image), info=info)
+    return replace(canonical(image), info=told(folder, [*summary(said), *notes]))
 
 
 def _geometry(headers: dict) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -182,15 +181,6 @@ def _tilt(folder: str | Path, corners: NDArray, directions: NDArray, pixel: floa
         )
     degrees = float(np.rad2deg(np.arctan2(drift, along[-1])))
     return degrees if degrees > TILT and drift > 0.1 * pixel else 0.0
-
-
-def _read_all(folder: str | Path, paths: list[Path]) -> tuple[NDArray[np.float32], list[str]]:
-    """The pixels of all slices ``(slices, H, W)`` and what there is to say of them."""
-    read = [read_pixels(path) for path in paths]
-    units = {tuple(note for note in notes if "HU" in note) for _, notes in read}
-    if len(units) > 1:
-        raise ValueError(f"{folder}: some slices are in HU and others are not ({units}); they form no one volume")
-    return np.stack([pixels for pixels, _ in read]), summary([notes for _, notes in read])
 
 
 def _upright(folder: str | Path, image: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -7,6 +7,7 @@
 import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -54,6 +55,25 @@ def present(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: the set is not complete; copy its whole folder again")
     return path
+
+
+@contextmanager
+def damage(path: str | Path, *errors: type[Exception]) -> Iterator[None]:
+    """Raise a ValueError that names the file `path` in place of `errors` of the library that reads it.
+
+    Raises:
+        FileNotFoundError, PermissionError: as they come.
+    """
+    kinds: tuple[type[Exception], ...] = (*errors, EOFError, OSError)
+    try:
+        yield
+    except (FileNotFoundError, PermissionError):
+        raise
+    except kinds as error:
+        raise ValueError(
+            f"{path} is truncated or damaged, or of another format ({error}); get it again: in the cache folder, "
+            "delete it and load again"
+        ) from error
 
 
 @contextmanager
@@ -120,6 +140,27 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress
             "again later; if it stays, a firewall changes it or the server holds another version, so get the file "
             f"elsewhere and put it into MEDLAB_DATA/{folder}"
         ) from error
+
+
+def fetch_archive(file: str, url: str, md5: str, folder: str, target: Path, stand_in: str) -> Path:
+    """Unpack what an archive holds under the name of `target` to there; a killed run leaves no half folder.
+
+    The archive is ``MEDLAB_DATA/FOLDER/FILE`` or downloaded, and then not kept.
+
+    Raises:
+        ConnectionError, ValueError, OSError: see `download`.
+    """
+    from monai.apps import extractall
+
+    path = find_path(f"{folder}/{file}") or download(file, url, md5, folder, stand_in)
+    if md5_of(path) != md5:
+        raise ValueError(f"{path} is not the published file, its MD5 is not {md5}: get it again")
+    with disk_errors(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as part:
+        extractall(path, part)
+        os.replace(Path(part) / target.name, target)
+    if cache_folder() in path.parents:
+        path.unlink()
+    return target
 
 
 def mirror_url() -> str | None:

@@ -1,5 +1,6 @@
 """Which files of a folder are meant: suffixes in any case, without what operating systems and editors leave there."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,6 +46,14 @@ def counted(paths: list[Path], what: str) -> str:
     kinds = Counter(path.suffix.lower() or "without suffix" for path in paths)
     listed = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(5))
     return f"{len(paths)} file{'s' * (len(paths) > 1)} {what} ({listed}{', ...' * (len(kinds) > 5)})"
+
+
+def told(place: str | Path, notes: Iterable[str]) -> str:
+    """Warn of what there is to say of the files at `place`, the notes that are not empty, and return it in one line."""
+    said = "; ".join(filter(None, notes))
+    if said:
+        warnings.warn(f"{place}: {said}", stacklevel=3)
+    return said
 
 
 def _entries(folder: str | Path) -> list[Path]:

@@ -7,28 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import nibabel as nib
-import nibabel.processing
 import numpy as np
+from nibabel.spaces import vox2out_vox
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 from torch import Tensor
 
 from medlab.data.images import ImageSet
-from medlab.data.nifti import Grid, Volume, canonical, check_size
+from medlab.data.nifti import Grid, Volume, check_size
 
 PERCENTILES = "0 = 0.5th, 1 = 99.5th percentile of the"  # what units begin with where `scale_voxels` had no window
 TOLERATED = 0.01  # part of the voxels of a class, in one case, that a crop may remove
-
-
-def check_spacing(spacing: float | None) -> float | None:
-    """Return `spacing`, in mm.
-
-    Raises:
-        ValueError: it is not positive and finite.
-    """
-    if spacing is not None and not 0 < spacing < math.inf:  # NaN neither
-        raise ValueError(f"spacing must be a positive length in mm, got {spacing}; 1.0 is usual")
-    return spacing
 
 
 def resample_volume(
@@ -40,15 +29,10 @@ def resample_volume(
     Raises:
         ValueError: a volume too large for memory.
     """
-    grid = nib.spaces.vox2out_vox((volume.voxels.T.shape, volume.affine), np.broadcast_to(sides, 3)[::-1])
-    check_size(f"a scan resampled to {sides} mm", grid[0])
-
-    def resampled(voxels: NDArray[np.float32], order: int, outside: float) -> Volume:
-        image = nib.Nifti1Image(voxels.T, volume.affine)
-        return canonical(nib.processing.resample_from_to(image, grid, order, cval=outside))
-
-    labels = None if mask is None else resampled(mask.astype(np.float32), 0, 0).voxels.astype(np.int64)
-    return replace(resampled(volume.voxels, 1, volume.voxels.min()), info=volume.info, source=volume.source), labels
+    shape, affine = vox2out_vox((volume.voxels.T.shape, volume.affine), np.broadcast_to(sides, 3)[::-1])
+    check_size(f"a scan resampled to {sides} mm", shape)
+    way = np.linalg.inv(volume.affine) @ affine
+    return _resampled(volume, mask, way, shape, affine, cval=volume.voxels.min())
 
 
 def resample_slices(
@@ -64,20 +48,28 @@ def resample_slices(
     if np.allclose(now, pixel, rtol=1e-3):
         return volume, mask
     high, wide = np.broadcast_to(pixel, 2).astype(float)
-    step = np.array([1, high / now[0], wide / now[1]])  # of the index, from a new voxel to the next
-    old = np.array(volume.voxels.shape)
+    step = np.array([wide / now[1], high / now[0], 1])
+    old = np.array(volume.voxels.T.shape)
     new = np.maximum(np.rint(old / step), 1).astype(int)
     check_size(f"slices of pixels of {pixel} mm", tuple(new))
-    grid = {"matrix": step, "offset": (old - 1) / 2 - step * (new - 1) / 2, "output_shape": tuple(new)}
-    turn = np.diag([*step[::-1], 1])
-    turn[:3, 3] = grid["offset"][::-1]
-    resampled = replace(
-        volume,
-        voxels=affine_transform(volume.voxels, **grid, order=1, mode="nearest"),
-        spacing=(volume.spacing[0], float(high), float(wide)),
-        affine=volume.affine @ turn,
-    )
-    return resampled, None if mask is None else affine_transform(mask, **grid, order=0, mode="nearest")
+    way = np.diag([*step, 1])
+    way[:3, 3] = (old - 1) / 2 - step * (new - 1) / 2
+    return _resampled(volume, mask, way, tuple(new), volume.affine @ way, mode="nearest")
+
+
+def _resampled(
+    volume: Volume, mask: NDArray[np.int64] | None, way: NDArray, shape: tuple[int, ...], affine: NDArray, **outside
+) -> tuple[Volume, NDArray[np.int64] | None]:
+    """Resample a scan and its labels to the grid ``(shape, affine)``; `outside` says what lies around the scan."""
+    voxels = np.ascontiguousarray(_move(volume.voxels, way, shape, 1, **outside).T)
+    width, height, depth = map(float, nib.affines.voxel_sizes(affine))
+    labels = None if mask is None else np.ascontiguousarray(_move(mask, way, shape, 0, **outside | {"cval": 0}).T)
+    return replace(volume, voxels=voxels, spacing=(depth, height, width), affine=affine), labels
+
+
+def _move(voxels: NDArray, way: NDArray, shape: tuple[int, ...], order: int, **outside) -> NDArray:
+    """Voxels ``(D, H, W)`` on another grid, ``(W, H, D)``; `way` leads from ``(w, h, d, 1)`` there to one of them."""
+    return affine_transform(voxels.T, way[:3, :3], way[:3, 3], shape, order=order, **outside)
 
 
 def scale_voxels(
@@ -157,8 +149,7 @@ def to_nifti(mask: np.ndarray | Tensor, like: Volume | ImageSet) -> nib.Nifti1Im
         stack[places] = mask
         mask = stack
     way = np.linalg.inv(own) @ source[1]  # from a voxel of the file to one of the mask
-    voxels = affine_transform(mask.T, way[:3, :3], way[:3, 3], source[0], order=int(fractions), mode="grid-constant")
-    image = nib.Nifti1Image(voxels, source[1])
+    image = nib.Nifti1Image(_move(mask, way, source[0], int(fractions), mode="grid-constant"), source[1])
     image.header.set_xyzt_units("mm")
     return image
 
@@ -223,20 +214,25 @@ def removed_labels(
 
     Args:
         mask, shape: as of `fit_to`.
-        classes: their names; the first is the background.
+        classes: their names; the first is the background. None are known for ().
         case, spacing: file and voxel size in mm (D, H, W), for the message.
 
     Raises:
-        ValueError: more than 1 % of the voxels of a class would go.
+        ValueError: more than 1 % of the voxels of a class would go; a label beyond the classes.
     """
-    had, left = (np.bincount(labels.ravel(), minlength=len(classes)) for labels in (mask, fit_to(mask, shape)))
-    gone = {k: had[k] - left[k] for k in range(1, len(classes)) if left[k] < had[k]}
+    most = len(classes) or 256
+    if mask.max() >= most:
+        raise ValueError(f"{case}: its label map holds {mask.max()}, but there are {most} classes at most: {classes}")
+    had, left = (np.bincount(labels.ravel(), minlength=most) for labels in (mask, fit_to(mask, shape)))
+    gone = {k: had[k] - left[k] for k in range(1, most) if left[k] < had[k]}
     if any(count > TOLERATED * had[k] for k, count in gone.items()):
         sides, labeled = np.array(mask.shape), np.argwhere(mask)
         needed = np.maximum(sides - 2 * labeled.min(0), 2 * (labeled.max(0) + 1) - sides)[-len(shape) :]
         size = needed.max() if len(shape) == 2 else tuple(np.maximum(needed, shape).tolist())
         larger = math.ceil(round(10 * (needed * spacing[-len(shape) :] / shape).max(), 3)) / 10
-        removed = ", ".join(f"{count} of {had[k]} voxels of {classes[k]}" for k, count in gone.items())
+        removed = ", ".join(
+            f"{count} of {had[k]} voxels of {classes[k] if classes else k}" for k, count in gone.items()
+        )
         raise ValueError(
             f"{case}: a crop to {' x '.join(map(str, shape))} would remove {removed}; take size={size} or more, or "
             f"larger voxels, spacing={larger} (mm)"

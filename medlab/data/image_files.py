@@ -14,8 +14,9 @@ from medlab.data.dicom import check_image, read_header, read_pixels, summary
 from medlab.data.folders import counted, visible
 from medlab.data.grids import PERCENTILES, scale_voxels
 from medlab.data.images import ImageSet
-from medlab.data.png import opaque, open_picture
-from medlab.data.scans import window as scale_window
+from medlab.data.pictures import open_picture
+from medlab.data.png import opaque
+from medlab.data.scans import in_window
 
 DICOM = (".dcm", ".dicom")  # and files without a suffix
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -103,7 +104,7 @@ def read_plane(path: Path, header, window: tuple[float, float] | None) -> tuple[
     check_image(path, header)
     pixels, notes = read_pixels(path)
     if window is not None:
-        return scale_window(*window)(pixels), notes
+        return in_window(pixels, *window), notes
     if header.get("Modality") == "CT":
         raise ValueError(
             f"{path} is CT, in HU: give window=(low, high), what becomes 0 and 1; (-160, 240) is usual for soft "
@@ -120,9 +121,8 @@ def read_picture(path: Path, size: tuple[int, int] | None = None, mode: str = "R
     Raises:
         FileNotFoundError, ValueError: as of `load_image_files`.
     """
-    with open_picture(path) as image:
-        upright = ImageOps.exif_transpose(opaque(image, path)).convert(mode)
-        pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / np.float32(255)
+    upright = ImageOps.exif_transpose(opaque(open_picture(path), path)).convert(mode)
+    pixels = np.asarray(upright if size is None else upright.resize(size[::-1]), np.float32) / np.float32(255)
     return np.atleast_3d(pixels).transpose(2, 0, 1)
 
 

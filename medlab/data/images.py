@@ -257,8 +257,8 @@ class ImageSet:
         units, classes = np.unique(groups), self._classes_of(groups)
         if len(units) < 3:
             raise ValueError(
-                f"{self.info.name}: cannot split by {by} into three, there is only {len(units)}; "
-                "load more patients, or use the whole set as one split"
+                f"{self.info.name} has only {len(units)} {by}{'s' * (len(units) > 1)}, too few for training, "
+                "validation and test: load more, or use the whole set as one of them"
             )
         count = _part(fractions[1] + fractions[2], len(units), least=2)
         train, rest = draw_evenly(units, classes, count, seed)
@@ -282,13 +282,10 @@ class ImageSet:
     def _named_split(self, name: str, published: np.ndarray) -> "ImageSet":
         where = np.flatnonzero(published == name)
         if len(where) == 0:
-            held = np.unique(published)
-            if len(held) == 1:
-                raise ValueError(
-                    f"{self.info.name}: this is already the {str(held[0])!r} split; use it as it is, or load the set "
-                    "without naming a split"
-                )
-            raise ValueError(f"{self.info.name}: the {name!r} split holds no image; load more images")
+            raise ValueError(
+                f"{self.info.name} holds no image of the {name!r} split, only of "
+                f"{', '.join(np.unique(published))}: use it as it is, or load the set without naming a split"
+            )
         return self[where]
 
     def _classes_of(self, groups: np.ndarray) -> np.ndarray:

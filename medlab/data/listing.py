@@ -19,7 +19,7 @@ class Listing(ImageSet):
         info, patients, published_split: as of `ImageSet`.
         read: reads the images at ascending positions ``(N,)``, their label maps (None where `classes` is given), and
             their grids where these are known.
-        classes: ``(N,)``; None for a set of label maps.
+        classes: ``(N,)``, numbers or names; None for a set of label maps.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Listing(ImageSet):
         info: Info,
         patients: Sequence | np.ndarray,
         read: Read,
-        classes: np.ndarray | None = None,
+        classes: Sequence | np.ndarray | None = None,
         published_split: Sequence[str] | np.ndarray | None = None,
     ) -> None:
         positions = np.arange(len(patients), dtype="<u4").view(np.uint8).reshape(-1, 4, 1, 1)

@@ -7,15 +7,16 @@ upright with ``plt.imshow(plane, origin="lower")``.
 
 import math
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
+
+from medlab.data.files import damage
 
 LIMIT = 2 * 2**30  # bytes of float32 voxels in one volume or one set
 MM = {"meter": 1000.0, "micron": 0.001}  # mm in the units of length of NIfTI; "unknown" is taken for mm
@@ -60,7 +61,7 @@ def load_nifti(path: str | Path) -> Volume:
         ValueError: not NIfTI, truncated, not 3-D, in color or complex, larger than `LIMIT`, an affine that is sheared
             or no grid, or voxels that are NaN or infinite.
     """
-    with _damage(path):
+    with damage(path, ImageFileError, HeaderDataError, zlib.error):
         image, info = _open(path)
         volume = replace(canonical(image), info=info)
     bad = volume.voxels.size - np.count_nonzero(np.isfinite(volume.voxels))
@@ -83,7 +84,7 @@ def load_nifti_labels(path: str | Path) -> tuple[NDArray, NDArray[np.float64]]:
         ValueError: see `load_nifti`; also anything but whole numbers from 0, or numbers that the file's floating-point
             type cannot tell apart.
     """
-    with _damage(path):
+    with damage(path, ImageFileError, HeaderDataError, zlib.error):
         image = nib.as_closest_canonical(_open(path)[0])
         labels = np.ascontiguousarray(np.asanyarray(image.dataobj).T)
     if labels.dtype.kind not in "iub":
@@ -152,17 +153,17 @@ def canonical(image: nib.Nifti1Pair) -> Volume:
     return Volume(voxels, (z, y, x), image.affine, source=source)
 
 
-@contextmanager
-def _damage(path: str | Path) -> Iterator[None]:
-    """Turn what nibabel raises for a foreign or damaged file into a ValueError that names it."""
-    try:
-        yield
-    except ImageFileError as error:
-        raise ValueError(f"{path} is not a NIfTI file: {error}") from error
-    except (EOFError, zlib.error, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise ValueError(f"{path} is truncated or damaged ({error}); fetch it again") from error
+def read_grid(path: str | Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """The shape (W, H, D) and the affine of a scan as `load_nifti` would give it; its voxels are not read.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_nifti`.
+    """
+    with damage(path, ImageFileError, HeaderDataError, zlib.error):
+        image, _ = _open(path)
+    turn = nib.io_orientation(image.affine)
+    shape = tuple(image.shape[axis] for axis in turn[:, 0].argsort())
+    return shape, image.affine @ nib.orientations.inv_ornt_aff(turn, image.shape)
 
 
 def _open(path: str | Path) -> tuple[nib.Nifti1Pair, str]:
@@ -191,9 +192,12 @@ def _open(path: str | Path) -> tuple[nib.Nifti1Pair, str]:
     factor = MM.get(unit, 1.0)
     affine = np.diag([factor, factor, factor, 1.0]) @ image.affine
     _check_affine(path, affine)
+    info = [f"converted from {unit} to mm"] if factor != 1 else []
+    if not (image.header["sform_code"] or image.header["qform_code"]):
+        info.append("sform_code and qform_code are 0, so left and right are a guess")
     header = image.header.copy()
     header.set_xyzt_units("mm")
-    return type(image)(image.dataobj, affine, header), f"converted from {unit} to mm" if factor != 1 else ""
+    return type(image)(image.dataobj, affine, header), "; ".join(info)
 
 
 def _check_affine(path: str | Path, affine: NDArray[np.float64]) -> None:

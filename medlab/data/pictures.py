@@ -10,16 +10,17 @@ from PIL import Image
 from torch import Tensor
 
 from medlab.data.archives import array_shape, channels_first, read_rows
-from medlab.data.files import present
+from medlab.data.files import damage, present
 from medlab.data.listing import Read
 from medlab.data.nifti import check_size
-from medlab.errors import unknown_name_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LARGEST_SIDE = 8192  # pixels; ISIC 2017 has 6748
 PLAIN = ("1", "L", "RGB")  # kinds of picture, as Pillow calls them
+ERRORS = SyntaxError, ValueError, Image.DecompressionBombError  # of Pillow
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
 EIGHT_BITS = (*PLAIN, "LA", "P", "PA", "RGBA")
 
 
@@ -40,37 +41,24 @@ def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
     return table
 
 
-def codes(names: Sequence[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """The positions in `classes` of the class of each image.
-
-    Raises:
-        ValueError: a name that is no class.
-    """
-    if unknown := sorted(set(names) - set(classes)):
-        raise unknown_name_error("class", unknown[0], classes)
-    return np.array([classes.index(name) for name in names])
-
-
-def read_picture(path: Path, mode: str, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
-    """Read a PNG, JPEG or GIF picture in `mode` ("L", "RGB"); its size and kind are checked before its pixels are read.
+def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
+    """Read a picture of one page and of one of the `kinds`; its size and kind are checked before its pixels are read.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, larger than `LARGEST_SIDE`, or not one of the `kinds`.
+        ValueError: damaged, larger than `LARGEST_SIDE`, of several pages, or of another kind.
     """
-    present(path)
-    try:
-        with Image.open(path, formats=("JPEG", "PNG", "GIF")) as image:
-            if max(image.size) > LARGEST_SIDE:
-                raise ValueError(f"{path} is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side")
-            if image.mode not in kinds:
-                raise ValueError(
-                    f"{path} is not an 8-bit image of mode {', '.join(kinds)}, but of mode {image.mode}; convert it "
-                    "first, scaled to 0..255"
-                )
-            return image.convert(mode)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
+    with damage(path, *ERRORS), Image.open(path, formats=FORMATS) as image:
+        if max(image.size) > LARGEST_SIDE:
+            wrong = f"is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side"
+        elif image.mode not in kinds:  # 16 bits would turn white
+            wrong = f"is not an 8-bit image (mode {image.mode}): convert it to {', '.join(kinds)}, scaled to 0..255"
+        elif image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:  # MPO: a photo and its preview
+            wrong = f"holds {frames} pages or frames; write each into a file of its own"
+        else:
+            image.load()
+            return image
+    raise ValueError(f"{path} {wrong}")
 
 
 def picture_reader(
@@ -131,7 +119,7 @@ def array_reader(path: Path, size: int, images: Sequence[str], masks: Sequence[s
 
 
 def _resized(path: Path, size: int, mode: str, squeeze: bool) -> NDArray[np.uint8]:
-    image = read_picture(path, mode, EIGHT_BITS if squeeze else PLAIN)
+    image = open_picture(present(path), EIGHT_BITS if squeeze else PLAIN).convert(mode)
     if not squeeze and image.width != image.height:
         raise ValueError(f"{path} is {image.height} x {image.width}, expected a square")
     return _averaged(image, size)

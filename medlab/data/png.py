@@ -1,8 +1,5 @@
 """PNG images and masks, from two folders."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +8,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medlab.data.archives import ImageStore
-from medlab.data.folders import counted, list_files
+from medlab.data.folders import counted, list_files, told
 from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import check_size
+from medlab.data.pictures import open_picture
 
 
 def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = None) -> ImageSet:
@@ -38,8 +36,7 @@ def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = N
     if missing:
         raise ValueError(f"{len(missing)} of {len(paths)} images have no mask in {masks}, the first is {missing[0]}")
     unused = [path for path in mask_paths if path.stem not in own]
-    with open_picture(paths[0]) as first:
-        size = first.height, first.width
+    size = open_picture(paths[0]).size[::-1]
     check_size(paths[0], size)
     store, labels = ImageStore(), []
     for path in paths:
@@ -49,45 +46,9 @@ def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = N
         labels.append(label > 0)
     info = info or Info(Path(images).name, "unknown", "segmentation", ("background", "object"), "unknown", "")
     left_out = [counted([*others, *more], "left out, not .png"), counted(unused, "left out, masks without an image")]
-    if any(left_out):
-        said = "; ".join(part for part in left_out if part)
-        warnings.warn(f"{images} and {masks}: {said}", stacklevel=2)
-        info = replace(info, note=" ".join(filter(None, [info.note, said])))
+    if said := told(f"{images} and {masks}", left_out):
+        info = replace(info, note=f"{info.note} {said}".lstrip())
     return ImageSet(store.array(), np.stack(labels), [path.stem for path in paths], info)
-
-
-@contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """Open a picture of 8 bits a channel and one page; its pixels are read when they are asked for, in the context.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: no picture, damaged, of more than 8 bits or in CMYK, or of several pages.
-    """
-    try:
-        with Image.open(path) as image:
-            _check_mode(image, path)
-            frames = getattr(image, "n_frames", 1)
-            if image.format != "MPO" and frames > 1:  # MPO: a photo and its preview
-                raise ValueError(f"{path} holds {frames} pages or frames; write each into a file of its own")
-            yield image
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
-
-
-def gray_pixels(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    """The pixels ``(H, W)`` of a picture that was opened at `path`, its colors turned to gray.
-
-    Raises:
-        ValueError: more than 8 bits, or a damaged file.
-    """
-    _check_mode(image, path)
-    try:
-        return np.array(image.convert("L"))
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path} is truncated or damaged ({error}); get it again") from error
 
 
 def opaque(image: Image.Image, path: Path) -> Image.Image:
@@ -99,7 +60,7 @@ def opaque(image: Image.Image, path: Path) -> Image.Image:
 
 def opaque_gray(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     """The pixels ``(H, W)`` of a picture without transparent ones, its colors turned to gray."""
-    return gray_pixels(opaque(image, path), path)
+    return np.array(opaque(image, path).convert("L"))
 
 
 def mask_values(image: Image.Image, path: Path) -> NDArray[np.int32]:
@@ -134,11 +95,6 @@ def mask_values(image: Image.Image, path: Path) -> NDArray[np.int32]:
     return values
 
 
-def _check_mode(image: Image.Image, path: Path) -> None:
-    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):  # 16 bits would turn white
-        raise ValueError(f"{path} is not an 8-bit image (mode {image.mode}); convert it first, scaled to 0..255")
-
-
 def _by_stem(paths: list[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
@@ -149,10 +105,10 @@ def _by_stem(paths: list[Path]) -> dict[str, Path]:
 
 
 def _sized(path: Path, size: tuple[int, int], read) -> NDArray:
-    with open_picture(path) as image:
-        if (image.height, image.width) != size:
-            raise ValueError(f"{path} is {image.height} x {image.width}, expected {size[0]} x {size[1]}: use one size")
-        return read(image, path)
+    image = open_picture(path)
+    if (image.height, image.width) != size:
+        raise ValueError(f"{path} is {image.height} x {image.width}, expected {size[0]} x {size[1]}: use one size")
+    return read(image, path)
 
 
 def _check_mask(path: Path, values: NDArray[np.int32]) -> None:

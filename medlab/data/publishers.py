@@ -3,17 +3,14 @@
 The functions `*_files` list what is there, unpacked anywhere below one folder, as one row an image, and read no pixels.
 """
 
-import os
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from medlab.data.files import cache_folder, data_folder, disk_errors, download, find_path, md5_of
+from medlab.data.files import cache_folder, data_folder, fetch_archive
 from medlab.data.images import SPLITS, Info
 from medlab.data.listing import Listing
 from medlab.data.pictures import picture_reader, read_table
@@ -112,52 +109,18 @@ def table_rows(folder: Path, pattern: str, *columns: str) -> list[tuple[str, ...
     return list(read_table(paths[0], columns)[list(columns)].itertuples(index=False, name=None)) if paths else []
 
 
-def list_isic2017(folder: Path, size: int, info: Info) -> Listing:
-    """List ISIC 2017 with classes or masks, by the task of `info`; its official split where all three parts are there.
-
-    Raises:
-        ValueError: see `isic2017_files`; an image without a mask where masks are wanted.
-    """
-    lesions = isic2017_files(folder)
-    if info.task == "segmentation" and (without := [lesion.patient for lesion in lesions if lesion.mask is None]):
-        raise ValueError(f"{folder} has no mask of {without[0]}; unpack the ground truth of part 1 there, too")
-    official = {lesion.split for lesion in lesions} == set(SPLITS)
-    note = "The official split." if official else "No official test images: drawn anew."
-    return _listing(lesions, size, replace(info, note=f"{info.note} {note}"), "RGB", official)
-
-
-def list_gray(folder: Path, size: int, info: Info, files: Callable[[Path], list[Picture]]) -> Listing:
-    """List gray pictures of one class each; `files` says which are there."""
-    pictures = files(folder)
-    return _listing(pictures, size, info, "L", pictures[0].split is not None)
-
-
-def _listing(pictures: list[Picture], size: int, info: Info, mode: str, official: bool) -> Listing:
-    """Pictures squeezed to squares, with their masks in a segmentation set, and split by their publisher or not."""
-    images, kinds, patients, splits, masks = zip(*pictures)
-    masked = info.task == "segmentation"
-    read = picture_reader(images, size, mode, masks if masked else None, squeeze=True)
-    return Listing(info, patients, read, None if masked else np.array(kinds), splits if official else None)
-
-
 def fetch_mednist() -> Path:
-    """Download MedNIST as MONAI publishes it, check its hash, and unpack it into the cache folder.
+    """Download MedNIST as MONAI publishes it, and unpack it into the cache folder.
 
     Raises:
-        ConnectionError, ValueError, OSError: see `download`.
+        ConnectionError, ValueError, OSError: see `fetch_archive`.
     """
-    from monai.apps import MedNISTDataset, extractall
+    from monai.apps import MedNISTDataset as published
 
-    file, target = MedNISTDataset.compressed_file_name, cache_folder() / MedNISTDataset.dataset_folder_name
-    path = find_path(f"mednist/{file}")
-    if path is None:
-        path = download(file, MedNISTDataset.resource, MedNISTDataset.md5, "mednist", "lung")
-    elif md5_of(path) != MedNISTDataset.md5:
-        raise ValueError(f"{path} is not the published file, its MD5 is not {MedNISTDataset.md5}: get it again")
-    with disk_errors(target.parent), tempfile.TemporaryDirectory(dir=target.parent) as part:
-        extractall(path, part)
-        os.replace(Path(part) / target.name, target)  # a killed run leaves no half folder
-    return target
+    target = cache_folder() / published.dataset_folder_name
+    return fetch_archive(
+        published.compressed_file_name, published.resource, published.md5, "mednist", target, stand_in="lung"
+    )
 
 
 @dataclass(frozen=True)
@@ -167,13 +130,15 @@ class Publisher:
     Args:
         folder: the name of our folder of the set.
         marker: a pattern of the name of a file or folder by which the publisher's are known.
-        list: lists the images of a folder in a given size.
+        files: lists the images of a folder.
+        mode: "L" for gray images, "RGB" for color.
         fetch: downloads them into the cache folder; None where no hash is published.
     """
 
     folder: str
     marker: str
-    list: Callable[[Path, int, Info], Listing]
+    files: Callable[[Path], list[Picture]]
+    mode: str = "L"
     fetch: Callable[[], Path] | None = None
 
     def find(self) -> Path | None:
@@ -184,10 +149,28 @@ class Publisher:
                 return path if path.is_dir() else place
         return None
 
+    def list(self, folder: Path, size: int, info: Info) -> Listing:
+        """List the images, squeezed to squares, with classes or masks by the task of `info`.
+
+        Split as by the publisher where all three parts are there.
+
+        Raises:
+            ValueError: see `files`; an image without a mask where masks are wanted.
+        """
+        images, kinds, patients, splits, masks = zip(*self.files(folder))
+        masked = info.task == "segmentation"
+        if masked and None in masks:
+            raise ValueError(
+                f"{folder} has no mask of {patients[masks.index(None)]}; unpack its ground truth there, too"
+            )
+        read = picture_reader(images, size, self.mode, masks if masked else None, squeeze=True)
+        official = splits if set(splits) == set(SPLITS) else None
+        return Listing(info, patients, read, None if masked else np.array(kinds), official)
+
 
 _ALL = (
-    Publisher("isic2017", "ISIC-2017_*_Part3_GroundTruth.csv", list_isic2017),
-    Publisher("nih_chestxray", "Data_Entry_2017*.csv", partial(list_gray, files=nih_files)),
-    Publisher("mednist", "MedNIST", partial(list_gray, files=mednist_files), fetch_mednist),
+    Publisher("isic2017", "ISIC-2017_*_Part3_GroundTruth.csv", isic2017_files, "RGB"),
+    Publisher("nih_chestxray", "Data_Entry_2017*.csv", nih_files),
+    Publisher("mednist", "MedNIST", mednist_files, fetch=fetch_mednist),
 )
 PUBLISHERS = {publisher.folder: publisher for publisher in _ALL}

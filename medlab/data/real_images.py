@@ -8,7 +8,7 @@ import numpy as np
 from medlab.data.archives import column
 from medlab.data.images import SPLITS, ImageSet, Info
 from medlab.data.listing import Listing, Read
-from medlab.data.pictures import array_reader, codes, picture_reader, read_table
+from medlab.data.pictures import array_reader, picture_reader, read_table
 from medlab.data.png import load_png_folder
 
 BLOCK = 40  # file numbers; a patient of `brain_tumor_t1` has about 13
@@ -26,7 +26,7 @@ def list_isic2017(folder: Path, size: int, info: Info) -> Listing:
     """
     table = read_table(folder / "labels.csv", ("image_id", "split", "class"))
     masked = info.task == "segmentation"
-    classes = None if masked else codes(table["class"].str.replace("_", " "), info.classes)
+    classes = None if masked else table["class"].str.replace("_", " ")
     read = _named_pictures(folder, table["split"] + "/" + table["image_id"], size, "RGB", ".jpg", masked)
     return Listing(info, table["image_id"], read, classes)
 

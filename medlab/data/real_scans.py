@@ -9,7 +9,7 @@ import numpy as np
 from medlab.data.images import ImageSet, Info
 from medlab.data.listing import Listing
 from medlab.data.nifti import Volume, load_nifti
-from medlab.data.scans import Scan, list_slices, up_to_percentile, window
+from medlab.data.scans import Scan, list_slices, up_to_percentile
 from medlab.data.volumes import load_decathlon, slice_set, volume_set
 
 ENDING = ".nii.gz"
@@ -30,45 +30,34 @@ def read_hippocampus_volumes(folder: Path, size: int, info: Info) -> ImageSet:
     return volume_set(load_decathlon(folder, download=True)[0], info, shape)
 
 
-def list_lung_ct(folder: Path, size: int, info: Info) -> Listing:
-    """List the slices of the chest CTs: ``PATIENT_SCAN.nii.gz``."""
-    return list_slices(list(_lungs(folder).values()), info, size, 432, window(*info.window))  # type: ignore[misc]
+def list_scans(folder: Path, size: int, info: Info, *, cases: Callable[[Path], Scans], field: float, **how) -> Listing:
+    """List the axial slices of the `cases` of a folder; `field` and the rest as of `list_slices`."""
+    return list_slices(list(cases(folder).values()), info, size, field, **how)
 
 
-def list_sts_pet(folder: Path, size: int, info: Info) -> Listing:
-    """List the PET slices of the sarcomas: ``PATIENT/PET_image.nii.gz``, ``PATIENT/PET_mask.nii.gz``."""
-    scans = [scan for name, scan in _sarcomas(folder).items() if name == scan.patient]
-    return list_slices(scans, info, size, 320, window(*info.window), labels=(0, 1))  # type: ignore[misc]
+def brain(scan: Scan) -> Volume:
+    """Where the label map of a scan shows brain."""
+    return load_nifti(scan.labels)  # type: ignore[arg-type]  # every head has them
 
 
-def list_brain_pet_maps(folder: Path, size: int, info: Info) -> Listing:
-    """List the slices of the average PET: ``MAP.nii.gz``."""
-    return list_slices(list(_maps(folder).values()), info, size, 224, up_to_percentile, body=_bright)
-
-
-def list_ixi(folder: Path, size: int, info: Info) -> Listing:
-    """List the slices of IXI: ``T1/SUBJECT_T1.nii.gz``; ``DLMUSE/SUBJECT_DLMUSE.nii.gz`` says where the brain is."""
-    scans = list(_heads(folder).values())
-    return list_slices(scans, info, size, 240, up_to_percentile, body=_head)
-
-
-def list_tcga_lgg(folder: Path, size: int, info: Info) -> Listing:
-    """List the slices of the gliomas: ``PATIENT/PATIENT_SEQUENCE.nii.gz``, ``PATIENT/PATIENT_seg_fused.nii.gz``."""
-    scans = []
-    for path in sorted(folder.glob(f"*/*_seg_fused{ENDING}")):
-        patient = path.parent.name
-        images = tuple(path.with_name(f"{patient}_{sequence}{ENDING}") for sequence in SEQUENCES)
-        scans.append(Scan(patient, images, path))
-    return list_slices(scans, info, size, 240, up_to_percentile, labels=TUMOR_LABELS, body=_bright)
-
-
-def _bright(scan: Scan) -> Volume:
+def bright(scan: Scan) -> Volume:
+    """Where the first image of a scan is not dark."""
     volume = load_nifti(scan.images[0])
     return replace(volume, voxels=(up_to_percentile(volume.voxels) > 0.05).astype(np.float32))
 
 
-def _head(scan: Scan) -> Volume:
-    return load_nifti(scan.labels)  # type: ignore[arg-type]  # every head has them
+def pets(folder: Path) -> Scans:
+    """The PET of the sarcomas."""
+    return {name: scan for name, scan in _sarcomas(folder).items() if name == scan.patient}
+
+
+def gliomas(folder: Path) -> Scans:
+    """All sequences of a glioma together: ``PATIENT/PATIENT_SEQUENCE.nii.gz``, ``PATIENT/PATIENT_seg_fused.nii.gz``."""
+    labels = {path.parent.name: path for path in sorted(folder.glob(f"*/*_seg_fused{ENDING}"))}
+    return {
+        name: Scan(name, tuple(path.with_name(f"{name}_{sequence}{ENDING}") for sequence in SEQUENCES), path)
+        for name, path in labels.items()
+    }
 
 
 def _files(folder: Path, pattern: str = "*") -> dict[str, Path]:
@@ -76,7 +65,8 @@ def _files(folder: Path, pattern: str = "*") -> dict[str, Path]:
     return {path.name.removesuffix(ENDING): path for path in sorted(folder.glob(f"{pattern}{ENDING}"))}
 
 
-def _lungs(folder: Path) -> Scans:
+def lungs(folder: Path) -> Scans:
+    """The chest CTs: ``PATIENT_SCAN.nii.gz``."""
     return {name: Scan(name.split("_")[0], (path,)) for name, path in _files(folder).items()}
 
 
@@ -85,8 +75,8 @@ def _hippocampi(folder: Path) -> Scans:
     return {case.patient: Scan(case.patient, (Path(case.image),), Path(case.mask)) for case in cases}
 
 
-def _maps(folder: Path) -> Scans:
-    """The maps; the mask beside that of FDG is on another grid and is left out."""
+def maps(folder: Path) -> Scans:
+    """The average PET, ``MAP.nii.gz``; the mask beside that of FDG is on another grid and is left out."""
     return {name: Scan(name, (path,)) for name, path in _files(folder).items() if not name.endswith("_mask")}
 
 
@@ -100,8 +90,8 @@ def _sarcomas(folder: Path) -> Scans:
     return scans
 
 
-def _heads(folder: Path) -> Scans:
-    """A subject's T1, with the regions of its brain."""
+def heads(folder: Path) -> Scans:
+    """A subject's T1, ``T1/SUBJECT_T1.nii.gz``, with the regions of its brain, ``DLMUSE/SUBJECT_DLMUSE.nii.gz``."""
     scans = {}
     for name, path in _files(folder / "T1").items():
         subject = name.removesuffix("_T1")
@@ -126,10 +116,10 @@ def _templates(folder: Path) -> Scans:
 
 CASES: dict[str, Callable[[Path], Scans]] = {  # the whole scans of a set, for `read_volume`
     "abdomen_ct": lambda folder: {"ct": Scan("ct", (folder / f"ct{ENDING}",), folder / f"organs{ENDING}")},
-    "brain_pet_maps": _maps,
+    "brain_pet_maps": maps,
     "hippocampus": _hippocampi,
-    "ixi": _heads,
-    "lung_ct": _lungs,
+    "ixi": heads,
+    "lung_ct": lungs,
     "mni152": _templates,
     "sts_pet": _sarcomas,
     "tcga_lgg": _gliomas,

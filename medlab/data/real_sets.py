@@ -42,31 +42,22 @@ def locate(name: str, place: str, contents: str = "", stand_in: str = "brain", c
             if cached is None:
                 raise
     if cached is None:
+        made = (
+            " (data/makers/README.md says how to make it), or MEDLAB_MIRROR to the address of a web server that has it"
+        )
         raise FileNotFoundError(
             f"{name} is not downloaded by medlab: set MEDLAB_DATA to a folder that holds {place}{contents}"
-            f'{_other_ways(folder)}; until then a phantom can stand in, e.g. load("{stand_in}")'
+            f'{made if hashes(folder) else ""}; until then a phantom can stand in, e.g. load("{stand_in}")'
         )
     return cache_folder() / cached
 
 
 def find_set(place: str, cached: str | None = None) -> Path | None:
     """Where a set lies, or None; the arguments are as of `RealSet`."""
-    if path := find_path(place, *([] if cached is None else [cached])):
-        return path
-    if from_mirror(place.partition("/")[0]):
+    path = find_path(place) if cached is None else find_path(place, cached)
+    if path is None and from_mirror(place.partition("/")[0]):
         return cache_folder() / place
-    return find_path(in_cache=cached)
-
-
-def _other_ways(folder: str) -> str:
-    if not hashes(folder):
-        return ""
-    makers = Path(__file__).resolve().parents[2] / "data" / "makers"
-    maker = f"{folder}.py" if (makers / f"{folder}.py").is_file() else "README.md"
-    return (
-        f" (data/makers/{maker} says how to make it from the publisher's files), or MEDLAB_MIRROR to the address of a "
-        "web server that has such folders"
-    )
+    return path or find_path(in_cache=cached)
 
 
 @dataclass(frozen=True)
@@ -139,13 +130,19 @@ READERS: dict[str, Read] = {
     "pancreas_ct": partial(real_images.list_ct_slices, patient="patient", ending=".png"),
     "liver_ct": partial(real_images.list_ct_slices, patient="volume", ending=".jpg"),
     "lung_ct_patches": real_images.list_lung_ct_patches,
-    "lung_ct": real_scans.list_lung_ct,
+    "lung_ct": partial(real_scans.list_scans, cases=real_scans.lungs, field=432),
     "nih_chestxray": real_images.list_nih_chestxray,
-    "sts_pet": real_scans.list_sts_pet,
-    "brain_pet_maps": real_scans.list_brain_pet_maps,
-    "ixi": real_scans.list_ixi,
+    "sts_pet": partial(real_scans.list_scans, cases=real_scans.pets, field=320, labels=(0, 1)),
+    "brain_pet_maps": partial(real_scans.list_scans, cases=real_scans.maps, field=224, body=real_scans.bright),
+    "ixi": partial(real_scans.list_scans, cases=real_scans.heads, field=240, body=real_scans.brain),
     "brain_tumor_t1": real_images.list_brain_tumor_t1,
-    "tcga_lgg": real_scans.list_tcga_lgg,
+    "tcga_lgg": partial(
+        real_scans.list_scans,
+        cases=real_scans.gliomas,
+        field=240,
+        labels=real_scans.TUMOR_LABELS,
+        body=real_scans.bright,
+    ),
 }
 
 

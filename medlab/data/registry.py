@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "samples"
+APART = 10**9  # between the ids of patients of two seeds: another seed generates other people
 
 
 def load(
@@ -151,4 +152,5 @@ def info_of(name: str) -> Info:
 
 
 def _generated(name: str, n: int, size: int, seed: int) -> ImageSet:
-    return ImageSet(*PHANTOMS[name].make(n, size, seed), info_of(name))
+    images, targets, patients = PHANTOMS[name].make(n, size, seed)
+    return ImageSet(images, targets, patients + APART * (seed % 2**32), info_of(name))

@@ -4,9 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,11 +14,10 @@ from torchvision.transforms.v2 import functional as transforms
 from medlab.data.grids import image_grids
 from medlab.data.images import Info
 from medlab.data.listing import Listing
-from medlab.data.nifti import Grid, Volume, check_size, load_nifti, load_nifti_pair
+from medlab.data.nifti import Grid, Volume, check_size, load_nifti, load_nifti_pair, read_grid
 
 LEAST = 0.1  # share of a slice
 Voxels = NDArray[np.float32]
-Scale = Callable[[Voxels], Voxels]
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,15 @@ class Scan:
     labels: Path | None = None
 
 
-def window(low: float, high: float) -> Scale:
+def in_window(voxels: Voxels, low: float, high: float) -> Voxels:
     """Scale voxels so that `low` (HU, SUV) becomes 0 and `high` 1; what lies outside is cut."""
-    return lambda voxels: np.clip((voxels - low) / (high - low), 0, 1, dtype=np.float32)
+    return np.clip((voxels - low) / (high - low), 0, 1, dtype=np.float32)
 
 
 def up_to_percentile(voxels: Voxels, percent: float = 99.5) -> Voxels:
     """Scale voxels so that 0 stays 0, and the given percentile of the positive ones becomes 1; the rest is cut."""
     inside = voxels[voxels > 0]
-    return window(0, float(np.percentile(inside, percent)) if len(inside) else 1)(voxels)
+    return in_window(voxels, 0, float(np.percentile(inside, percent)) if len(inside) else 1)
 
 
 def list_slices(
@@ -48,7 +45,6 @@ def list_slices(
     info: Info,
     size: int,
     field: float,
-    scale: Scale,
     *,
     labels: Sequence[int] | None = None,
     body: Callable[[Scan], Volume] | None = None,
@@ -57,10 +53,10 @@ def list_slices(
 
     Args:
         scans: all of one number of channels C.
-        info: a segmentation set, or one of one class.
+        info: a segmentation set, or one of one class. Its `window` becomes 0 to 1; without one, each channel of a scan
+            is scaled by `up_to_percentile`.
         size: edge length in pixels; the images are ``(N, C, size, size)``.
         field: edge length in mm. A slice is padded with 0 or cropped to it, around its center, then resampled.
-        scale: from the voxels of one channel of one scan to [0, 1].
         labels: the values in the label maps, in the order of ``info.classes`` with the background first; None for a
             set of one class. A pixel has the label of its largest share.
         body: a volume whose positive voxels are the body; only slices of which they cover a tenth are listed. None for
@@ -71,14 +67,16 @@ def list_slices(
     """
     if not scans:
         raise ValueError(f"{info.name}: the folder holds no scan; get it again")
-    kept = [np.arange(_n_slices(scan)) if body is None else _covered(body(scan), field) for scan in scans]
+    kept = [
+        np.arange(read_grid(scan.images[0])[0][2]) if body is None else _covered(body(scan), field) for scan in scans
+    ]
     scan_of = np.repeat(np.arange(len(scans)), [len(slices) for slices in kept])
     slices = np.concatenate(kept)
 
     def read(rows: np.ndarray) -> tuple[Tensor, Tensor | None, list[Grid]]:
         check_size(info.name, (len(rows), len(scans[0].images), size, size))
         parts = [
-            _planes(scans[number], slices[rows[scan_of[rows] == number]], size, field, scale, labels)
+            _planes(scans[number], slices[rows[scan_of[rows] == number]], size, field, info.window, labels)
             for number in np.unique(scan_of[rows])
         ]
         images, maps, grids = zip(*parts)
@@ -88,19 +86,18 @@ def list_slices(
     return Listing(info, np.array([scan.patient for scan in scans])[scan_of], read, classes)
 
 
-def _n_slices(scan: Scan) -> int:
-    """The length of the axis from the feet to the head, by the header."""
-    image: Any = nib.load(scan.images[0])
-    return image.shape[int(np.flatnonzero(nib.io_orientation(image.affine)[:, 0] == 2)[0])]
-
-
 def _covered(body: Volume, field: float) -> NDArray[np.int64]:
     pixel = body.spacing[1] * body.spacing[2]
     return np.flatnonzero((body.voxels > 0).sum((1, 2)) * pixel >= LEAST * field**2)
 
 
 def _planes(
-    scan: Scan, slices: NDArray[np.int64], size: int, field: float, scale: Scale, labels: Sequence[int] | None
+    scan: Scan,
+    slices: NDArray[np.int64],
+    size: int,
+    field: float,
+    window: tuple[float, float] | None,
+    labels: Sequence[int] | None,
 ) -> tuple[Tensor, Tensor | None, list[Grid]]:
     """The `slices` of a scan, ``(n, C, size, size)``, their label maps ``(n, size, size)`` and grids."""
     if labels is None:
@@ -109,10 +106,12 @@ def _planes(
         volume, mask = load_nifti_pair(scan.images[0], scan.labels)  # type: ignore[arg-type]
         if unknown := sorted(set(np.unique(mask).tolist()) - set(labels)):
             raise ValueError(f"{scan.labels} holds the label {unknown[0]}; known are {', '.join(map(str, labels))}")
-    channels = [volume.voxels, *(load_nifti(path).voxels for path in scan.images[1:])]
-    if any(voxels.shape != volume.voxels.shape for voxels in channels):
-        raise ValueError(f"{scan.patient}: its images have unlike shapes {[voxels.shape for voxels in channels]}")
-    scaled = [scale(voxels) for voxels in channels]
+    channels = [volume, *map(load_nifti, scan.images[1:])]
+    if any(
+        each.voxels.shape != volume.voxels.shape or (abs(each.affine - volume.affine) > 0.01).any() for each in channels
+    ):
+        raise ValueError(f"{scan.images[0]} and the other images of {scan.patient} lie on unlike grids: resample them")
+    scaled = [in_window(each.voxels, *window) if window else up_to_percentile(each.voxels) for each in channels]
     if empty := [path for path, voxels in zip(scan.images, scaled) if voxels.max() == voxels.min()]:
         raise ValueError(f"{empty[0]} is constant in its window, there is nothing to see; leave the scan out")
     images = np.stack([voxels[slices] for voxels in scaled], 1)

@@ -2,22 +2,18 @@
 
 import json
 import math
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from medlab.data.archives import ImageStore
-from medlab.data.files import disk_errors
+from medlab.data.files import fetch_archive
 from medlab.data.grids import (
     PERCENTILES,
-    check_spacing,
     fit_start,
     fit_to,
     image_grids,
@@ -27,7 +23,7 @@ from medlab.data.grids import (
     scale_voxels,
 )
 from medlab.data.images import ImageSet, Info
-from medlab.data.nifti import Volume, load_nifti_pair
+from medlab.data.nifti import Volume, load_nifti_pair, read_grid
 from medlab.errors import unknown_name_error
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
@@ -36,27 +32,22 @@ SOFT_TISSUE = (-160.0, 240.0)  # HU
 
 @dataclass(frozen=True)
 class Case:
-    """One labeled case: an id, and the files of its image and its labels, both NIfTI on one grid.
-
-    `spacing` is the side of the cubic voxels (mm) that it is resampled to, along the axes of the body; None for none.
-    """
+    """One labeled case: an id, and the files of its image and its labels, both NIfTI on one grid."""
 
     patient: str
     image: str | Path
     mask: str | Path
-    spacing: float | None = None
 
     def load(self) -> tuple[Volume, NDArray[np.int64]]:
-        """Read the volume and its mask, see `load_nifti_pair`; resampled linearly, the mask to the nearest label."""
-        volume, mask = load_nifti_pair(self.image, self.mask)
-        return (volume, mask) if self.spacing is None else resample_volume(volume, self.spacing, mask)
+        """Read the volume and its mask, see `load_nifti_pair`."""
+        return load_nifti_pair(self.image, self.mask)
 
 
 def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Case], Info]:
     """List the labeled cases of a Medical Segmentation Decathlon folder (dataset.json, imagesTr, labelsTr).
 
-    Cases of which a file is missing are left out. With `download`, a folder that does not exist is downloaded by MONAI;
-    its name must then be that of a task, e.g. ``Task04_Hippocampus``.
+    Cases of which a file is missing are left out. With `download`, a folder that does not exist is downloaded; its
+    name must then be that of a task, e.g. ``Task04_Hippocampus``.
 
     Returns:
         The cases, and what dataset.json says about them.
@@ -68,9 +59,14 @@ def load_decathlon(folder: str | Path, download: bool = False) -> tuple[list[Cas
     """
     folder = Path(folder)
     if download and not folder.exists():
-        _download_task(folder)
+        from monai.apps import DecathlonDataset  # here, since it takes seconds to import
+
+        if folder.name not in DecathlonDataset.resource:
+            raise unknown_name_error("Decathlon task", folder.name, DecathlonDataset.resource)
+        url, md5 = DecathlonDataset.resource[folder.name], DecathlonDataset.md5[folder.name]
+        fetch_archive(f"{folder.name}.tar", url, md5, "decathlon", folder, "brain")
     try:
-        about = json.loads((folder / "dataset.json").read_text())
+        about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         classes = tuple(about["labels"][str(label)].lower() for label in range(len(about["labels"])))
         pairs = [(Path(case["image"]), Path(case["label"])) for case in about["training"]]
         modality = ", ".join(about["modality"].values())
@@ -127,9 +123,7 @@ def slice_set(
             pixels; a crop that removes more than 1 % of the voxels of a class from a case (less than that is counted in
             `info.note`).
     """
-    if spacing is None:
-        cases = _alike(cases, plane=True)
-    return _collect(cases, info, (size, size), window, pixel=check_spacing(spacing))
+    return _collect(cases, info, (size, size), window, spacing)
 
 
 def volume_set(
@@ -154,59 +148,29 @@ def volume_set(
     Raises:
         ValueError: see `slice_set`; without `spacing`, cases on unlike grids.
     """
-    if spacing is None:
-        cases = _alike(cases)
-    else:
-        cases = [replace(case, spacing=check_spacing(spacing)) for case in cases]
-    return _collect(cases, info, size, window)
+    return _collect(cases, info, size, window, spacing)
 
 
-def _alike(cases: Iterable[Case], plane: bool = False) -> Iterator[Case]:
+def _alike(cases: Iterable[Case], plane: bool) -> Iterator[Case]:
     """Yield the cases; refuse voxels of unlike size, or not along the axes of the body (to 5 % and 5 degrees).
 
     With `plane`, only the pixels of a slice must be alike: a slice may be oblique, and as thick as it is.
     """
     first = None
     for case in cases:
-        affine = nib.as_closest_canonical(nib.load(case.image)).affine[:3, :3]
+        affine = read_grid(case.image)[1][:3, :3]
         whole = np.linalg.norm(affine, axis=0)
         cosine = 1 if plane else min((np.abs(np.diag(affine)) / whole).min(), 1)
         spacing = whole[:2] if plane else whole
         first = spacing if first is None else first
         if not np.allclose(spacing, first, rtol=0.05) or cosine < np.cos(np.deg2rad(5)):
+            here, there = (" x ".join(f"{mm:.2f}" for mm in sides) for sides in (spacing, first))
             turned = "" if plane else f", turned by up to {np.rad2deg(np.arccos(cosine)):.0f} degrees"
             raise ValueError(
-                f"{case.image} has {'pixels' if plane else 'voxels'} of {_mm(spacing)}{turned}; those of the first "
-                f"case have {_mm(first)}: give spacing=1.0 (mm) to resample all cases"
+                f"{case.image} has {'pixels' if plane else 'voxels'} of {here} mm{turned}; those of the first "
+                f"case have {there} mm: give spacing=1.0 (mm) to resample all cases"
             )
         yield case
-
-
-def _mm(spacing: Iterable[float]) -> str:
-    return f"{' x '.join(f'{mm:.2f}' for mm in spacing)} mm"
-
-
-def _download_task(folder: Path) -> None:
-    from urllib.error import URLError
-
-    from monai.apps import DecathlonDataset, download_url, extractall
-
-    task = folder.name
-    if task not in DecathlonDataset.resource:
-        raise unknown_name_error("Decathlon task", task, DecathlonDataset.resource)
-    url, md5 = DecathlonDataset.resource[task], DecathlonDataset.md5[task]
-    try:
-        with disk_errors(folder.parent), tempfile.TemporaryDirectory(dir=folder.parent) as part:
-            download_url(url, f"{part}/{task}.tar", md5, "md5")
-            extractall(f"{part}/{task}.tar", part)
-            os.replace(f"{part}/{task}", folder)  # a killed download leaves no half folder
-    except (URLError, ConnectionError, TimeoutError) as error:
-        raise ConnectionError(
-            f"cannot download {task} from {url} ({error}): check the network, or unpack {task}.tar to {folder}; until "
-            'then a phantom can stand in, e.g. load("brain")'
-        ) from error
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"the download from {url} is not the published file ({error}); load again later") from error
 
 
 def _window(window: tuple[float, float] | None, info: Info) -> tuple[float, float] | None:
@@ -232,14 +196,16 @@ def _collect(
     info: Info,
     shape: tuple[int, ...],
     window: tuple[float, float] | None,
-    pixel: float | None = None,
+    spacing: float | None,
 ) -> ImageSet:
-    window = _window(window, info)
+    if spacing is not None and not 0 < spacing < math.inf:  # NaN neither
+        raise ValueError(f"spacing must be a positive length in mm, got {spacing}; 1.0 is usual")
+    window, plane = _window(window, info), len(shape) == 2
     images, masks, patients, grids, cropped = ImageStore(), [], [], [], {}
-    for case in cases:
+    for case in cases if spacing else _alike(cases, plane):
         volume, mask = case.load()
-        if pixel is not None:
-            volume, mask = resample_slices(volume, pixel, mask)
+        if spacing:
+            volume, mask = (resample_slices if plane else resample_volume)(volume, spacing, mask)
         upright = (..., slice(None, None, -1), slice(None, None, -1))
         mask = mask[upright]
         if removed := removed_labels(mask, shape, info.classes, case.image, volume.spacing):
@@ -247,7 +213,7 @@ def _collect(
         images.add(fit_to(scale_voxels(volume.voxels, window, case.image)[upright], shape).reshape(-1, 1, *shape))
         masks.append(fit_to(mask, shape).reshape(-1, *shape).astype(np.min_scalar_type(mask.max())))  # not int64
         patients += [case.patient] * len(masks[-1])
-        slices = range(len(mask)) if len(shape) == 2 else None
+        slices = range(len(mask)) if plane else None
         grids += image_grids(volume, fit_start(mask.shape, shape), slices=slices)
     if not masks:
         raise ValueError(f"{info.name}: no case given")

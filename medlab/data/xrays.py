@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, pad
 
 from medlab.data.images import ImageSet, Info
-from medlab.data.pictures import read_picture
+from medlab.data.pictures import open_picture
 
 JSRT_SIDE, JSRT_TOP = 2048, 4095  # pixels; the largest value of 12 bits
 ORGANS = ("right lung", "left lung", "heart")
@@ -53,31 +53,23 @@ def load_montgomery(folder: Path, size: int, info: Info) -> ImageSet:
 
 def _read_all(paths: list[Path], folder: Path, kinds: Sequence[str], size: int, info: Info) -> ImageSet:
     """The films and, from folders of the names `kinds`, their masks; one image per patient."""
-    masks = {kind: _by_stem(folder, kind) for kind in kinds}
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".gif", ".png")]
+    masks = {(path.parent.name.lower(), path.stem.lower()): path for path in found}
     images, labels = [], []
     for path in sorted(paths):
-        image = _raw(path) if path.suffix.lower() == ".img" else _picture(path)
-        parts = [_picture(_of(masks[kind], path, kind)) for kind in kinds]
-        for part in parts:
+        image, parts = _raw(path) if path.suffix.lower() == ".img" else _picture(path), []
+        for kind in kinds:
+            if (kind.lower(), path.stem.lower()) not in masks:
+                raise ValueError(f"{path.name} has no mask {kind}/{path.stem} (.gif or .png) below {folder}")
+            part = _picture(masks[kind.lower(), path.stem.lower()])
             if part.shape[0] * image.shape[1] != part.shape[1] * image.shape[0]:  # those of JSRT are smaller
                 raise ValueError(
                     f"mask of {path.name} is {tuple(part.shape)}, its image {tuple(image.shape)}: use the right mask"
                 )
+            parts.append(part)
         images.append(_resized(image, size))
         labels.append(_label_map([_resized(part, size) for part in parts]))
     return ImageSet(torch.stack(images), torch.stack(labels), [path.stem for path in sorted(paths)], info)
-
-
-def _by_stem(folder: Path, kind: str) -> dict[str, Path]:
-    """The pictures in folders named `kind`, by their names without the extension."""
-    found = (path for path in folder.rglob("*") if path.parent.name.lower() == kind.lower())
-    return {path.stem.lower(): path for path in sorted(found) if path.suffix.lower() in (".gif", ".png")}
-
-
-def _of(masks: dict[str, Path], path: Path, kind: str) -> Path:
-    if path.stem.lower() not in masks:
-        raise ValueError(f"{path.name} has no mask {kind}/{path.stem}; {len(masks)} masks of this kind were found")
-    return masks[path.stem.lower()]
 
 
 def _raw(path: Path) -> Tensor:
@@ -93,7 +85,7 @@ def _raw(path: Path) -> Tensor:
 
 def _picture(path: Path) -> Tensor:
     """A picture of 8 bits or fewer as ``(H, W)`` float32 in [0, 1]."""
-    return torch.from_numpy(np.array(read_picture(path, "L")).astype(np.float32) / 255)
+    return torch.from_numpy(np.array(open_picture(path).convert("L")).astype(np.float32) / 255)
 
 
 def _resized(picture: Tensor, size: int) -> Tensor:

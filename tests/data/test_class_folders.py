@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from medlab.data import load_class_folders
+from medlab.data import load_class_folders, pictures
 
 
 def write(folder, *names, color=(51, 51, 51), size=(40, 40), **options):
@@ -98,6 +98,16 @@ def test_bad_folders_and_files(tmp_path, monkeypatch):
             load_class_folders(tmp_path, 8)
     Image.new("L", (8, 8)).save(bad, save_all=True, append_images=[Image.new("L", (8, 8))])
     with pytest.raises(ValueError, match="2.tif holds 2 pages"):
+        load_class_folders(tmp_path, 8)
+    monkeypatch.setattr(pictures, "LARGEST_SIDE", 7)
+    with pytest.raises(ValueError, match="1.png is 40 x 40, allowed are 7 pixels a side"):
+        load_class_folders(tmp_path, 8)
+    monkeypatch.undo()
+    Image.new("L", (8, 8)).save(bad)
+    damaged = bytearray(bad.read_bytes())
+    damaged[24] = 10  # its width
+    bad.write_bytes(damaged)
+    with pytest.raises(ValueError, match="2.tif is truncated or damaged"):
         load_class_folders(tmp_path, 8)
     bad.write_bytes(b"II*\0")
     with pytest.raises(ValueError, match="2.tif is truncated or damaged"):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from medlab.data.grids import resample_slices
+from medlab.data.grids import resample_slices, resample_volume
 from medlab.data.images import Info
+from medlab.data.scans import Scan, list_slices
 from medlab.data.volumes import Case, slice_set, volume_set
 
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
@@ -151,6 +152,33 @@ def test_a_spacing_too_fine_for_memory_is_refused_before_it_is_allocated(tmp_pat
             make([case(tmp_path, "a", body())], CT, size, spacing=1e-4)
 
 
+def test_labels_keep_their_numbers_when_they_are_resampled(tmp_path):
+    labels = np.full((8, 8, 4), 614454278)
+    labels[:4] -= 1
+    one = case(tmp_path, "a", body())
+    nib.save(nib.Nifti1Image(labels.astype(np.uint32), np.eye(4)), one.mask)
+    volume, mask = one.load()
+    assert np.unique(resample_volume(volume, 0.5, mask)[1]).tolist() == [614454277, 614454278]
+
+
+def test_a_damaged_case_is_named_before_its_voxels_are_read(tmp_path):
+    cases = [case(tmp_path, "a", body()), case(tmp_path, "b", body())]
+    Path(cases[1].image).write_bytes(Path(cases[1].image).read_bytes()[:60])
+    with pytest.raises(ValueError, match="b_image.nii.gz is truncated or damaged, or of another format"):
+        slice_set(cases, CT, 8)
+    with pytest.raises(ValueError, match="b_image.nii.gz is truncated or damaged, or of another format"):
+        list_slices([Scan("b", (cases[1].image,))], replace(CT, task="multi-class", classes=("scan",)), 8, 8)
+
+
+def test_channels_of_a_slice_lie_on_one_grid(tmp_path):
+    files = [
+        case(tmp_path, name, body(), affine=affine).image for name, affine in (("a", np.eye(4)), ("b", scale(1, 1, 2)))
+    ]
+    pair = Scan("p", tuple(files))
+    with pytest.raises(ValueError, match="a_image.nii.gz and the other images of p lie on unlike grids"):
+        list_slices([pair], replace(CT, task="multi-class", classes=("scan",), window=(-1000, 0)), 8, 8).read()
+
+
 def test_a_crop_that_loses_an_organ_says_which_and_what_to_do(tmp_path):
     labels = np.zeros((64, 48, 4), np.uint8)
     labels[10:20, 20:24] = 1
@@ -167,6 +195,10 @@ def test_a_crop_that_loses_an_organ_says_which_and_what_to_do(tmp_path):
     assert slice_set([one], CT, 56).counts() == whole and slice_set([one], CT, 56).info.note == ""
     coarse = slice_set([one], CT, 32, spacing=1.6).counts()
     assert (coarse["liver"], coarse["spleen"]) == (40, 40)  # a pixel has the area of four
+    with pytest.raises(ValueError, match="would remove 96 of 160 voxels of 1, 160 of 160 voxels of 2"):
+        slice_set([one], replace(CT, classes=()), 32)
+    with pytest.raises(ValueError, match="a_image.nii.gz: its label map holds 2, but there are 2 classes at most"):
+        slice_set([one], replace(CT, classes=("background", "liver")), 64)
     with pytest.raises(
         ValueError, match=r"a crop to 2 x 48 x 56 would remove 80 of .*liver, 80 of .*; take size=\(4, 48, 56\) or"
     ):

@@ -263,7 +263,7 @@ def test_other_tasks_split_by_patient_too(task):
 
 @pytest.mark.parametrize("patients", [1, 2])
 def test_too_few_patients(patients):
-    message = f"made: cannot split by patient into three, there is only {patients}; load more patients"
+    message = f"made has only {patients} patients?, too few for training, validation and test: load more"
     with pytest.raises(ValueError, match=message):
         image_set(12, per_patient=12 // patients).split()
     assert len(image_set(12, per_patient=12).split(by="image")) == 3
@@ -288,9 +288,11 @@ def test_published_splits_win():
 
 def test_splitting_a_split_says_what_it_is():
     whole = image_set(published_split=["train"] * 6 + ["val"] * 6)
-    with pytest.raises(ValueError, match="made: this is already the 'val' split; use it as it is, or load the set"):
+    with pytest.raises(
+        ValueError, match="made holds no image of the 'train' split, only of val: use it as it is, or load the set"
+    ):
         whole[6:].split()
-    with pytest.raises(ValueError, match="made: the 'test' split holds no image; load more images"):
+    with pytest.raises(ValueError, match="made holds no image of the 'test' split"):
         whole.split()
 
 

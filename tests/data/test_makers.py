@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +17,7 @@ from project import ROOT
 from publisher_files import write_isic, write_mednist, write_nih, write_task
 from pydicom.data import get_testdata_file
 
-from medlab.data import files
+from medlab.data import files, load_png_folder
 
 MAKERS = ROOT / "data" / "makers"
 SCRIPTS = sorted(path.stem for path in MAKERS.glob("*.py") if path.stem not in ("common", "samples"))
@@ -110,6 +111,87 @@ def test_lung_patches_show_the_tumor(maker, tmp_path):
     assert made["val_images"].shape == made["val_masks"].shape == (10, 48, 48)
     assert made["val_masks"][:9, 23, 23].all()
     np.testing.assert_array_equal(made["val_images"], 255 * made["val_masks"])
+
+
+class Arrays(dict):
+    """Stands in for h5py's File, which reads MATLAB's files: the arrays of an .npz with that name."""
+
+    def __init__(self, path, mode):
+        with np.load(path) as file:
+            super().__init__({name.replace("__", "/"): file[name] for name in file.files})
+
+    def __enter__(self):
+        return {name: {(): array, (0, 0): array.flat[0]} for name, array in self.items()}
+
+    def __exit__(self, *error):
+        return None
+
+
+def test_brain_tumors_are_upright_with_patients_boxes_and_masks(maker, tmp_path, monkeypatch):
+    numbers = (MAKERS / "brain_tumor_figshare.txt").read_text().split()[:2]
+    (tmp_path / "source/1-766").mkdir(parents=True)
+    for number, label in zip([*numbers, "99999"], (3, 1, 2)):
+        image, mask = np.zeros((512, 512), np.int16), np.zeros((512, 512), np.uint8)
+        image[:128], mask[64:128, 256:512] = 1000, 1  # bright on top, the tumor right of the middle
+        arrays = {"label": [[float(label)]], "PID": [[ord(letter)] for letter in f"P{number}"]}
+        arrays |= {"image": image.T, "tumorMask": mask.T}  # MATLAB stores columns first
+        path = tmp_path / f"source/1-766/{number}.mat"
+        with path.open("wb") as file:
+            np.savez(file, **{f"cjdata__{name}": array for name, array in arrays.items()})
+    monkeypatch.setitem(sys.modules, "h5py", SimpleNamespace(File=Arrays))
+    maker("brain_tumor_figshare").make(tmp_path / "source", tmp_path / "made")
+    made = np.load(tmp_path / "made/brain_tumor_128.npz")
+    assert made["source_number"].tolist() == [int(number) for number in numbers]
+    assert made["labels"].tolist() == [[2], [0]] and made["patients"].tolist() == [f"P{number}" for number in numbers]
+    assert made["images"].shape == made["masks"].shape == (2, 128, 128)
+    assert (made["images"][:, :32] == 255).all() and not made["images"][:, 32:].any()
+    assert made["masks"][:, 16:32, 64:].all() and made["masks"].sum() == 2 * 16 * 64
+    np.testing.assert_allclose(made["boxes_xywh"], [[0.75, 0.1875, 0.5, 0.125]] * 2)
+    with pytest.raises(ValueError, match="holds no NUMBER.mat of the list"):
+        maker("brain_tumor_figshare").make(tmp_path / "made", tmp_path / "again")
+
+
+def test_ixi_is_brought_to_the_grid_of_its_label_maps(maker, tmp_path, monkeypatch):
+    source, name = tmp_path / "source", "IXI002-Guys-0828"
+    (source / "IXI-T1").mkdir(parents=True)
+    place = np.diag([2.0, 2.0, 2.0, 1.0])
+    nib.save(nib.Nifti1Image(np.ones((6, 7, 8), np.uint8), place), source / "labels.nii.gz")
+    heights = np.broadcast_to(np.arange(16.0), (12, 14, 16))  # each voxel of 1 mm holds its height
+    turned = nib.Nifti1Image(10 * heights, np.eye(4)).as_reoriented([[2, 1], [0, -1], [1, 1]])
+    nib.save(turned, source / f"IXI-T1/{name}-T1.nii.gz")
+    (source / "IXI.csv").write_text('IXI_ID,"SEX_ID (1=m, 2=f)",AGE\n2,2,35.8001\n')
+    listed = {f"DLMUSE/{name}_DLMUSE.nii.gz": hashlib.md5((source / "labels.nii.gz").read_bytes()).hexdigest()}
+    monkeypatch.setattr(maker("common"), "hashes", lambda folder: listed)
+    maker("ixi_t1_2mm").make(source, tmp_path / "ixi_t1_2mm")
+    assert (tmp_path / "ixi_t1_2mm/participants.csv").read_text().split() == ["subject,age,sex", f"{name},35.80,F"]
+    scan = nib.load(tmp_path / f"ixi_t1_2mm/T1/{name}_T1.nii.gz")
+    assert scan.shape == (6, 7, 8) and scan.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(scan.affine, place)
+    np.testing.assert_allclose(scan.get_fdata(), np.broadcast_to(20.0 * np.arange(8), (6, 7, 8)), atol=0.3)
+    (source / "IXI.csv").unlink()
+    with pytest.raises(ValueError, match=f"holds no {name}-T1.nii.gz, or no row 2 of IXI.csv"):
+        maker("ixi_t1_2mm").make(source, tmp_path / "again/ixi_t1_2mm")
+
+
+def test_nuclei_are_joined_to_one_mask(maker, tmp_path, capsys):
+    names = listed("nuclei_dsb2018", "images/")[:3]
+    for name in names[:2]:
+        for kind, parts in (("images", [f"{name}.png"]), ("masks", ["a.png", "b.png"])):
+            (tmp_path / f"source/{name}/{kind}").mkdir(parents=True)
+            for number, part in enumerate(parts):
+                pixels = np.zeros((256, 256), np.uint8)
+                pixels[10 * number : 10 * number + 5] = 255
+                picture = Image.fromarray(pixels)
+                picture = picture.convert("RGBA") if kind == "images" else picture
+                picture.save(tmp_path / f"source/{name}/{kind}/{part}")
+    maker("nuclei_dsb2018").make(tmp_path / "source", tmp_path / "nuclei_dsb2018")
+    assert f"{names[2]}.png is not there" in capsys.readouterr().out
+    data = load_png_folder(tmp_path / "nuclei_dsb2018/images", tmp_path / "nuclei_dsb2018/masks")
+    assert len(data) == 2 and (data.images[:, 0, :5] == 1).all() and data.images.sum() == 2 * 5 * 256
+    rows = [*range(5), *range(10, 15)]
+    assert data.targets[:, rows].all() and data.targets.sum() == 2 * 10 * 256
+    with pytest.raises(ValueError, match="holds none of the images of the list"):
+        maker("nuclei_dsb2018").make(tmp_path / "source" / names[0] / "masks", tmp_path / "again")
 
 
 def write_pancreas(folder: Path, patient: str, mask: np.ndarray) -> None:

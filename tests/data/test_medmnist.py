@@ -234,7 +234,7 @@ def test_file_with_the_wrong_hash_names_expected_and_got(publish):
 def test_truncated_archive(publish, cut):
     whole = publish(arrays()).read_bytes()
     publish(whole[:-cut])  # its hash is right: the published file itself is short
-    with pytest.raises(ValueError, match="pneumoniamnist.npz is truncated or damaged .*delete it and load again"):
+    with pytest.raises(ValueError, match="pneumoniamnist.npz is truncated or damaged.*delete it and load again"):
         medmnist.load("pneumoniamnist")
 
 
@@ -252,7 +252,7 @@ def test_pickled_object_is_refused_and_not_run(publish, tmp_path):
             return Path.touch, (tmp_path / "ran",)
 
     publish(arrays() | {"val_labels": np.array([Trap()] * 3, dtype=object).reshape(3, 1)})
-    with pytest.raises(ValueError, match="val_labels holds a pickled object, which could run code"):
+    with pytest.raises(ValueError, match="val_labels is no plain array .a pickled object, which could run code"):
         medmnist.load("pneumoniamnist")
     assert not (tmp_path / "ran").exists()
 
@@ -292,9 +292,9 @@ def test_a_member_shorter_than_its_header_says_and_a_missing_one(publish, folder
         np.lib.format.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (6, 28, 28)})
         member.write(bytes(28))
     publish(path.read_bytes())
-    with pytest.raises(ValueError, match="damaged .train_images ends early"):
+    with pytest.raises(ValueError, match="damaged.*train_images ends early"):
         medmnist.load("pneumoniamnist", "train")
-    with pytest.raises(ValueError, match="damaged .*val_images.npy"):
+    with pytest.raises(ValueError, match="damaged.*val_images.npy"):
         medmnist.load("pneumoniamnist", "val")
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from medlab.data import load_nifti, load_nifti_labels, load_nifti_pair
+from medlab.data.nifti import read_grid
 
 GRID = np.diag([2.0, 2.0, 3.0, 1.0])
 
@@ -152,6 +153,31 @@ def test_sheared_and_impossible_grids_are_refused(tmp_path):
     (tmp_path / "zero.nii").write_bytes(raw)
     with pytest.raises(ValueError, match="zero.nii: its affine is no grid"):
         load_nifti(tmp_path / "zero.nii")
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 2, 0]])
+def test_a_grid_is_read_without_voxels_as_with_them(tmp_path, order):
+    turned = nib.Nifti1Image(np.ones((4, 5, 6), np.float32), GRID).as_reoriented(np.stack([order, [1, -1, -1]], 1))
+    nib.save(turned, tmp_path / "scan.nii")
+    volume, (shape, affine) = load_nifti(tmp_path / "scan.nii"), read_grid(tmp_path / "scan.nii")
+    assert shape == volume.voxels.shape[::-1] == (4, 5, 6)
+    np.testing.assert_array_equal(affine, volume.affine)
+
+
+def test_an_orientation_that_the_file_does_not_give_is_said_to_be_a_guess(tmp_path):
+    nib.save(nib.Nifti1Image(np.ones((4, 5, 6), np.float32), None), tmp_path / "scan.nii")
+    assert load_nifti(tmp_path / "scan.nii").info == "sform_code and qform_code are 0, so left and right are a guess"
+    assert load_nifti(write(tmp_path / "placed.nii", labels([1, 2, 3], np.int16))).info == ""
+
+
+def test_an_impossible_type_of_voxels_is_a_damaged_file(tmp_path):
+    path = write(tmp_path / "scan.nii", labels([1, 2, 3], np.int16))
+    damaged = bytearray(path.read_bytes())
+    damaged[70:72] = b"\x51\x00"  # the code of the type
+    path.write_bytes(damaged)
+    for read in (load_nifti, load_nifti_labels, read_grid):
+        with pytest.raises(ValueError, match="scan.nii is truncated or damaged.*81"):
+            read(path)
 
 
 def test_other_formats_are_refused(tmp_path):

@@ -64,6 +64,12 @@ def test_phantom_by_default_and_by_number_and_size():
     assert registry.load("fake", n=3, seed=1).targets.tolist() == [1, 0, 1]
 
 
+def test_two_draws_of_a_phantom_show_other_people_in_the_same_order():
+    first, second = registry.load("fake"), registry.load("fake", seed=1)
+    assert first.patients.tolist() == [k // 10 for k in range(100)] and (np.diff(second.patients) >= 0).all()
+    assert not set(first.patients) & set(second.patients) and len(set(second.patients)) == 10
+
+
 def test_phantom_splits_share_no_patient_and_make_the_whole_whatever_n_is():
     parts = [registry.load("fake", split, seed=3) for split in ("train", "val", "test")]
     assert sorted(sum((positions(part) for part in parts), [])) == list(range(100))

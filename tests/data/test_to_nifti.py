@@ -1,6 +1,7 @@
 """Masks brought back to the grid of their scan: the file's own, whatever was resampled, cropped, padded or flipped."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -173,7 +174,9 @@ def test_slices_of_one_field_of_view_lie_where_their_pixels_say(tmp_path, field,
 
     def listed(values):
         nib.save(nib.Nifti1Image(values.astype(np.float32), grid.affine), tmp_path / "values.nii.gz")
-        return list_slices([Scan("a", (tmp_path / "values.nii.gz",))], ONE, 16, field, lambda v: v / 200 + 0.5).read()
+        return list_slices(
+            [Scan("a", (tmp_path / "values.nii.gz",))], replace(ONE, window=(-100, 100)), 16, field
+        ).read()
 
     inside = ndimage.binary_erosion(np.ones(grid.shape), np.ones((5, 5, 5)))
     whole = listed(200.0 * inside - 100).images[:, 0].numpy() > 1 - 1e-6  # pixels that see no padding
@@ -187,7 +190,7 @@ def test_slices_of_one_field_of_view_lie_where_their_pixels_say(tmp_path, field,
             shown = (data.images[d, 0].numpy() - 0.5) * 200
             np.testing.assert_allclose(shown[whole[d]], expected[whole[d]], atol=0.2)  # the filter ripples
     data = list_slices(
-        [Scan("a", (case.image,), case.mask)], INFO, 30, field, lambda v: v / 200, labels=(0, 1, 2)
+        [Scan("a", (case.image,), case.mask)], replace(INFO, window=(0, 200)), 30, field, labels=(0, 1, 2)
     ).read()
     np.testing.assert_allclose(data.spacing[0], [round(field) / 30, round(field / side) * side / 30])
     if field > 24:

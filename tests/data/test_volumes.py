@@ -67,7 +67,7 @@ def test_bad_nifti_files(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         nifti.load_nifti(tmp_path / "none.nii")
     (tmp_path / "text.nii").write_text("hello")
-    with pytest.raises(ValueError, match="text.nii is not a NIfTI file"):
+    with pytest.raises(ValueError, match="text.nii is truncated or damaged, or of another format"):
         nifti.load_nifti(tmp_path / "text.nii")
     for name in ("a.nii", "a.nii.gz"):
         path = write_nifti(tmp_path / name, np.random.default_rng(0).normal(size=(9, 9, 9)))
@@ -247,36 +247,46 @@ def test_bad_decathlon_folders(tmp_path):
         volumes.load_decathlon(folder)
 
 
-def test_decathlon_download_by_monai(tmp_path, monkeypatch):
-    """One test for all of it: importing monai.apps takes seconds."""
+def test_decathlon_download(tmp_path, monkeypatch):
     from monai.apps import DecathlonDataset
 
     task = "Task04_Hippocampus"
     write_decathlon(tmp_path / "made" / task)
-    (tmp_path / "served").mkdir()
-    packed = tmp_path / "served" / f"{task}.tar"
+    (tmp_path / "data/decathlon").mkdir(parents=True)
+    packed = tmp_path / "data/decathlon" / f"{task}.tar"
     with tarfile.open(packed, "w") as archive:
         archive.add(tmp_path / "made" / task, task)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setitem(DecathlonDataset.md5, task, hashlib.md5(packed.read_bytes()).hexdigest())
+    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "archives"))
+    monkeypatch.delenv("MEDLAB_DATA", raising=False)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+    md5 = hashlib.md5(packed.read_bytes()).hexdigest()
+    monkeypatch.setitem(DecathlonDataset.md5, task, md5)
     with serve(packed.parent) as server:
         monkeypatch.setitem(DecathlonDataset.resource, task, address(server, packed.name))
         cases, _ = volumes.load_decathlon(tmp_path / "cache" / task, download=True)
         assert len(cases) == 3 and [path.name for path in (tmp_path / "cache").iterdir()] == [task]
         volumes.load_decathlon(tmp_path / "cache" / task, download=True)
-        assert server.requests == 1
+        assert server.requests == 1 and not list((tmp_path / "archives/decathlon").iterdir())
         monkeypatch.setitem(DecathlonDataset.md5, task, "0" * 32)
-        with pytest.raises(ValueError, match="is not the published file .*; load again later"):
+        with pytest.raises(ValueError, match=f"the download from .*{task}.tar has the wrong hash"):
             volumes.load_decathlon(tmp_path / "other" / task, download=True)
-    with pytest.raises(ConnectionError, match=r'cannot download Task04_Hippocampus from .*load\("brain"\)') as error:
+    with pytest.raises(
+        ConnectionError, match=r'cannot download Task04_Hippocampus.tar from .*MEDLAB_DATA/decathlon; .*load\("brain"\)'
+    ) as error:
         volumes.load_decathlon(tmp_path / "other" / task, download=True)
     assert "\n" not in str(error.value)
     with pytest.raises(ValueError, match="unknown Decathlon task 'Task4_Hippocampus'. Did you mean 'Task04_Hippo"):
         volumes.load_decathlon(tmp_path / "other" / "Task4_Hippocampus", download=True)
+    monkeypatch.setenv("MEDLAB_DATA", str(tmp_path / "data"))
+    with pytest.raises(ValueError, match="Task04_Hippocampus.tar is not the published file, its MD5 is not 0000"):
+        volumes.load_decathlon(tmp_path / "other" / task, download=True)
+    monkeypatch.setitem(DecathlonDataset.md5, task, md5)
+    assert len(volumes.load_decathlon(tmp_path / "more" / task, download=True)[0]) == 3
+    assert packed.exists() and not (tmp_path / "other").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot write to the cache folder"):
         volumes.load_decathlon(tmp_path / "file" / task, download=True)
-    assert not list((tmp_path / "other").iterdir())
 
 
 def write_pngs(folder, count=3, size=(8, 6)):
@@ -317,7 +327,7 @@ def test_bad_png_folders(tmp_path, monkeypatch):
     refused("masks/1.png is 8 x 7, expected 8 x 6: use one size")
     put(masks / "1.png", np.eye(8, 6, dtype=np.uint8))
     put(images / "2.png", np.zeros((8, 6), np.uint16))
-    refused("images/2.png is not an 8-bit image .mode I;16.; convert it")
+    refused("images/2.png is not an 8-bit image .mode I;16.: convert it")
     (masks / "1.png").unlink()
     refused("1 of 3 images have no mask in .*, the first is 1.png")
     with pytest.raises(ValueError, match="holds no .png file"):

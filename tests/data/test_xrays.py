@@ -111,7 +111,7 @@ def test_damaged_files_are_refused(folders):
     with pytest.raises(ValueError, match=r"mask of JPCNN001.IMG is \(16, 20\), its image \(32, 32\)"):
         registry.load("jsrt", size=16)
     mask.unlink()
-    with pytest.raises(ValueError, match="JPCNN001.IMG has no mask heart/JPCNN001; 2 masks"):
+    with pytest.raises(ValueError, match="JPCNN001.IMG has no mask heart/JPCNN001 "):
         registry.load("jsrt", size=16)
 
 
