@@ -111,29 +111,33 @@ def provenance(folder: Path) -> dict:
     """Return what a result depends on beside its notebook: commit, hardware, threads, precision, versions.
 
     The commit is that checked out in `folder`; it ends in "-dirty" if tracked files were changed, recorded results
-    apart, and is None outside a repository. "precision" is what a training computes in here when none is named.
+    apart. Outside a repository it is what the variable MEDLAB_COMMIT says, or None. "precision" is what a training
+    computes in here when none is named; a GPU that it does not use is not named.
     """
     from medlab.train.devices import pick_device, pick_precision
 
     git = ("git", "-C", str(folder))
-    commit = _output(*git, "rev-parse", "HEAD")
+    commit = _output(*git, "rev-parse", "HEAD") or os.environ.get("MEDLAB_COMMIT")
     changed = _output(*git, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)data/results")
-    cores = _hardware()["cores"]
+    device = pick_device(None)
+    hardware = _hardware(device.type)
     return {
         "commit": commit and commit + "-dirty" * bool(changed),
-        "hardware": _hardware(),
-        "threads": int(os.environ.get("OMP_NUM_THREADS") or cores),
-        "precision": str(pick_precision(None, pick_device(None))).removeprefix("torch."),
+        "hardware": hardware,
+        "threads": int(os.environ.get("OMP_NUM_THREADS") or hardware["cores"]),
+        "precision": str(pick_precision(None, device)).removeprefix("torch."),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("medlab", "torch")},
     }
 
 
-def _hardware() -> dict:
-    """Return the processor, the number of cores this process may use, and the NVIDIA GPUs (None without)."""
+def _hardware(device: str) -> dict:
+    """Return the processor, the number of cores this process may use, and the GPUs (None if `device` is none)."""
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     name = names[0].partition(":")[2].strip() if names else _output("sysctl", "-n", "machdep.cpu.brand_string")
-    gpu = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")  # asking torch would take GPU memory
+    gpu = {"mps": "Apple GPU"}.get(device)
+    if device == "cuda":  # asking torch would take GPU memory
+        gpu = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cpu = name or platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": cores, "gpu": gpu and gpu.replace("\n", ", ")}

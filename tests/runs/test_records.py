@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from medlab.metrics import Claim
 from medlab.runs import grow_record, recorded
 from medlab.runs.fingerprint import claim_cells, claim_code
+from medlab.runs.recording import provenance
 
 SETUP = "import math\nfrom medlab import metrics, visualize\nfrom medlab.runs import record"
 PARAMETERS = 'seed: int = 0\nscale: str = "laptop"'
@@ -195,3 +196,14 @@ def test_a_failed_seed_is_named(course):
     lesson(course, train="1 / 0\n" + TRAIN)
     with pytest.raises(RuntimeError, match="seed 0: failed in cell .*ZeroDivisionError"):
         grow_record("07-claim")
+
+
+def test_a_tree_without_git_has_its_commit_from_the_environment_and_names_no_gpu_that_it_leaves_alone(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MEDLAB_DEVICE", "cpu")
+    monkeypatch.setenv("MEDLAB_COMMIT", "0123abc")
+    asked = []
+    monkeypatch.setattr("medlab.runs.recording._output", lambda *command: asked.append(command[0]))
+    facts = provenance(tmp_path)
+    assert facts["commit"] == "0123abc" and facts["hardware"]["gpu"] is None and "nvidia-smi" not in asked

@@ -114,6 +114,7 @@ def test_dilated_convolutions_learn_in_bfloat16():
     assert pick_layout(model, images, torch.device("cuda")) == torch.channels_last
     assert pick_layout(model[:1], images, torch.device("cpu")) == torch.channels_last
     assert pick_layout(model[:1], images[:, :, None], torch.device("cpu")) == torch.contiguous_format
+    assert pick_layout(model[:1], images, torch.device("mps")) == torch.contiguous_format
 
 
 def test_a_loss_of_ones_own_and_its_weights_are_used():
@@ -418,6 +419,16 @@ def test_an_empty_class_and_a_wrong_number_of_outputs_are_named():
         ValueError, match="stripes has 2 classes, but ShallowCNN gives 5 outputs; build it with classes=2"
     ):
         train(network(classes=5))
+
+
+def test_the_environment_names_the_device(monkeypatch):
+    monkeypatch.setenv("MEDLAB_DEVICE", "xpu")
+    with pytest.raises(ValueError, match="no 'xpu' device on this machine"):
+        pick_device()
+    assert pick_device("cpu") == torch.device("cpu")
+    monkeypatch.setenv("MEDLAB_DEVICE", "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device() == torch.device("cpu")
 
 
 def test_device_and_precision_by_name():
