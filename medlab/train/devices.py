@@ -52,7 +52,7 @@ def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
 def pick_layout(model: nn.Module, images: Tensor, device: torch.device) -> torch.memory_format:
     """Channels-last for images ``(N, C, H, W)`` on CUDA and the CPU, up to 1.8 times as fast there; else contiguous.
 
-    Not on Apple's MPS, whose batch normalization has wrong gradients then (PyTorch 175189). Contiguous too for a network
+    Not on Apple's MPS: its batch normalization has wrong gradients then (PyTorch 175189). Contiguous too for a network
     with dilated convolutions on a CPU: they take up to twice as long in channels-last, and in bfloat16 their gradient
     is NaN for 17 to 31 channels (PyTorch 2.12, oneDNN 3.11).
     """
