@@ -21,6 +21,6 @@ def describe(version: str) -> str:
     cached = sets["name"][(sets["kind"] == "real") & (sets["here"] == "cached")]
     return (
         f"medlab {version}, Python {platform.python_version()}, PyTorch {torch.__version__}, "
-        f"{device.type} ({model}, {precision}); real images here: {', '.join(cached) or 'none'}; "
+        f"{device.type} ({model}, {precision}); whole sets of real images at hand: {', '.join(cached) or 'none'}; "
         f"MEDLAB_DATA {'set' if os.environ.get('MEDLAB_DATA') else 'not set'}"
     )

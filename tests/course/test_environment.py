@@ -122,7 +122,7 @@ def test_the_doctor_tells_versions_device_and_data_in_one_line():
     assert line.startswith(
         f"medlab {medlab.__version__}, Python {sys.version.split()[0]}, PyTorch {torch.__version__}, "
     )
-    assert "real images here: " in line and "MEDLAB_DATA" in line and "\n" not in line
+    assert "whole sets of real images at hand: " in line and "MEDLAB_DATA" in line and "\n" not in line
 
 
 def test_the_version_is_the_same_everywhere():
