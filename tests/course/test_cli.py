@@ -1,9 +1,13 @@
 """The command line: exit codes, and one clear message for a wrong argument."""
 
+import json
+import os
+import re
 import subprocess
 import sys
 
 import pytest
+import requests
 from notebook_files import write
 from typer.testing import CliRunner
 
@@ -144,3 +148,16 @@ def test_train_that_diverges_is_a_failed_run():
 def test_the_module_is_the_command():
     done = subprocess.run([sys.executable, "-m", "medlab", "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "Usage: medlab" in done.stdout and "train" in done.stdout
+
+
+def test_the_lab_asks_nobody_about_news(tmp_path):
+    places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = [sys.executable, "-m", "medlab", "lab", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as lab:
+        try:
+            address = re.search(r"http\S+", lab.stdout.readline())[0]
+            page = requests.get(address, timeout=60).text
+        finally:
+            lab.terminate()
+    shown = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    assert "@jupyterlab/apputils-extension:announcements" in shown["disabledExtensions"]
