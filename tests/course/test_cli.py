@@ -83,6 +83,18 @@ def test_sweep_passes_its_options_and_fails_if_one_run_failed(tmp_path, monkeypa
     assert [str(argument) for argument in asked[0]] == ["plan.yaml", "tcp://host:1", "there", "2"]
 
 
+def test_the_version_is_told():
+    assert call("--version").output == f"medlab {medlab.__version__}\n"
+
+
+def test_without_the_course_a_line_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.setattr("medlab.runs.records.lessons_folder", lambda: tmp_path / "notebooks")
+    told = f"{tmp_path / 'data' / 'results'} is not there: medlab is not installed from a checkout, so go to the folder"
+    result = call("table")
+    assert result.exit_code == 2 and result.output.startswith(f"error: {told}")
+    assert str(runs.recorded("01-claim")).startswith(f"recorded result 01-claim: {told}")
+
+
 def test_doctor_and_help(monkeypatch):
     monkeypatch.setattr(medlab, "doctor", lambda: print("all well"), raising=False)
     assert "all well" in call("doctor").output
