@@ -44,6 +44,23 @@ def _wrong_arguments() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from medlab import __version__
+
+        typer.echo(f"medlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a command."""
+
+
 @app.command(cls=_PairsCommand)
 def run(
     notebook: Annotated[str, typer.Argument(help="Lesson number (01), lesson name or path of a notebook.")],

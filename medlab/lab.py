@@ -4,8 +4,11 @@ import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 from medlab import runs
+
+ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"  # asks about news, and other computers for updates
 
 
 def open_lab(browser: bool = True, port: int | None = None) -> None:
@@ -40,6 +43,11 @@ def open_lab(browser: bool = True, port: int | None = None) -> None:
             "--Application.log_level=WARN",
         ]
     )
+    server.web_app.settings["page_config_hook"] = _without_announcements
     address = f"http://127.0.0.1:{server.port}{server.base_url}{page}?token={token}"
     print(f"JupyterLab: {address} (Ctrl-C stops it)", flush=True)
     server.start()
+
+
+def _without_announcements(handler: object, page: dict[str, Any]) -> dict[str, Any]:
+    return page | {"disabledExtensions": [*page["disabledExtensions"], ANNOUNCEMENTS]}

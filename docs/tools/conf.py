@@ -83,6 +83,8 @@ def complete(app, docname: str, source: list[str]) -> None:
     """Prepare a page that is not shown as it lies in the repository."""
     if docname.startswith("notebooks/"):
         source[0] = lesson(source[0], f"{Path(docname).name}.ipynb")
+    elif docname == "docs/glossary":
+        source[0] = re.sub(r'<a id="[\w-]+"></a>\n', "", source[0])  # for JupyterLab; here a heading has its own
     elif docname == "docs/results":
         source[0] += results_page()
     elif docname == "docs/replication":

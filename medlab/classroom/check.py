@@ -1,7 +1,8 @@
 """The checks of all exercises, such as ``check.window(window)`` in a notebook. Each docstring is the task.
 
-A check prints "not attempted yet", "passed" or the first case that failed, and returns whether it passed. It raises
-only in strict mode: ``check.strict()``, or MEDLAB_STRICT=1 in the environment.
+A check prints "not attempted yet", "your answer passed" or the first case that failed, and returns whether it passed.
+The cells with solutions call it with ``of="the solution"``, and it says so. It raises only in strict mode:
+``check.strict()``, or MEDLAB_STRICT=1 in the environment.
 """
 
 from medlab.classroom.exercises import strict

@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 STRICT = ("MEDLAB_STRICT", "NBGRADER_EXECUTION")  # the second is set while nbgrader validates or marks a notebook
 MISTAKES = tomllib.loads(Path(__file__).with_name("mistakes.toml").read_text(encoding="utf-8"))  # by exercise and key
+SOLUTION = "the solution"  # as the cells tagged `solution` name it
 SHORT = 12  # arrays of up to this many values are shown whole
 
 
@@ -127,14 +128,22 @@ class Attempt:
 
 
 def exercise(body: Callable[..., None]) -> Callable[..., bool]:
-    """Turn a check of one `Attempt` per parameter into one of plain functions; parameters are named as they are."""
+    """Turn a check of one `Attempt` per parameter into one of plain functions; parameters are named as they are.
+
+    What it prints names whose functions it judged: `of`, which stays "the solution" when these are checked again.
+    """
     names = list(inspect.signature(body).parameters)
+    solutions: list[Any] = []
 
     @functools.wraps(body)
-    def check(*functions: Any) -> bool:
+    def check(*functions: Any, of: str = "your answer") -> bool:
+        if of == SOLUTION:
+            solutions[:] = functions
+        elif any(function is one for function in functions for one in solutions):
+            of = SOLUTION
         attempts = [Attempt(name, function, MISTAKES[body.__name__]) for name, function in zip(names, functions)]
         if len(functions) == len(names):
-            passed, text = _judge(body, attempts)
+            passed, text = _judge(body, attempts, of)
         else:
             passed, text = False, f"give it {len(names)} function(s): check.{body.__name__}({', '.join(names)})"
         text = f"Exercise {body.__name__}: {text}"
@@ -151,7 +160,7 @@ def strict(on: bool = True) -> None:
     os.environ["MEDLAB_STRICT"] = "1" if on else "0"
 
 
-def _judge(body: Callable[..., None], attempts: list[Attempt]) -> tuple[bool, str]:
+def _judge(body: Callable[..., None], attempts: list[Attempt], of: str) -> tuple[bool, str]:
     try:
         body(*attempts)
     except NotAttempted as state:
@@ -160,10 +169,10 @@ def _judge(body: Callable[..., None], attempts: list[Attempt]) -> tuple[bool, st
         text = "".join(done) + (name + " " if done else "") + "not attempted yet"
         return False, f"{text} ({why})" if why else text
     except Wrong as wrong:
-        return False, str(wrong)
+        return False, f"{of} is {wrong}"
     except Exception as error:  # an answer that no comparison foresaw, such as an array of objects
-        return False, f"not right yet\n  the answer cannot be read ({type(error).__name__}: {_text(error)})"
-    return True, "passed"
+        return False, f"{of} is not right yet\n  it cannot be read ({type(error).__name__}: {_text(error)})"
+    return True, f"{of} passed"
 
 
 def describe(value: object) -> str:

@@ -21,6 +21,8 @@ from medlab.runs.tables import to_interval
 if TYPE_CHECKING:  # importing this room is light
     from medlab.metrics import Outcome
 
+NOT_HERE = "{} is not there: medlab is not installed from a checkout, so go to the folder of the course first"
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -90,7 +92,8 @@ class Recorded:
 
     def __str__(self) -> str:
         if self.details is None:
-            return f"recorded result {self.name}: none yet"
+            folder = results_folder()
+            return f"recorded result {self.name}: {'none yet' if folder.is_dir() else NOT_HERE.format(folder)}"
         if self.other:
             made = ", ".join(f"{name} = {value!r}" for name, value in self.other.items())
             return f"recorded result {self.name}: made with {made}, so it says nothing about this run"

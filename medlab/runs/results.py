@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medlab.runs.parameters import lessons_folder
-from medlab.runs.records import Recorded, recorded, results_folder
+from medlab.runs.records import NOT_HERE, Recorded, recorded, results_folder
 from medlab.runs.tables import markdown_table, to_interval
 
 CLAIM = "## Did the claim hold?"  # the section of a lesson
@@ -21,6 +21,9 @@ def claims_table() -> str:
     """Tabulate all recorded claims in Markdown: difference, margin, control, seeds, verdict, the record's name.
 
     "older code" stands behind a record whose lesson has changed since.
+
+    Raises:
+        FileNotFoundError: the course is not here, as medlab alone was installed.
     """
     from medlab.metrics.claims import NO_ROOM, UNDECIDED
 
@@ -96,7 +99,9 @@ def results_page() -> str:
 
 
 def _names() -> list[str]:
-    names = sorted(path.stem for path in results_folder().glob("*.json"))
+    if not (folder := results_folder()).is_dir():
+        raise FileNotFoundError(NOT_HERE.format(folder))
+    names = sorted(path.stem for path in folder.glob("*.json"))
     return [name for name in names if not name.endswith(REPEAT)]
 
 

@@ -126,7 +126,7 @@ def test_a_right_answer_passes_also_in_strict_mode(name, functions, capsys, monk
     assert getattr(check, name)(*functions) is True
     monkeypatch.setenv("MEDLAB_STRICT", "1")
     assert getattr(check, name)(*functions) is True
-    assert capsys.readouterr().out == f"Exercise {name}: passed\n" * 2
+    assert capsys.readouterr().out == f"Exercise {name}: your answer passed\n" * 2
 
 
 # Wrong answers, and what the check must say to them
@@ -253,7 +253,7 @@ def test_the_likely_mistake_of_a_wrong_answer_is_reported(name, function, mistak
     function_check = getattr(check, name)
     assert function_check(*with_first(name, function)) is False
     text = capsys.readouterr().out
-    assert text.startswith(f"Exercise {name}: not right yet\n  case:     ") and mistake in text
+    assert text.startswith(f"Exercise {name}: your answer is not right yet\n  case:     ") and mistake in text
     assert "\n  got:      " in text and "\n  expected: " in text and "0x" not in text
     monkeypatch.setenv("MEDLAB_STRICT", "1")
     if "np.random" not in mistake and "alone" not in mistake:  # the answer of an unseeded draw is never the same
@@ -325,6 +325,22 @@ def test_unsolved_is_not_attempted_and_fails_only_in_strict_mode(name, capsys, m
         getattr(check, name)(*[unsolved] * len(RIGHT[name]))
 
 
+def test_a_check_says_whose_answer_it_judged(capsys):
+    def solved(hu, level, width):
+        return window(hu, level, width)
+
+    given = [(solved, {"of": "the solution"}), (solved, {}), (crashing, {"of": "the solution"}), (window, {})]
+    for function, whose in given:
+        check.window(function, **whose)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Exercise")]
+    assert [line.removeprefix("Exercise window: ") for line in said] == [
+        "the solution passed",
+        "the solution passed",  # its cell has run, and then the cell above it once more
+        "the solution is not right yet",
+        "your answer passed",
+    ]
+
+
 def test_half_solved_says_which_half(capsys):
     assert not check.conv_arithmetic(conv_shape, unsolved)
     assert "conv_shape is right, conv_parameters not attempted yet" in capsys.readouterr().out
@@ -348,7 +364,10 @@ def test_a_check_never_raises(name, capsys, monkeypatch):
     for answer in ANSWERS:
         functions = with_first(name, lambda *a, answer=answer, **k: answer)
         assert getattr(check, name)(*functions) is False
-        with monkeypatch.context() as strict, pytest.raises(AssertionError, match=f"^Exercise {name}: not right yet"):
+        with (
+            monkeypatch.context() as strict,
+            pytest.raises(AssertionError, match=f"^Exercise {name}: your answer is not right yet"),
+        ):
             strict.setenv("MEDLAB_STRICT", "1")
             getattr(check, name)(*functions)
     assert "there is no `return`" in capsys.readouterr().out

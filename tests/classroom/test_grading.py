@@ -30,10 +30,10 @@ EXERCISES = [
     new_code_cell("import numpy as np"),
     code(f"{WINDOW}raise NotImplementedError", "exercise"),
     code("check.window(window);"),
-    code(f"{WINDOW_SOLVED}\n\n\nassert check.window(window)", "solution"),
+    code(f"{WINDOW_SOLVED}\n\n\nassert check.window(window, of='the solution')", "solution"),
     code(f"{SPLIT}raise NotImplementedError", "exercise"),
     code("check.split_patients(split_patients);"),
-    code(f"{SPLIT_SOLVED}\n\n\nassert check.split_patients(split_patients)", "solution"),
+    code(f"{SPLIT_SOLVED}\n\n\nassert check.split_patients(split_patients, of='the solution')", "solution"),
 ]
 # What students write into the two cells, and the points it is worth
 WARNS = "import warnings; warnings.warn('all is well', stacklevel=1); print('still', file=__import__('sys').stderr)"
@@ -73,7 +73,7 @@ def test_the_source_of_a_lesson_is_solved(lesson, course, capsys, monkeypatch):
         execute(cells[i]["source"], state := dict(namespace))
         capsys.readouterr()
         execute(cells[i + 1]["source"], state)
-        assert capsys.readouterr().out.endswith(": passed\n")
+        assert capsys.readouterr().out.endswith(": the solution passed\n")
 
 
 @pytest.mark.parametrize("lesson", NOTEBOOKS, ids=lambda path: path.stem)

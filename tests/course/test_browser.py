@@ -9,14 +9,15 @@ images, one short epoch of training and no assertions: whole lessons are run, wi
 Not covered: other browsers than Chromium, phones, screen readers, and Jupyter servers on another computer.
 """
 
+import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 from browser import BROWSER, PATIENCE, Lab, Notebook, open_lab, wait_until
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Locator
-from project import LESSONS, code, imports
+from project import LESSONS, ROOT, code, imports
 from reduced import calls, makes_widgets, names, reduced
 
 from medlab.reader_study import read_answers
@@ -94,6 +95,19 @@ def test_what_is_wrong_in_a_notebook_is_seen(lab):
         assert lab.elsewhere == {"https://example.org/x.png"}
         with pytest.raises(AssertionError, match="ArrowRight changed nothing"):
             press(lab, wrong.output(0), wrong.output(0).get_by_role("slider"), "ArrowRight", seconds=2)
+
+
+def test_a_link_to_the_glossary_lands_on_its_term(lab):
+    (lab.folder / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "glossary.md", lab.folder / "docs")
+    nb = notebook()
+    nb.cells.append(new_markdown_cell("[a window](docs/glossary.md#window)"))
+    with lab.open(nb, "linked"):
+        lab.page.get_by_role("link", name="a window").click()
+        term = lab.page.locator(".jp-MarkdownViewer").get_by_role("heading", name="Window", exact=True)
+        wait_until(
+            lambda: term.count() and (term.bounding_box() or {}).get("y", 9e9) < 300, "not at the term", lab.page
+        )
 
 
 TURING = """\

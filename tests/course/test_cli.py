@@ -1,9 +1,13 @@
 """The command line: exit codes, and one clear message for a wrong argument."""
 
+import json
+import os
+import re
 import subprocess
 import sys
 
 import pytest
+import requests
 from notebook_files import write
 from typer.testing import CliRunner
 
@@ -79,6 +83,18 @@ def test_sweep_passes_its_options_and_fails_if_one_run_failed(tmp_path, monkeypa
     assert [str(argument) for argument in asked[0]] == ["plan.yaml", "tcp://host:1", "there", "2"]
 
 
+def test_the_version_is_told():
+    assert call("--version").output == f"medlab {medlab.__version__}\n"
+
+
+def test_without_the_course_a_line_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.setattr("medlab.runs.records.lessons_folder", lambda: tmp_path / "notebooks")
+    told = f"{tmp_path / 'data' / 'results'} is not there: medlab is not installed from a checkout, so go to the folder"
+    result = call("table")
+    assert result.exit_code == 2 and result.output.startswith(f"error: {told}")
+    assert str(runs.recorded("01-claim")).startswith(f"recorded result 01-claim: {told}")
+
+
 def test_doctor_and_help(monkeypatch):
     monkeypatch.setattr(medlab, "doctor", lambda: print("all well"), raising=False)
     assert "all well" in call("doctor").output
@@ -144,3 +160,16 @@ def test_train_that_diverges_is_a_failed_run():
 def test_the_module_is_the_command():
     done = subprocess.run([sys.executable, "-m", "medlab", "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "Usage: medlab" in done.stdout and "train" in done.stdout
+
+
+def test_the_lab_asks_nobody_about_news(tmp_path):
+    places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = [sys.executable, "-m", "medlab", "lab", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as lab:
+        try:
+            address = re.search(r"http\S+", lab.stdout.readline())[0]
+            page = requests.get(address, timeout=60).text
+        finally:
+            lab.terminate()
+    shown = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    assert "@jupyterlab/apputils-extension:announcements" in shown["disabledExtensions"]

@@ -7,7 +7,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from project import LESSONS, ROOT
+from project import LESSONS, NOTEBOOKS, ROOT
 
 from medlab.classroom import check
 from medlab.classroom.exercises import MISTAKES, Attempt
@@ -110,13 +110,24 @@ def test_the_guide_plans_every_lesson():
         assert set(re.findall(r"`(\w+)`", names)) <= set(check.__all__)
 
 
+def test_a_link_to_a_term_lands_there_also_in_jupyterlab():
+    """JupyterLab keeps the capitals of a heading in its anchor, so the anchor of the links stands above it."""
+    glossary = page("glossary.md")
+    above = re.findall(r'^<a id="([\w-]+)"></a>\n\n### (.*)$', glossary, re.MULTILINE)
+    assert [name for name, _ in above] == anchors("\n".join(f"### {term}" for _, term in above))
+    linked = {term for path in NOTEBOOKS for term in TERM.findall(prose(path))} | set(
+        re.findall(r"\]\(#(.+?)\)", glossary)
+    )
+    assert len(above) == len(re.findall("^### ", glossary, re.MULTILINE)) and linked <= {name for name, _ in above}
+
+
 def test_the_terms_of_the_glossary_are_in_order_and_say_where_they_are_taught():
     glossary = page("glossary.md")
     assert not re.search(r"\]\((?!#)", glossary)  # it is also copied beside the lessons of an edition
     for section in glossary.split("\n## ")[1:]:
         terms = re.findall(r"^### (.*)", section, re.MULTILINE)
         assert terms == sorted(terms, key=str.lower)
-        for entry in section.split("\n### ")[1:]:
+        for entry in re.sub(r"<a id=.*\n", "", section).split("\n### ")[1:]:
             assert re.search(r"\(\d\d(, \d\d)*\)\n*$", entry), entry
 
 

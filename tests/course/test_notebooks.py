@@ -37,7 +37,10 @@ EXERCISE = [
     new_markdown_cell("### Exercise 1: add"),
     new_code_cell("def add(a, b):\n    raise NotImplementedError", metadata={"tags": ["exercise"]}),
     new_code_cell("check.add(add)"),
-    new_code_cell("def add(a, b):\n    return a + b", metadata={"tags": ["solution"]}),
+    new_code_cell(
+        'def add(a, b):\n    return a + b\n\n\nassert check.add(add, of="the solution"), "the check must pass"',
+        metadata={"tags": ["solution"]},
+    ),
 ]
 
 

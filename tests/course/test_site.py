@@ -214,6 +214,8 @@ def visit(browser, folder: Path, names: list[str], axe: str, width: int, scheme:
             found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
             assert [(each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in BARRIERS] == [], name
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+            filters = "images => images.map(image => getComputedStyle(image).filter)"
+            assert set(page.locator(".bd-content img").evaluate_all(filters)) <= {"none"}, name  # gray values are data
         away = [url for url in asked if not url.startswith((address(server, ""), "data:"))]
     context.close()
     assert (away, errors) == ([], [])

@@ -189,3 +189,10 @@ def test_no_file_is_tied_to_one_machine():
 )
 def test_a_tie_would_be_found(before, after):
     assert len(ties(before + after)) == 1 and ties("a shared axis, 3/work, pip install") == set()
+
+
+def test_the_workflow_runs_ci_with_pinned_actions_and_no_secret():
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+    used = re.findall(r"uses: (\S+)", text)
+    assert used and all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
+    assert "run: .ci/run" in text and "secrets" not in text and "contents: read" in text

@@ -14,7 +14,7 @@ def window(hu, level, width):
     return ((hu - (level - width / 2)) / width).clip(0, 1)
 
 
-assert check.window(window)
+assert check.window(window, of="the solution")
 """
 
 

@@ -176,6 +176,8 @@ def has_exercises_of_four_cells(nb, path):
             yield f"{exercise.id} is not followed by its check"
         if solution.cell_type != "code" or raises_not_implemented(solution.source):
             yield f"{solution.id} does not solve the exercise"
+        elif not re.search(r"\bcheck\.\w+\(.*, of=\"the solution\"\)", solution.source):
+            yield f'{solution.id} does not check its answer with of="the solution"'
 
 
 def describes_its_images(nb, path):

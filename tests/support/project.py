@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CAPSTONE = ROOT / "notebooks" / "capstone.ipynb"
 LESSONS = [path for path in NOTEBOOKS if path != CAPSTONE]
-NOT_OURS = {"__pycache__", "node_modules"}  # beside all that begins with a dot, save .ci, .gitignore and the like
+NOT_OURS = {
+    "__pycache__",
+    "node_modules",
+}  # beside all that begins with a dot, save .ci, .github, .gitignore and the like
 MADE_HERE = {"runs", "build", "data/cache", "medlab.egg-info"}
 
 
@@ -22,7 +25,7 @@ def files() -> Iterator[Path]:
             name
             for name in inside
             if name not in NOT_OURS
-            and (name == ".ci" or not name.startswith("."))
+            and (name in (".ci", ".github") or not name.startswith("."))
             and (here / name).relative_to(ROOT).as_posix() not in MADE_HERE
         ]
         yield from (here / name for name in sorted(names) if name != ".git")  # a file in a worktree
