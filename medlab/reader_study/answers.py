@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from medlab.reader_study.statistics import RaterAgreement, TuringReport, rater_agreement, turing_table, turing_test
+from medlab.text import from_spreadsheet, to_spreadsheet
 
 KINDS = ("real", "synthetic")
 
@@ -55,7 +56,7 @@ def append_answers(path: str | Path, *answers: Answer) -> None:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
             writer.writerow(Answer._fields)
-        writer.writerows([*answer[:-1], f"{answer.seconds:.3f}"] for answer in answers)
+        writer.writerows([to_spreadsheet(answer.rater), *answer[1:-1], f"{answer.seconds:.3f}"] for answer in answers)
         file.flush()
         os.fsync(file.fileno())
 
@@ -106,6 +107,7 @@ def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
 def _parse(path: Path, line: int, row: list[str]) -> Answer:
     try:
         answer = Answer(*(field(cell) for field, cell in zip(Answer.__annotations__.values(), row, strict=True)))
+        answer = answer._replace(rater=from_spreadsheet(answer.rater))
     except ValueError:
         answer = None
     if answer is None or {answer.truth, answer.answer} - set(KINDS) or not 0 <= answer.seconds < float("inf"):

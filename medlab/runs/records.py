@@ -17,6 +17,7 @@ from medlab.runs.recording import provenance
 from medlab.runs.state import load_json, write_json
 from medlab.runs.sweeping import read_plan, sweep
 from medlab.runs.tables import to_interval
+from medlab.text import code_markdown, escape_markdown
 
 if TYPE_CHECKING:  # importing this room is light
     from medlab.metrics import Outcome
@@ -75,7 +76,7 @@ class Recorded:
 
     @property
     def origin(self) -> str:
-        """Command, time and machine, and whether the lesson has changed since."""
+        """Command, time and machine, and whether the lesson has changed since, in Markdown."""
         details: dict = self.details or {}
         first, seconds = self.runs[0], sum(run["seconds"] for run in self.runs)
         hardware = first["hardware"]
@@ -86,7 +87,8 @@ class Recorded:
             precision = details["parameters"].get("precision", first["precision"])
             how = f", {precision}, {first['threads']} thread{'s' * (first['threads'] > 1)}"
         old = "; the lesson's code has changed since" if self.outdated else ""
-        return f"`{command}`, {seconds:,.0f} s on {device}{how}, {first['started'][:10]}{old}"
+        where = escape_markdown(f"{seconds:,.0f} s on {device}{how}, {first['started'][:10]}{old}")
+        return f"{code_markdown(command)}, {where}"
 
     def __str__(self) -> str:
         if self.details is None:

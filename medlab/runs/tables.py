@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medlab.runs.state import RESULTS, STATUS, read_run
+from medlab.text import escape_markdown
 
 if TYPE_CHECKING:  # importing this room is light
     from medlab.metrics.intervals import Interval
@@ -31,7 +31,7 @@ class Table:
 
     def __str__(self) -> str:
         bad = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()) if state != "done")
-        notes = f"{self.states.get('done', 0)} successful runs; not in the table: {bad or 'none'}."
+        notes = f"{self.states.get('done', 0)} successful runs; not in the table: {escape_markdown(bad or 'none')}."
         if self.repeats:
             notes += f" {self.repeats} repeats of the same code, parameters and seed left out."
         if not self.rows:
@@ -118,6 +118,6 @@ def to_interval(value: Any) -> Interval | None:
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown; characters of the cells that would mean something in Markdown are escaped."""
+    """Return a table in Markdown, its cells escaped (`escape_markdown`)."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(re.sub(r"([|*$<`])", r"\\\1", cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines)

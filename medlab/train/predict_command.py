@@ -19,6 +19,7 @@ from medlab.data.grids import PERCENTILES, fit_to, resample_slices, resample_vol
 from medlab.data.image_files import DICOM, PICTURES, is_picture, read_picture, resize_plane
 from medlab.data.scans import up_to_percentile
 from medlab.metrics.classification import scale_temperature
+from medlab.text import to_spreadsheet
 from medlab.train.evaluate import predict
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def predict_to(network: nn.Module, path: str | Path, out: Path | None = None) ->
         table = pd.concat(tables)
         if failed:
             table["error"] = table.pop("error")  # the last column
+        table = table.rename(columns=to_spreadsheet)
+        table = table.map(lambda cell: to_spreadsheet(cell) if isinstance(cell, str) else cell)
         if out is not None:
             table.to_csv(out, index=False)
         yield table.to_csv(index=False, float_format="%.4f").rstrip()
