@@ -159,6 +159,9 @@ def train(
     augment: Annotated[bool, typer.Option(help="Small random shifts, rotations and intensity changes.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Written after every epoch.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint if it exists.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew although the checkpoint holds a training.")
+    ] = False,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the network: FILE.safetensors and its card, FILE.json.")
     ] = None,
@@ -172,8 +175,8 @@ def train(
         try:
             command.train(
                 model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
-                patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
-                precision=precision, save=save,
+                patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume,
+                overwrite=overwrite, device=device, precision=precision, save=save,
             )  # fmt: skip
         except FloatingPointError as error:  # the arguments were valid, but training diverged
             typer.echo(f"error: {error}", err=True)

@@ -67,7 +67,7 @@ def train(
         print(history, report, sep="\n")
         if save is not None:
             decided = {"size": size, "n": n, "seed": seed, "augment": augment} | options
-            for name in ("checkpoint", "resume", "device"):  # these decide nothing
+            for name in ("checkpoint", "resume", "overwrite", "device"):  # these decide nothing
                 decided.pop(name, None)
             given = {name.replace("_", "-"): value for name, value in decided.items() if value}
             words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in given.items()]

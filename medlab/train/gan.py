@@ -42,6 +42,7 @@ def fit_gan(
     precision: str | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     callback: Callable[[Tensor, History], None] | None = None,
     progress: bool = True,
 ) -> History:
@@ -61,7 +62,7 @@ def fit_gan(
         ema: decay of an exponential moving average of the generator's weights, such as 0.999, which replaces them at
             the end.
         seed: decides data order and noise; the initial weights are the caller's.
-        device, precision, checkpoint, resume, progress: as in `fit`; the file holds both networks.
+        device, precision, checkpoint, resume, overwrite, progress: as in `fit`; the file holds both networks.
         callback: called after every epoch with images ``(64, C, H, W)`` in [0, 1], always from the same noise, and the
             history so far.
 
@@ -111,8 +112,8 @@ def fit_gan(
         steps, ema, seed, placement,
     )  # fmt: skip
     history = state.run(
-        trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, progress=progress,
-        callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, overwrite=overwrite,
+        progress=progress, callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
     )  # fmt: skip
     if ema is not None:
         generator.load_state_dict(networks["average"].state_dict())

@@ -10,7 +10,8 @@ restores exactly these. Random numbers need no entry: those of an epoch follow f
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,15 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from medlab.data.images import ImageSet
+from medlab.storage import only_writer
 from medlab.train.checkpoint import (
     CheckpointError,
     check_model,
     check_settings,
     load_checkpoint,
     model_name,
+    refuse_others,
+    refuse_to_lose,
     save_checkpoint,
 )
 from medlab.train.devices import Placement
@@ -135,6 +139,7 @@ class TrainState:
         epochs: int,
         steps_per_epoch: int,
         resume: bool,
+        overwrite: bool,
         progress: bool,
         advice: str = "or look for images with extreme values",
         validate: Callable[[], dict[str, float]] | None = None,
@@ -146,7 +151,7 @@ class TrainState:
             train_epoch: trains through an epoch (its number from 0), updates the progress bar by one per step, and
                 returns what each step logged: "loss" and other scalars by name, its "lr" and "n_images".
             epochs, steps_per_epoch: how many there are.
-            resume, progress: as in `fit`.
+            resume, overwrite, progress: as in `fit`.
             advice: what to do about a loss that is not finite, beside lowering the learning rate.
             validate: returns "loss" and other metrics on the validation set.
             callback: called with the history after every epoch.
@@ -154,39 +159,55 @@ class TrainState:
         Returns:
             The history. The model is left in evaluation mode, with the best weights where there is patience.
         """
-        if resume:
-            self.restore(epochs)
-        history, device = self.history, self.placement.device
-        if not len(history):
-            self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
-        hidden = not (progress and self.processes.is_main)
-        bar = tqdm(total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step")
-        try:
-            with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                while len(history) < epochs and not history.stopped_early:
-                    start, epoch = time.perf_counter(), len(history)
-                    logs = train_epoch(epoch, bar)
-                    means = average_logs(
-                        logs, epoch=epoch, first_step=epoch * steps_per_epoch, advice=advice, processes=self.processes
-                    )
-                    history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
-                    bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
-                    if validate is not None:
-                        scores = self.processes.broadcast(validate() if self.processes.is_main else None)
-                        history.add_validation(scores, self.patience)
-                        self._keep_best()
-                        bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
-                    self.save()
-                    if callback is not None:
-                        callback(history)
-                if history.stopped_early:
-                    bar.total = bar.n  # early stopping is no failure: no red bar
-        finally:  # also after Ctrl-C
-            if self.best is not None:
-                self.model.load_state_dict(self.best)
-            # contiguous again: safetensors and .view() require it
-            self.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-        return history
+        with self._kept(epochs, resume, overwrite):
+            history, device = self.history, self.placement.device
+            if not len(history):
+                self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
+            hidden = not (progress and self.processes.is_main)
+            bar = tqdm(
+                total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step"
+            )
+            try:
+                with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                    while len(history) < epochs and not history.stopped_early:
+                        start, epoch = time.perf_counter(), len(history)
+                        logs = train_epoch(epoch, bar)
+                        means = average_logs(
+                            logs,
+                            epoch=epoch,
+                            first_step=epoch * steps_per_epoch,
+                            advice=advice,
+                            processes=self.processes,
+                        )
+                        history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
+                        bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
+                        if validate is not None:
+                            scores = self.processes.broadcast(validate() if self.processes.is_main else None)
+                            history.add_validation(scores, self.patience)
+                            self._keep_best()
+                            bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
+                        self.save()
+                        if callback is not None:
+                            callback(history)
+                    if history.stopped_early:
+                        bar.total = bar.n  # early stopping is no failure: no red bar
+            finally:  # also after Ctrl-C
+                if self.best is not None:
+                    self.model.load_state_dict(self.best)
+                # contiguous again: safetensors and .view() require it
+                self.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+            return history
+
+    @contextmanager
+    def _kept(self, epochs: int, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Hold the checkpoint as its only writer: gone on from, or found to hold nothing that would be lost."""
+        path = Path(self.checkpoint) if self.checkpoint is not None and self.processes.is_main else None
+        with nullcontext() if path is None else only_writer(path):
+            if path is not None:
+                (refuse_others if resume or overwrite else refuse_to_lose)(path)
+            if resume:
+                self.restore(epochs)
+            yield
 
     def restore(self, epochs: int) -> None:
         """Load the checkpoint if it is there: weights, optimizers, history, best weights.

@@ -126,7 +126,10 @@ def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
         (["ShallowCNN", "lung", "--device", "cua"], "unknown device 'cua'."),
         (["ShallowCNN", "lung", "--save", "/dev/null/new/lung"], "Not a directory"),
         (["ShallowCNN", "lung", "--resume"], "resume=True needs `checkpoint`"),
-        (["ShallowCNN", "lung", "--checkpoint", "/dev/null/run.pt"], "could not write checkpoint /dev/null/run.pt"),
+        (
+            ["ShallowCNN", "lung", "--checkpoint", "/dev/null/run.pt"],
+            "could not write /dev/null/run.pt",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
