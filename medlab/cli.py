@@ -51,6 +51,9 @@ def run(
         list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of this run; by default a new one under runs/.")] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds that a cell may take; by default no limit.")
+    ] = None,
 ) -> None:
     """Execute a notebook with the given parameters; keep the executed copy, an HTML page and the results."""
     from medlab import runs
@@ -58,7 +61,10 @@ def run(
     with _wrong_arguments():
         path = runs.find_notebook(notebook)
         result = runs.run(
-            path, runs.check_parameters(path, dict(p.split("=", 1) for p in parameter or []), text=True), out=out
+            path,
+            runs.check_parameters(path, dict(p.split("=", 1) for p in parameter or []), text=True),
+            out=out,
+            timeout=timeout,
         )
     typer.echo(str(result))
     raise typer.Exit(0 if result.ok else 1)
@@ -68,16 +74,17 @@ def run(
 def sweep(
     plan: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Which notebook, parameters, grid and seeds.")],
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler; by default a local one.")
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tls://...; by default none: runs here.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Parallel runs here; by default one per core.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs; by default one under runs/.")] = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that a cell may take before its run fails.")] = 12 * 3600,
 ) -> None:
     """Execute a notebook for every combination of parameters and seeds; a second call continues an unfinished one."""
     from medlab import runs
 
     with _wrong_arguments():
-        results = runs.sweep(plan, scheduler, out, workers)
+        results = runs.sweep(plan, scheduler, out, workers, timeout)
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 

@@ -17,6 +17,7 @@ from medlab.runs.recording import provenance
 from medlab.runs.state import load_json, write_json
 from medlab.runs.sweeping import read_plan, sweep
 from medlab.runs.tables import to_interval
+from medlab.storage import only_writer
 from medlab.text import code_markdown, escape_markdown
 
 if TYPE_CHECKING:  # importing this room is light
@@ -147,9 +148,17 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
         FileNotFoundError: there is no such plan.
         ValueError: the plan is not valid, the lesson records no claims, the record was made by other cells of the
             lesson, a repeated seed gives other figures, a margin was widened.
+        BlockingIOError: another process grows the same record.
         RuntimeError: a run failed.
     """
     path, combinations, _ = read_plan(results_folder() / f"{name}.yaml")
+    with only_writer(results_folder() / f"{name}.json"):
+        _grow(name, path, combinations, max(workers or 1, 1))
+    return recorded(name)
+
+
+def _grow(name: str, path: Path, combinations: list[dict], rounds: int) -> None:
+    """Grow a record, of which this process is the only writer, by the runs that it lacks, `rounds` at a time."""
     file, code = results_folder() / f"{name}.json", claim_code(path)
     shared = {key: value for key, value in combinations[0].items() if key != "seed"}
     before = recorded(name)
@@ -162,7 +171,6 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
         todo = [shared | {"seed": min(known)}, *todo]
     part = _write_part(path, name)
     out = part.parent / name / str(commit)  # a sweep skips what is done there, and a repeated seed must run again
-    rounds = max(workers or 1, 1)
     for start in range(0, len(todo), rounds):
         plan = {"notebook": part, "grid": _grid(todo[start : start + rounds])}
         for result in sweep(plan, out=out, workers=rounds):
@@ -170,7 +178,6 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
                 raise RuntimeError(f"seed {result.parameters['seed']}: {result}")
             _add(details, result.details, known)
             write_json(file, details)
-    return recorded(name)
 
 
 def _write_part(path: Path, name: str) -> Path:
