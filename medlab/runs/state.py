@@ -12,6 +12,7 @@ completed when a kernel dies.
 """
 
 import json
+import math
 import os
 import re
 import socket
@@ -22,6 +23,8 @@ from medlab.storage import holder, is_held, write_file
 
 EXECUTED, HTML = "executed.ipynb", "executed.html"
 STATUS, RECORDED, RESULTS = "status.json", "recorded.json", "results.json"
+STATUS_FORM: dict[str, type] = {"state": str, "parameters": dict}
+RESULTS_FORM: dict[str, type] = {"notebook": str, "code": str, "started": str, "parameters": dict, "values": dict}
 LEFT = re.compile(r"\..*\.(part|lock)$")  # by a writer that was killed
 
 
@@ -30,7 +33,7 @@ class RunResult:
     """The state and the results of one run, read from its folder.
 
     `state` is "done", "failed", "killed" or "running"; `values` is what the notebook recorded (so far);
-    `details` is all of `results.json`, or of `status.json` while there are no results.
+    `details` is all of `results.json`, or of `status.json` while there are no results; empty where it is damaged.
     """
 
     folder: Path
@@ -47,7 +50,7 @@ class RunResult:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"done in {self.details['seconds']:.1f} s: {self.folder}"
+            return f"done in {self.details.get('seconds', math.nan):.1f} s: {self.folder}"
         place = ""
         if "cell" in self.details:
             row = f", line {self.details['line_number']}" if "line_number" in self.details else ""
@@ -115,14 +118,25 @@ def read_run(folder: str | Path) -> RunResult:
     try:
         details = load_json(folder / name)
         if name == RESULTS:
+            _check_form(details, RESULTS_FORM)
             return RunResult(folder, "done", details["values"], details["parameters"], details=details)
+        _check_form(details, STATUS_FORM)
         state, error = details["state"], details.get("error", "")
+        if state not in ("running", "failed"):
+            raise ValueError(f"its state is {state!r}, and there is no {RESULTS}")
         if state == "running" and not _alive(folder, details):
             state, error = "killed", f"process {details['pid']} is gone"
             details |= failed_cell(folder)
         return RunResult(folder, state, recorded_values(folder), details["parameters"], error, details)
-    except (ValueError, KeyError, TypeError) as damage:
-        return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r})")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as damage:
+        return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r:.200})")
+
+
+def _check_form(details: dict, form: dict[str, type]) -> None:
+    """Refuse a file that was not written here: every entry of `form` must be there, and of its type."""
+    for name, kind in form.items():
+        if not isinstance(details[name], kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
 
 
 def recorded_values(folder: Path) -> dict:
@@ -182,8 +196,19 @@ def _alive(folder: Path, status: dict) -> bool:
 
 
 def load_json(path: Path) -> dict:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file that holds a dict, of finite numbers.
+
+    Raises:
+        ValueError: it does not.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a dict")
+    return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def write_json(path: Path, content: dict) -> None:
