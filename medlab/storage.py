@@ -56,6 +56,27 @@ def write_file(path: str | Path, content: bytes | str) -> None:
     write_files({Path(path): lambda file: file.write(data)})
 
 
+def append(path: str | Path, text: str, head: str) -> None:
+    """Append `text` to a file, which begins with `head`; on an error it is left as it was.
+
+    Raises:
+        OSError: it cannot be written; see `write_files`.
+    """
+    path, before = Path(path), None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            before = file.tell()
+            data = (text if before else head + text).encode()
+            if file.write(data) < len(data):  # the disk took a part of it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+    except OSError as error:
+        if before is not None:
+            os.truncate(path, before)
+        raise _named(path, error, lambda file: file.write(data)) from error
+
+
 class _Counter(io.RawIOBase):
     """A file that counts the bytes written to it, and keeps none."""
 

@@ -2,9 +2,10 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
+
+from medlab.storage import write_file
 
 # links and pictures of Markdown and HTML; code and formulas, where brackets mean something else, are cut out first
 LINK = re.compile(r"""\]\(<?([^)\s>]+)[^)]*\)|(?:src|href)=["']([^"']+)["']""")
@@ -65,11 +66,10 @@ def _read(lesson: Path) -> dict:
 
 def write_lesson(lesson: Path, notebook: dict, folder: Path) -> None:
     """Write a lesson into `folder`, beside it the pages that it links to."""
-    folder.mkdir(parents=True, exist_ok=True)
     for link in filter(PAGE.fullmatch, local_links(notebook)):
-        shutil.copyfile(lesson.parent / link, folder / Path(link).name)
+        write_file(folder / Path(link).name, (lesson.parent / link).read_bytes())
     text = json.dumps(notebook, indent=1, ensure_ascii=False)  # as Jupyter writes it: the diff is the solutions
-    (folder / lesson.name).write_text(PAGE.sub(r"\1", text) + "\n", encoding="utf-8")
+    write_file(folder / lesson.name, PAGE.sub(r"\1", text) + "\n")
 
 
 def tags(cell: dict) -> list[str]:

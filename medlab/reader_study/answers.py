@@ -6,16 +6,17 @@ line off, and the image is asked again. Everything else that does not fit is ref
 """
 
 import csv
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from medlab.reader_study.statistics import RaterAgreement, TuringReport, rater_agreement, turing_table, turing_test
+from medlab.storage import append
 from medlab.text import from_spreadsheet, to_spreadsheet
 
 KINDS = ("real", "synthetic")
@@ -48,17 +49,12 @@ def append_answers(path: str | Path, *answers: Answer) -> None:
     """Append answers to a file, created with its folder and header if need be; they are on disk on return.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; it is left as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if file.tell() == 0:
-            writer.writerow(Answer._fields)
-        writer.writerows([to_spreadsheet(answer.rater), *answer[1:-1], f"{answer.seconds:.3f}"] for answer in answers)
-        file.flush()
-        os.fsync(file.fileno())
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([to_spreadsheet(answer.rater), *answer[1:-1], f"{answer.seconds:.3f}"] for answer in answers)
+    append(path, text.getvalue(), head=HEADER + "\n")
 
 
 def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:

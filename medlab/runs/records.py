@@ -17,7 +17,7 @@ from medlab.runs.recording import provenance
 from medlab.runs.state import load_json, write_json
 from medlab.runs.sweeping import read_plan, sweep
 from medlab.runs.tables import to_interval
-from medlab.storage import only_writer
+from medlab.storage import only_writer, write_file
 from medlab.text import code_markdown, escape_markdown
 
 if TYPE_CHECKING:  # importing this room is light
@@ -186,8 +186,7 @@ def _write_part(path: Path, name: str) -> Path:
 
     cells = [nbformat.v4.new_code_cell(one["source"], metadata=one["metadata"]) for one in claim_cells(path)]
     part = path.parent.parent / "runs" / "records" / f"{name}.ipynb"
-    part.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), part)
+    write_file(part, nbformat.writes(nbformat.v4.new_notebook(cells=cells)) + "\n")
     return part
 
 
