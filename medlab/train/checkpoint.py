@@ -9,7 +9,7 @@ from torch import nn
 
 from medlab.storage import write_files
 
-FORMAT = "medlab checkpoint 3"
+FORMAT = "medlab checkpoint 4"
 NOT_WHOLE = "{} is not a whole checkpoint of plain tensors; it may be truncated: give another path, or remove it"
 
 

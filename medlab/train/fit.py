@@ -25,6 +25,7 @@ from medlab.train.recipe import (
     check_data,
     check_outputs,
     has_params,
+    named,
     needs_two,
     set_lr,
 )
@@ -111,6 +112,7 @@ def fit(
     if device.type == "cuda" and processes.world_size > 1:
         device = torch.device("cuda", torch.cuda.current_device())
     placement = place_model(model, train.images, device, precision)
+    loss_name = named(loss)
     if loss is None:
         check_outputs(model, train)
         loss = _default_loss(train)
@@ -118,8 +120,8 @@ def fit(
         loss.to(device)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | {"world_size": processes.world_size}, patience=patience,
-        processes=processes,
+        settings=recipe.settings(placement) | {"loss": loss_name, "world_size": processes.world_size},
+        sets=(train, val), patience=patience, processes=processes,
     )  # fmt: skip
     val = None if val is None else val.to(device)
     trainer = SupervisedTrainer(

@@ -18,8 +18,9 @@ from medlab.errors import whole_number
 from medlab.train.devices import Placement, place_model, seed_everything
 from medlab.train.distributed import require_one_process
 from medlab.train.gan_losses import Batch, GANLoss, GradientPenalty, resolve_loss
+from medlab.train.recipe import named
 from medlab.train.sampling import sample_labels, to_pixels
-from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
+from medlab.train.state import History, TrainState, epoch_seed
 
 CALLBACK_IMAGES = 64  # images that `callback` gets
 STEPS_AHEAD = 100  # steps whose random numbers are drawn, and copied to the device, at once: no step waits for them
@@ -100,12 +101,16 @@ def fit_gan(
     discriminator_loss = _with_lr(loss, discriminator_lr)
     optimizers = [loss.make_optimizer(generator), discriminator_loss.make_optimizer(discriminator)]
     settings = {
-        "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": repr(loss),
+        "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": named(loss),
         "discriminator_lr": discriminator_loss.lr, "ema": ema, "seed": seed, "precision": placement.precision,
-        "data": dataset_fingerprint(train),
     }  # fmt: skip
     state = TrainState(
-        model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
+        model=networks,
+        optimizers=optimizers,
+        placement=placement,
+        checkpoint=checkpoint,
+        settings=settings,
+        sets=(train, None),
     )
     trainer = GANTrainer(
         networks, loss.to(placement.device), optimizers[0], optimizers[1], train.to(placement.device), batch_size,

@@ -103,11 +103,16 @@ def fit_scan(
     placement = place_model(networks, train.images, device, precision)
     check_outputs(segmenter, train)
     _check_critic(critic, train)
-    settings = recipe.settings(train, val, placement)
+    settings = recipe.settings(placement)
     settings |= {"epochs": recipe.epochs, "pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
     optimizers = [recipe.make_optimizer(network) for network in networks.values()]
     state = TrainState(
-        model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
+        model=networks,
+        optimizers=optimizers,
+        placement=placement,
+        checkpoint=checkpoint,
+        settings=settings,
+        sets=(train, val),
     )
     train, val = train.to(placement.device), None if val is None else val.to(placement.device)
     alone = SupervisedTrainer(

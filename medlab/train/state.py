@@ -7,14 +7,15 @@ restores exactly these. Random numbers need no entry: those of an epoch follow f
 (`epoch_seed`).
 """
 
+import hashlib
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -34,6 +35,7 @@ from medlab.train.checkpoint import (
 from medlab.train.devices import Placement
 from medlab.train.distributed import ProcessGroup
 
+ROWS_AT_A_TIME = 256  # images hashed at once: a set may be mapped from disk
 LARGE_PRIME = 1_000_003  # keeps the seeds of runs apart: those of the epochs of one run are neighbors
 
 
@@ -112,6 +114,7 @@ class TrainState:
         optimizers: they hold the learning rates and the momentum buffers.
         placement: device and precision.
         settings: the arguments that decide the result, as numbers and strings; a checkpoint with others is refused.
+        sets: the images to train on, and those for validation or None; with a checkpoint, all of them are hashed.
         checkpoint: the file; None writes nothing.
         patience: as in `fit`.
         processes: those that train together; the main one validates and saves.
@@ -123,6 +126,7 @@ class TrainState:
     optimizers: list[torch.optim.Optimizer]
     placement: Placement
     settings: dict
+    sets: tuple[ImageSet, ImageSet | None]
     checkpoint: str | Path | None
     patience: int | None = None
     processes: ProcessGroup = ProcessGroup()
@@ -130,6 +134,8 @@ class TrainState:
     best: dict[str, Tensor] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        if self.checkpoint is not None:
+            self.settings |= {"data": dataset_fingerprint(*self.sets)}
         self.history = History(device=self.placement.device.type, precision=self.placement.precision)
 
     def run(
@@ -302,10 +308,13 @@ def average_logs(
     return means | {"lr": logs[-1]["lr"]}
 
 
-def dataset_fingerprint(train: ImageSet) -> str:
-    """Name, shape and a checksum of the first images, the targets (the first label maps) and all patient ids."""
-    checksum = zlib.crc32(",".join(str(patient) for patient in train.patients.tolist()).encode())
-    targets = train.targets if train.targets.ndim <= 2 else train.targets[:16]
-    for part in (train.images[:16], targets):
-        checksum = zlib.crc32(part.cpu().numpy().tobytes(), checksum)
-    return f"{train.info.name} {tuple(train.images.shape)} #{checksum:08x}"
+def dataset_fingerprint(train: ImageSet, val: ImageSet | None) -> str:
+    """Name and shape of a set and the number of validation images, with a hash of all that both hold."""
+    digest = hashlib.sha256()
+    for part in filter(None, (train, val)):
+        digest.update(repr([str(patient) for patient in part.patients.tolist()]).encode())
+        for tensor in (part.images, part.targets):
+            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            for rows in tensor.split(ROWS_AT_A_TIME):
+                digest.update(np.ascontiguousarray(rows.cpu().numpy()).data)
+    return f"{train.info.name} {tuple(train.images.shape)} #{digest.hexdigest()[:16]}, {len(val or ())} for validation"

@@ -91,7 +91,7 @@ def fit_synergic(
     check_outputs(model, train)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | own, patience=patience,
+        settings=recipe.settings(placement) | own, sets=(train, val), patience=patience,
     )  # fmt: skip
     train, val = train.to(placement.device), None if val is None else val.to(placement.device)
     trainer = SynergicTrainer(recipe, model, train, state.optimizers[0], placement, **own)

@@ -31,10 +31,23 @@ from medlab.train import (
     save_checkpoint,
     state,
 )
+from medlab.train.recipe import named
 
 # A server that has imported PyTorch once and forks for every child: a child starts in no time.
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(["medlab.train", "medlab.models"])
+
+
+def swapped(data, image=None, targets=False):
+    """The set with a pixel of one image changed, or with the targets of the first and the last image exchanged."""
+    images, labels = data.images.clone(), data.targets.clone()
+    if image is not None:
+        images[image, 0, 0, 0] = 1 - images[image, 0, 0, 0]
+    if targets:
+        labels[0], labels[-1] = 1 - labels[0], 1 - labels[-1]
+    return data.replace(images=images, targets=labels)
+
+
 CASES = {
     "adamw": {"augment": Augment(flip=True, shift=0.1, intensity=0.1), "clip": 1.0, "epochs": 10},
     "sgd": {"optimizer": "sgd", "lr": 0.3, "schedule": "constant", "patience": 4, "epochs": 10},
@@ -344,6 +357,14 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"data": swapped(stripes(64), -1)}, "data='stripes (64, 1, 8, 8) #"),
+        ({"data": swapped(stripes(64), targets=True)}, "data='stripes (64, 1, 8, 8) #"),
+        ({"val": swapped(stripes(32, seed=1), -1)}, ", 32 for validation' there, 'stripes"),
+        ({"loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0]))}, "loss='None' there, 'CrossEntropyLoss() #"),
+        (
+            {"loss": lambda outputs, targets: 2 * nn.functional.cross_entropy(outputs, targets)},
+            "loss='None' there, '<fun",
+        ),
         ({"lr": 0.1}, "lr=0.001 there, 0.1 here; use those, or start anew"),
         ({"epochs": 5}, "epochs=1 there, 5 here"),
         (
@@ -375,6 +396,25 @@ def test_other_settings_are_refused(tmp_path, change, message):
 
 def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_loss_of_ones_own_is_known_again_and_told_from_another(tmp_path):
+    def make(factor, shift=0):
+        calls = []
+
+        def loss(outputs, targets):
+            calls.append(1)
+            return factor * nn.functional.cross_entropy(outputs, targets) + shift
+
+        return loss
+
+    assert named(make(2)) == named(make(2)) and named(make(2)) != named(make(3))
+    assert named(nn.CrossEntropyLoss(weight=torch.ones(2))) != named(nn.CrossEntropyLoss(weight=torch.zeros(2)))
+    assert named(lambda a: a + 1) != named(lambda a: a + 2) and named(None) == "None"
+    used = make(2)
+    before = named(used)
+    train(tmp_path / "run.pt", epochs=1, loss=used)
+    assert named(used) == before
 
 
 @pytest.mark.parametrize("where", ["os.replace", "os.fsync", "torch.save"])
