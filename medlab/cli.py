@@ -156,7 +156,10 @@ def train(
     model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN or small_resnet18.")],
     data: Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set, such as lung or pneumoniamnist.")],
     size: Annotated[int | None, typer.Option(help="Image size in pixels; by default the usual one.")] = None,
-    n: Annotated[int | None, typer.Option(help="Number of images; by default all.")] = None,
+    n: Annotated[
+        int | None,  # torchrun takes --n for one of its own
+        typer.Option("--n", "--images", help="Number of images; by default all. Under torchrun write --images."),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Images per step, over all processes.")] = 64,
     lr: Annotated[float, typer.Option(help="Maximum learning rate.")] = 1e-3,

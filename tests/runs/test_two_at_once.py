@@ -3,13 +3,16 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 
+import dask
 import pytest
+from distributed import LocalCluster
 from notebook_files import write
 from papermill.iorw import papermill_io
 
@@ -129,3 +132,35 @@ def wait_for(true, seconds=120.0):
     while not true():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
+
+
+def test_a_cluster_with_certificates_takes_those_who_have_one(tmp_path):
+    """The commands of the instructor guide: one certificate of the course's own, for all roles."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    key, cert = tmp_path / "class.key", tmp_path / "class.pem"
+    make = "openssl req -x509 -newkey rsa:3072 -nodes -days 90 -subj /CN=medlab -keyout".split()
+    subprocess.run([*make, key, "-out", cert], check=True, capture_output=True)
+    roles = {
+        f"distributed.comm.tls.{role}": {"cert": str(cert), "key": str(key)}
+        for role in ("scheduler", "worker", "client")
+    }
+    known = roles | {"distributed.comm.tls.ca-file": str(cert), "distributed.comm.require-encryption": True}
+    plan = {"notebook": str(write(tmp_path / "nb.ipynb", "1 / seed")), "seeds": [1]}
+    with dask.config.set(known):
+        cluster = LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tls://",
+            host="127.0.0.1",
+            dashboard_address=None,
+        )
+    with cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        with dask.config.set({"distributed.comm.timeouts.connect": "2s"}), pytest.raises((OSError, TypeError)):
+            sweep(plan, address, tmp_path / "stranger")
+        with dask.config.set(known):
+            [result] = sweep(plan, address, tmp_path / "out")
+        assert result.ok
