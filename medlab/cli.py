@@ -68,6 +68,9 @@ def run(
         list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Set a parameter; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of this run; by default a new one under runs/.")] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds that a cell may take; by default no limit.")
+    ] = None,
 ) -> None:
     """Execute a notebook with the given parameters; keep the executed copy, an HTML page and the results."""
     from medlab import runs
@@ -75,7 +78,10 @@ def run(
     with _wrong_arguments():
         path = runs.find_notebook(notebook)
         result = runs.run(
-            path, runs.check_parameters(path, dict(p.split("=", 1) for p in parameter or []), text=True), out=out
+            path,
+            runs.check_parameters(path, dict(p.split("=", 1) for p in parameter or []), text=True),
+            out=out,
+            timeout=timeout,
         )
     typer.echo(str(result))
     raise typer.Exit(0 if result.ok else 1)
@@ -85,16 +91,17 @@ def run(
 def sweep(
     plan: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="Which notebook, parameters, grid and seeds.")],
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler; by default a local one.")
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler, tls://...; by default none: runs here.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Parallel runs here; by default one per core.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the runs; by default one under runs/.")] = None,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds that a cell may take before its run fails.")] = 12 * 3600,
 ) -> None:
     """Execute a notebook for every combination of parameters and seeds; a second call continues an unfinished one."""
     from medlab import runs
 
     with _wrong_arguments():
-        results = runs.sweep(plan, scheduler, out, workers)
+        results = runs.sweep(plan, scheduler, out, workers, timeout)
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 
@@ -166,7 +173,10 @@ def train(
     model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN or small_resnet18.")],
     data: Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set, such as lung or pneumoniamnist.")],
     size: Annotated[int | None, typer.Option(help="Image size in pixels; by default the usual one.")] = None,
-    n: Annotated[int | None, typer.Option(help="Number of images; by default all.")] = None,
+    n: Annotated[
+        int | None,  # torchrun takes --n for one of its own
+        typer.Option("--n", "--images", help="Number of images; by default all. Under torchrun write --images."),
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Images per step, over all processes.")] = 64,
     lr: Annotated[float, typer.Option(help="Maximum learning rate.")] = 1e-3,
@@ -176,6 +186,9 @@ def train(
     augment: Annotated[bool, typer.Option(help="Small random shifts, rotations and intensity changes.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(metavar="FILE", help="Written after every epoch.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint if it exists.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew although the checkpoint holds a training.")
+    ] = False,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the network: FILE.safetensors and its card, FILE.json.")
     ] = None,
@@ -189,8 +202,8 @@ def train(
         try:
             command.train(
                 model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
-                patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume, device=device,
-                precision=precision, save=save,
+                patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume,
+                overwrite=overwrite, device=device, precision=precision, save=save,
             )  # fmt: skip
         except FloatingPointError as error:  # the arguments were valid, but training diverged
             typer.echo(f"error: {error}", err=True)

@@ -2,13 +2,15 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
+
+from medlab.storage import write_file
 
 # links and pictures of Markdown and HTML; code and formulas, where brackets mean something else, are cut out first
 LINK = re.compile(r"""\]\(<?([^)\s>]+)[^)]*\)|(?:src|href)=["']([^"']+)["']""")
 NOT_TEXT = re.compile(r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$\n]*\$", re.DOTALL)
+LESSON = re.compile(r"\d\d_[a-z0-9_]+|capstone")
 PAGE = re.compile(r"\.\./docs/([a-z-]+\.md)")  # such as the glossary, seen from a lesson
 
 
@@ -24,7 +26,8 @@ def student_edition(notebooks: Path, out: Path) -> list[Path]:
     Raises:
         FileNotFoundError: there are no notebooks.
         FileExistsError: `out` is not empty, or is a file.
-        ValueError: a lesson links to a file that only the original folder reaches, or is not a notebook.
+        ValueError: a lesson links to a file that only the original folder reaches, or is not a notebook; two lessons
+            of one number.
     """
     notebooks, out = Path(notebooks), Path(out)
     lessons = read_lessons(notebooks, out)  # all of them, before the first is written
@@ -35,10 +38,16 @@ def student_edition(notebooks: Path, out: Path) -> list[Path]:
 
 
 def read_lessons(notebooks: Path, out: Path) -> dict[Path, dict]:
-    """Read and validate the lessons of a folder, by path, before any is written to `out`; raises like the above."""
-    paths = sorted(notebooks.glob("*.ipynb"))
+    """Read and validate the lessons of a folder, by path, before any is written to `out`; raises like the above.
+
+    A lesson is called 00_name, the capstone too is one; copies and drafts of other names that lie there are left out.
+    """
+    paths = sorted(path for path in notebooks.glob("*.ipynb") if LESSON.fullmatch(path.stem))
     if not paths:
-        raise FileNotFoundError(f"no notebooks in {notebooks}; give the folder of the lessons.")
+        raise FileNotFoundError(f"no lessons in {notebooks}; give the folder with 00_NAME.ipynb and so on.")
+    for one, other in zip(paths, paths[1:]):
+        if one.name[:3] == other.name[:3]:
+            raise ValueError(f"{one.name} and {other.name} have the same number; move what is no lesson elsewhere.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is already there and not an empty folder; name a new one, or remove it first.")
     lessons = {path: _read(path) for path in paths}
@@ -65,11 +74,10 @@ def _read(lesson: Path) -> dict:
 
 def write_lesson(lesson: Path, notebook: dict, folder: Path) -> None:
     """Write a lesson into `folder`, beside it the pages that it links to."""
-    folder.mkdir(parents=True, exist_ok=True)
     for link in filter(PAGE.fullmatch, local_links(notebook)):
-        shutil.copyfile(lesson.parent / link, folder / Path(link).name)
+        write_file(folder / Path(link).name, (lesson.parent / link).read_bytes())
     text = json.dumps(notebook, indent=1, ensure_ascii=False)  # as Jupyter writes it: the diff is the solutions
-    (folder / lesson.name).write_text(PAGE.sub(r"\1", text) + "\n", encoding="utf-8")
+    write_file(folder / lesson.name, PAGE.sub(r"\1", text) + "\n")
 
 
 def tags(cell: dict) -> list[str]:

@@ -9,6 +9,7 @@ for students, keeps it in its database, and puts it back when it marks.
 from pathlib import Path
 
 from medlab.classroom.editions import read_lessons, tags, write_lesson
+from medlab.storage import write_file
 
 POINTS = 10  # of an exercise; all or none
 PROJECT = 100  # of the capstone; given by hand, after its rubric
@@ -59,7 +60,7 @@ def nbgrader_course(notebooks: Path, out: Path) -> list[Path]:
         _relink(notebook, [other.name for other in lessons])
     for path, notebook in lessons.items():
         write_lesson(path, notebook, out / "source" / path.stem)
-    (out / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
+    write_file(out / "nbgrader_config.py", CONFIG)
     return [out / "source" / path.stem / path.name for path in lessons]
 
 

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 SCALE = "scale them, np.clip((images - low) / (high - low), 0, 1), a CT by a window (low, high) in HU"
+MISSING = {"", "none", "nan", "nat", "<na>"}  # ids, as text
 NO_ID = "no id "  # how the id of an image without one begins
 
 
@@ -77,6 +78,11 @@ def as_targets(
     if task == "unlabeled":
         if targets.ndim == 2 and targets.shape[1] == 1:
             raise ValueError(f"{name}: targets {tuple(targets.shape)} are of one column: give targets[:, 0]")
+        if targets.ndim == 2 and bool(((targets != 0).sum(1) == 1).all() & (targets.sum(1) == 1).all()):
+            raise ValueError(
+                f"{name}: targets {tuple(targets.shape)} have a single 1 in each row, as classes in one-hot code: give "
+                'targets.argmax(1); labels of which an image may have several are task="multi-label"'
+            )
         task = {1: "multi-class", 2: "multi-label"}.get(targets.ndim, "segmentation")
     if task == "multi-label" and not classes and targets.ndim == 2:
         classes = tuple(map(str, range(targets.shape[1])))
@@ -101,7 +107,7 @@ def as_patients(patients: Sequence | np.ndarray | None, images: Tensor, name: st
     """One id per image ``(N,)``; without `patients` every image has one of its own, which begins with `NO_ID`.
 
     Raises:
-        ValueError: another number of ids than images, an id that is missing (None or NaN).
+        ValueError: another number of ids than images, an id that is missing (empty, None or NaN).
     """
     n = len(images)
     if patients is None:  # the same for the same images, so that a training is known again
@@ -110,7 +116,13 @@ def as_patients(patients: Sequence | np.ndarray | None, images: Tensor, name: st
     patients = np.asarray(patients)
     if patients.shape != (n,):
         raise ValueError(f"{name}: {n} images but patients of shape {patients.shape}; give one patient id per image")
-    return _without_missing(patients, name, "patients")
+    missing = [index for index, one in enumerate(patients.tolist()) if str(one).strip().lower() in MISSING]
+    if missing:
+        raise ValueError(
+            f"{name}: {len(missing)} of {n} patients are missing (empty, None or NaN), the first is that of image "
+            f"{missing[0]}: leave those images out, or give no patients at all"
+        )
+    return np.array(patients.tolist()) if patients.dtype == object else patients
 
 
 def read_dataset(dataset: Dataset) -> tuple[list[np.ndarray], list[np.ndarray] | None]:

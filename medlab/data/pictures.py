@@ -13,6 +13,7 @@ from medlab.data.archives import array_shape, channels_first, read_rows
 from medlab.data.files import damage, present
 from medlab.data.listing import Read
 from medlab.data.nifti import check_size
+from medlab.text import from_spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,8 @@ def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
     """
     import pandas as pd  # here, since it takes a fifth of a second to import
 
-    table = pd.read_csv(present(path), dtype=str, keep_default_na=False)
+    table = pd.read_csv(present(path), dtype=str, keep_default_na=False).map(from_spreadsheet)
+    table = table.rename(columns=from_spreadsheet)
     if missing := [column for column in columns if column not in table]:
         raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     if table.empty:

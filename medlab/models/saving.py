@@ -17,6 +17,7 @@ from torch import nn
 from medlab.data.images import ImageSet
 from medlab.models.cost import count_parameters
 from medlab.models.description import build, describe
+from medlab.storage import write_files
 
 FORMAT = "medlab model 1"
 CARD_BYTES = 2**20  # more is no card
@@ -121,9 +122,8 @@ def save_model(
             f"the card of {file.name} holds numbers, texts, lists and dicts of these only ({error})"
         ) from None
     card["card_sha256"] = _hash(card)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(data)  # a file cut short by a kill has another hash, and is refused
-    card_file.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    text = (json.dumps(card, indent=2) + "\n").encode()
+    write_files({file: lambda part: part.write(data), card_file: lambda part: part.write(text)})
     return card
 
 

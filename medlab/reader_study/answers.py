@@ -6,16 +6,18 @@ line off, and the image is asked again. Everything else that does not fit is ref
 """
 
 import csv
-import os
 from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from medlab.reader_study.statistics import RaterAgreement, TuringReport, rater_agreement, turing_table, turing_test
+from medlab.storage import append
+from medlab.text import from_spreadsheet, to_spreadsheet
 
 KINDS = ("real", "synthetic")
 
@@ -47,17 +49,12 @@ def append_answers(path: str | Path, *answers: Answer) -> None:
     """Append answers to a file, created with its folder and header if need be; they are on disk on return.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; it is left as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if file.tell() == 0:
-            writer.writerow(Answer._fields)
-        writer.writerows([*answer[:-1], f"{answer.seconds:.3f}"] for answer in answers)
-        file.flush()
-        os.fsync(file.fileno())
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([to_spreadsheet(answer.rater), *answer[1:-1], f"{answer.seconds:.3f}"] for answer in answers)
+    append(path, text.getvalue(), head=HEADER + "\n")
 
 
 def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
@@ -89,7 +86,11 @@ def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
     if cut:
         with path.open("rb+") as file:
             file.truncate(len(whole))
-    answers = [_parse(path, line, row) for line, row in enumerate(list(csv.reader(lines))[1:], start=2)]
+    try:
+        rows = list(csv.reader(lines))[1:]
+    except csv.Error as error:
+        raise ValueError(f"{path} is not an answer file: {error}. {ASK}") from None
+    answers = [_parse(path, line, row) for line, row in enumerate(rows, start=2)]
     for line, answer in enumerate(answers, start=2):
         first = answers[0]
         if answer.trial != line - 1 or answer.trial > answer.of:
@@ -106,9 +107,15 @@ def read_answers(path: str | Path, *, repair: bool = False) -> list[Answer]:
 def _parse(path: Path, line: int, row: list[str]) -> Answer:
     try:
         answer = Answer(*(field(cell) for field, cell in zip(Answer.__annotations__.values(), row, strict=True)))
+        answer = answer._replace(rater=from_spreadsheet(answer.rater))
     except ValueError:
         answer = None
-    if answer is None or {answer.truth, answer.answer} - set(KINDS) or not 0 <= answer.seconds < float("inf"):
+    if (
+        answer is None
+        or {answer.truth, answer.answer} - set(KINDS)
+        or not 0 <= answer.seconds < float("inf")
+        or not (answer.rater.strip() and answer.rater.isprintable())
+    ):
         raise ValueError(f"{path}: line {line} does not hold {HEADER}: {','.join(row)!r:.120}. {ASK}")
     return answer
 
@@ -130,17 +137,20 @@ def report_answers(answers: list[Answer]) -> TuringReport:
 class CollectedAnswers:
     """Result of `collect_answers`: a report per rater, and per test (fingerprint) the agreement of its raters.
 
-    `unfinished` has the progress of raters who have not answered all images. Printed or displayed, it is the
-    `turing_table` of the raters with these.
+    `unfinished` has the progress of raters who have not answered all images; `left_out` says, by file, why it could not
+    be read or counted. Printed or displayed, it is the `turing_table` of the raters with these.
     """
 
     reports: dict[str, TuringReport]
     agreement: dict[str, RaterAgreement]
     unfinished: dict[str, str]
+    left_out: dict[str, str]
 
     def _notes(self) -> str:
         lines = [f"Agreement, test {test}: {agreement}" for test, agreement in self.agreement.items()]
-        return "\n".join(lines + [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()])
+        lines += [f"Unfinished: {name} ({progress})" for name, progress in self.unfinished.items()]
+        lines += [f"{len(self.left_out)} left out:"] * bool(self.left_out)
+        return "\n".join(lines + [f"  {name}: {reason}" for name, reason in self.left_out.items()])
 
     def __str__(self) -> str:
         return f"{turing_table(self.reports).to_string()}\n\n{self._notes()}"
@@ -152,35 +162,39 @@ class CollectedAnswers:
 def collect_answers(folder: str | Path) -> CollectedAnswers:
     """Collect the reports of all answer files ``*.csv`` in a folder, with the agreement of raters of the same images.
 
+    A file that `read_answers` refuses, the second one of a rater, and one with answers to one kind of image only are
+    left out, and named.
+
     Raises:
         FileNotFoundError: there is no file.
-        ValueError: no answer in any file, a file that `read_answers` refuses, a rater with two files, a file with one
-            kind of image only.
+        ValueError: no answer in any file.
     """
     files = sorted(Path(folder).glob("*.csv"))
     if not files:
         raise FileNotFoundError(f"no answer files (*.csv) in {folder}; give the folder with those of the class")
     tests: defaultdict[str, dict] = defaultdict(dict)
-    reports, agreement, unfinished = {}, {}, {}
+    reports, agreement, unfinished, left_out = {}, {}, {}, {}
     for file in files:
-        answers = read_answers(file)
-        if not answers:  # opened and not begun
-            unfinished[file.stem] = "none"
-            continue
-        name = answers[0].rater
-        if name in reports:
-            raise ValueError(f"{file}: another file of rater {name!r} is there; keep one per rater")
         try:
+            answers = read_answers(file)
+            if not answers:  # opened and not begun
+                unfinished[file.stem] = "none"
+                continue
+            name = answers[0].rater
+            if name in reports:
+                raise ValueError(f"another file of rater {name!r} is there; keep one per rater")
             reports[name] = report_answers(answers)
-        except ValueError as error:
-            raise ValueError(f"rater {name!r}: {error}. Ask to go on with the test, or leave the file out.") from None
+        except (OSError, ValueError) as error:
+            left_out[file.name] = str(error).removeprefix(f"{file}: ")
+            continue
         tests[answers[0].test][name] = {(one.truth, one.image): one.answer == "synthetic" for one in answers}
         if len(answers) < answers[0].of:
             unfinished[name] = f"{len(answers)} of {answers[0].of}"
     if not reports:
-        raise ValueError(f"no answers yet in the files of {folder}: {', '.join(unfinished)}")
+        reasons = [*unfinished, *(f"{name} ({reason})" for name, reason in left_out.items())]
+        raise ValueError(f"no answers yet in the files of {folder}: {', '.join(reasons)}")
     for test, raters in tests.items():
         same = sorted(set.intersection(*map(set, raters.values())))
         if len(raters) > 1 and same:
             agreement[test] = rater_agreement({name: [given[key] for key in same] for name, given in raters.items()})
-    return CollectedAnswers(reports, agreement, unfinished)
+    return CollectedAnswers(reports, agreement, unfinished, left_out)

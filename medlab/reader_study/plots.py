@@ -24,6 +24,7 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
         for name, one in reports.items()
     ]
     alt = f"Accuracy with 95 % interval, chance is 50 %; and d': {'; '.join(each)}."
+    reports = {name.replace("$", r"\$"): one for name, one in reports.items()}  # a name is no formula
     fig, (left, right) = subplots(1, 2, alt=alt, size=(9, max(3.6, 0.32 * len(reports) + 1.2)))
     for name, one in reports.items():
         false_alarms = 100 * one.real_as_synth / (one.real_as_real + one.real_as_synth)

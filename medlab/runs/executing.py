@@ -6,11 +6,24 @@ import sys
 import time
 import warnings
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from medlab.runs.parameters import check_parameters, find_notebook, run_facts, runs_folder
 from medlab.runs.recording import FOLDER_VARIABLE, provenance
-from medlab.runs.state import EXECUTED, HTML, RunResult, fail_run, failed_cells, finish_run, read_run, start_run
+from medlab.runs.state import (
+    EXECUTED,
+    HTML,
+    STATUS,
+    RunResult,
+    check_folder,
+    fail_run,
+    failed_cells,
+    finish_run,
+    read_run,
+    start_run,
+)
+from medlab.storage import only_writer, write_file
 
 
 def run(
@@ -38,24 +51,27 @@ def run(
         FileNotFoundError: the notebook is not there.
         ValueError: unknown lesson, unknown parameter, value of the wrong type.
         FileExistsError: `out` holds a finished or running run, or other files.
+        OSError: the folder cannot be written, or the disk is full.
     """
     path = find_notebook(notebook)
     chosen = check_parameters(path, parameters or {})
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = Path(out).resolve() if out is not None else runs_folder(path) / stamp
     facts = run_facts(path, chosen) | {"started": datetime.now(UTC).isoformat(timespec="seconds")}
-    start_run(folder, facts)
-    clock = time.perf_counter()
-    try:
-        _execute(path, folder, chosen, timeout, progress)
-        results = provenance(path.parent) | {"seconds": round(time.perf_counter() - clock, 1)}
-        _write_html(folder)
-        finish_run(folder, facts, results)
-    except BaseException as error:  # Ctrl-C too: the process may live on, so the record must not go on saying "running"
-        fail_run(folder, facts, error)
-        if not isinstance(error, Exception):
-            raise
-        _write_html(folder)
+    check_folder(folder)
+    with only_writer(folder / STATUS):
+        start_run(folder, facts)
+        clock = time.perf_counter()
+        try:
+            _execute(path, folder, chosen, timeout, progress)
+            results = provenance(path.parent) | {"seconds": round(time.perf_counter() - clock, 1)}
+            _write_html(folder)
+            finish_run(folder, facts, results)
+        except BaseException as error:  # Ctrl-C too: the record must not go on saying "running"
+            fail_run(folder, facts, error)
+            if not isinstance(error, Exception):
+                raise
+            _write_html(folder)
     return read_run(folder)
 
 
@@ -80,7 +96,7 @@ def _execute(path: Path, folder: Path, chosen: dict, timeout: int | None, progre
     try:
         papermill.execute_notebook(
             source,
-            target,
+            _written_at_once() + target,
             chosen,
             kernel_name="python3",
             language="python",
@@ -98,6 +114,20 @@ def _execute(path: Path, folder: Path, chosen: dict, timeout: int | None, progre
             raise RuntimeError("the notebook ended itself with SystemExit; later cells did not run")
 
 
+@cache
+def _written_at_once() -> str:
+    """What goes before a path for papermill to write a notebook there at once: a kill leaves no empty one."""
+    from papermill.iorw import LocalHandler, papermill_io
+
+    class AtOnce(LocalHandler):
+        def write(self, buf: str, path: str) -> None:
+            write_file(path.removeprefix(scheme), buf)
+
+    scheme = "medlab:"
+    papermill_io.register(scheme, AtOnce())
+    return scheme
+
+
 # JupyterLab's look, with the alt text of a figure taken from its output's metadata: nbconvert's template leaves it out.
 _TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% macro described(image, alt) -%}
@@ -113,6 +143,6 @@ def _write_html(folder: Path) -> None:
 
     try:
         html, _ = HTMLExporter(raw_template=_TEMPLATE).from_filename(str(folder / EXECUTED))
-        (folder / HTML).write_text(html, encoding="utf-8")
+        write_file(folder / HTML, html)
     except Exception as error:  # a copy to read is not worth losing a run that took hours
         warnings.warn(f"no HTML copy in {folder}: {error}", stacklevel=2)

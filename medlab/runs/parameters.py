@@ -24,6 +24,8 @@ NUMBERS = {  # what int and float take, without the spellings that are numbers i
     int: rf"[-+]?{DIGITS}$",
     float: rf"[-+]?(\.{DIGITS}|{DIGITS}(\.({DIGITS})?)?)([eE][-+]?{DIGITS})?$",
 }
+QUOTED_NONE = re.compile(r'("+)(none|null)\1', re.IGNORECASE)  # a text, where no text is None
+UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")  # in YAML
 SPREAD = 10_007  # seeds of a run; prime, so that offsets such as 1000 do not lead to those of another
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -63,13 +65,23 @@ class Parameter:
         if self.optional and text.lower() in ("none", "null"):
             return None
         if self.type is str:
-            return text
+            return text[1:-1] if self.optional and QUOTED_NONE.fullmatch(text) else text
         try:
             if self.type in (int, float):
                 return self.check(self.type(text))
             return self.check({"true": True, "false": False}.get(text.lower(), read_yaml(text)))
         except (ValueError, YAMLError):
             raise self._wrong(text) from None
+
+    def to_text(self, value: Any) -> str:
+        """The text of which `from_text` makes `value`."""
+        if value is None:
+            return "none"
+        if self.type is str:
+            none = self.optional and (QUOTED_NONE.fullmatch(value) or value.lower() in ("none", "null"))
+            return f'"{value}"' if none else value
+        text = json.dumps(value, ensure_ascii=False)
+        return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def _wrong(self, value: object) -> ValueError:
         examples: dict[type | None, Any] = {int: 3, float: 0.5, bool: True, list: [1, 2], dict: {"name": 1}}
@@ -257,16 +269,18 @@ def run_facts(path: Path, chosen: dict[str, Any]) -> dict:
     """Return what identifies a run of the notebook at `path` with the `chosen` parameters.
 
     "notebook" is its name, "code" the SHA-256 of its code cells (a finished run stays valid when text is edited, but
-    not when code is), "command" repeats the run, and "parameters" has the defaults too.
+    not when code is), "command" repeats the run (from the top folder of the repository, if the notebook is in it), and
+    "parameters" has the defaults too.
     """
     code = json.dumps([cell["source"] for cell in code_cells(path)])
-    lessons = lessons_folder()
-    outside = path.parent != lessons and path.is_relative_to(lessons.parent)  # elsewhere in the repository
-    name = path.relative_to(lessons.parent).as_posix() if outside else path.stem
-    words = [word for key, value in chosen.items() for word in ("-p", key, str(value))]
+    lessons, known = lessons_folder(), read_parameters(path)
+    name = path.stem
+    if path.parent != lessons:
+        name = path.relative_to(lessons.parent).as_posix() if path.is_relative_to(lessons.parent) else str(path)
+    words = [word for key, value in chosen.items() for word in ("-p", key, known[key].to_text(value))]
     return {
         "notebook": path.stem,
         "code": hashlib.sha256(code.encode()).hexdigest(),
         "command": shlex.join(["medlab", "run", name, *words]),
-        "parameters": {p.name: p.default for p in read_parameters(path).values()} | chosen,
+        "parameters": {p.name: p.default for p in known.values()} | chosen,
     }

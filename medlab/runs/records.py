@@ -17,6 +17,8 @@ from medlab.runs.recording import provenance
 from medlab.runs.state import load_json, write_json
 from medlab.runs.sweeping import read_plan, sweep
 from medlab.runs.tables import to_interval
+from medlab.storage import only_writer, write_file
+from medlab.text import code_markdown, escape_markdown
 
 if TYPE_CHECKING:  # importing this room is light
     from medlab.metrics import Outcome
@@ -77,7 +79,7 @@ class Recorded:
 
     @property
     def origin(self) -> str:
-        """Command, time and machine, and whether the lesson has changed since."""
+        """Command, time and machine, and whether the lesson has changed since, in Markdown."""
         details: dict = self.details or {}
         first, seconds = self.runs[0], sum(run["seconds"] for run in self.runs)
         hardware = first["hardware"]
@@ -88,7 +90,8 @@ class Recorded:
             precision = details["parameters"].get("precision", first["precision"])
             how = f", {precision}, {first['threads']} thread{'s' * (first['threads'] > 1)}"
         old = "; the lesson's code has changed since" if self.outdated else ""
-        return f"`{command}`, {seconds:,.0f} s on {device}{how}, {first['started'][:10]}{old}"
+        where = escape_markdown(f"{seconds:,.0f} s on {device}{how}, {first['started'][:10]}{old}")
+        return f"{code_markdown(command)}, {where}"
 
     def __str__(self) -> str:
         if self.details is None:
@@ -148,9 +151,17 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
         FileNotFoundError: there is no such plan.
         ValueError: the plan is not valid, the lesson records no claims, the record was made by other cells of the
             lesson, a repeated seed gives other figures, a margin was widened.
+        BlockingIOError: another process grows the same record.
         RuntimeError: a run failed.
     """
     path, combinations, _ = read_plan(results_folder() / f"{name}.yaml")
+    with only_writer(results_folder() / f"{name}.json"):
+        _grow(name, path, combinations, max(workers or 1, 1))
+    return recorded(name)
+
+
+def _grow(name: str, path: Path, combinations: list[dict], rounds: int) -> None:
+    """Grow a record, of which this process is the only writer, by the runs that it lacks, `rounds` at a time."""
     file, code = results_folder() / f"{name}.json", claim_code(path)
     shared = {key: value for key, value in combinations[0].items() if key != "seed"}
     before = recorded(name)
@@ -163,7 +174,6 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
         todo = [shared | {"seed": min(known)}, *todo]
     part = _write_part(path, name)
     out = part.parent / name / str(commit)  # a sweep skips what is done there, and a repeated seed must run again
-    rounds = max(workers or 1, 1)
     for start in range(0, len(todo), rounds):
         plan = {"notebook": part, "grid": _grid(todo[start : start + rounds])}
         for result in sweep(plan, out=out, workers=rounds):
@@ -171,7 +181,6 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
                 raise RuntimeError(f"seed {result.parameters['seed']}: {result}")
             _add(details, result.details, known)
             write_json(file, details)
-    return recorded(name)
 
 
 def _write_part(path: Path, name: str) -> Path:
@@ -180,8 +189,7 @@ def _write_part(path: Path, name: str) -> Path:
 
     cells = [nbformat.v4.new_code_cell(one["source"], metadata=one["metadata"]) for one in claim_cells(path)]
     part = path.parent.parent / "runs" / "records" / f"{name}.ipynb"
-    part.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), part)
+    write_file(part, nbformat.writes(nbformat.v4.new_notebook(cells=cells)) + "\n")
     return part
 
 

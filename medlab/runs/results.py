@@ -9,6 +9,7 @@ from typing import Any
 from medlab.runs.parameters import lessons_folder
 from medlab.runs.records import NOT_HERE, Recorded, recorded, results_folder
 from medlab.runs.tables import markdown_table, to_interval
+from medlab.text import code_markdown, escape_markdown
 
 CLAIM = "## Did the claim hold?"  # the section of a lesson
 DIFFERENCE = "difference [95 % interval]"
@@ -145,8 +146,8 @@ def _section(result: Recorded) -> str:
     else:
         known = {"verdicts", "differences", "per_seed", *result.values.get("differences", {})}
         parts += _figures({name: value for name, value in result.values.items() if name not in known})
-    versions = ", ".join(f"{name} {version}" for name, version in result.runs[0]["versions"].items())
-    commits = ", ".join(f"`{commit[:12]}`" for commit in dict.fromkeys(run["commit"] for run in result.runs))
+    versions = escape_markdown(", ".join(f"{name} {version}" for name, version in result.runs[0]["versions"].items()))
+    commits = ", ".join(code_markdown(commit[:12]) for commit in dict.fromkeys(run["commit"] for run in result.runs))
     plan = f"{result.name}.yaml"
     parts.append(
         f"{result.origin}; commit {commits}, {versions}. "

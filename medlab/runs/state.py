@@ -2,22 +2,30 @@
 
     executed.ipynb   the notebook with the parameters injected and the outputs so far
     executed.html    the same to read in a browser (once the run has ended)
-    status.json      running (with process id and start), failed (with cell, failing line, error) or done
+    status.json      running (with process id), failed (with cell, failing line, error) or done
     recorded.json    what `record` has stored so far (until the run is done)
     results.json     written last, and only by a run that went through
 
-The notebook's own metadata does not count: papermill marks every cell as completed when a kernel dies.
+A run that says that it is running is alive if its process holds the lock of status.json: clocks and the numbers of
+processes, which are given again, do not count. Neither does the notebook's own metadata: papermill marks every cell as
+completed when a kernel dies.
 """
 
 import json
+import math
 import os
 import re
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medlab.storage import holder, is_held, write_file
+
 EXECUTED, HTML = "executed.ipynb", "executed.html"
 STATUS, RECORDED, RESULTS = "status.json", "recorded.json", "results.json"
+STATUS_FORM: dict[str, type] = {"state": str, "parameters": dict}
+RESULTS_FORM: dict[str, type] = {"notebook": str, "code": str, "started": str, "parameters": dict, "values": dict}
+LEFT = re.compile(r"\..*\.(part|lock)$")  # by a writer that was killed
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class RunResult:
     """The state and the results of one run, read from its folder.
 
     `state` is "done", "failed", "killed" or "running"; `values` is what the notebook recorded (so far);
-    `details` is all of `results.json`, or of `status.json` while there are no results.
+    `details` is all of `results.json`, or of `status.json` while there are no results; empty where it is damaged.
     """
 
     folder: Path
@@ -42,7 +50,7 @@ class RunResult:
 
     def __str__(self) -> str:
         if self.ok:
-            return f"done in {self.details['seconds']:.1f} s: {self.folder}"
+            return f"done in {self.details.get('seconds', math.nan):.1f} s: {self.folder}"
         place = ""
         if "cell" in self.details:
             row = f", line {self.details['line_number']}" if "line_number" in self.details else ""
@@ -50,35 +58,36 @@ class RunResult:
         return f"{self.state}{place}{': ' if self.error else ''}{self.error}\nkept: {self.folder}"
 
 
-def prepare_folder(folder: Path) -> None:
-    """Create the folder of a run, or remove the files that a failed or killed run left in it.
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that a new run must not use.
 
     Raises:
         FileExistsError: it holds a finished or running run, or other files.
     """
     if (folder / STATUS).exists() or (folder / RESULTS).exists():
         if (before := read_run(folder)).state in ("done", "running"):
-            raise FileExistsError(f"{folder} holds a run that is {before.state}; choose another folder.")
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            by = f" ({holder(folder / STATUS)})" if before.state == "running" else ""
+            raise FileExistsError(f"{folder} holds a run that is {before.state}{by}; choose another folder.")
+    elif folder.exists() and (not folder.is_dir() or any(not LEFT.match(each.name) for each in folder.iterdir())):
         raise FileExistsError(f"{folder} holds something else than a run; choose an empty or new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (EXECUTED, HTML, STATUS, RECORDED, RESULTS):
-        (folder / name).unlink(missing_ok=True)
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove the files of a failed or killed run."""
+    for each in [folder / name for name in (EXECUTED, HTML, STATUS, RECORDED, RESULTS)] + [*folder.glob(".*.part")]:
+        each.unlink(missing_ok=True)
 
 
 def start_run(folder: Path, facts: dict) -> None:
-    """Prepare the folder, and record that this process executes the run.
-
-    The start time of the process tells it from a later one with the same number.
+    """Remove what a failed or killed run left, and record that this process executes the run, whose lock it holds.
 
     Raises:
-        FileExistsError: the folder holds a finished or running run, or other files.
+        FileExistsError: another process has finished a run there meanwhile.
     """
-    import psutil
-
-    prepare_folder(folder)
-    process = {"pid": os.getpid(), "process_started": psutil.Process().create_time(), "host": socket.gethostname()}
-    write_json(folder / STATUS, facts | {"state": "running"} | process)
+    if (folder / RESULTS).exists() and read_run(folder).ok:
+        raise FileExistsError(f"{folder} holds a run that is done; choose another folder.")
+    clear_folder(folder)
+    write_json(folder / STATUS, facts | {"state": "running", "pid": os.getpid(), "host": socket.gethostname()})
 
 
 def finish_run(folder: Path, facts: dict, results: dict) -> None:
@@ -109,14 +118,25 @@ def read_run(folder: str | Path) -> RunResult:
     try:
         details = load_json(folder / name)
         if name == RESULTS:
+            _check_form(details, RESULTS_FORM)
             return RunResult(folder, "done", details["values"], details["parameters"], details=details)
+        _check_form(details, STATUS_FORM)
         state, error = details["state"], details.get("error", "")
-        if state == "running" and not _alive(details):
+        if state not in ("running", "failed"):
+            raise ValueError(f"its state is {state!r}, and there is no {RESULTS}")
+        if state == "running" and not _alive(folder, details):
             state, error = "killed", f"process {details['pid']} is gone"
             details |= failed_cell(folder)
         return RunResult(folder, state, recorded_values(folder), details["parameters"], error, details)
-    except (ValueError, KeyError, TypeError) as damage:
-        return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r})")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as damage:
+        return RunResult(folder, "failed", {}, {}, f"{name} cannot be read ({damage!r:.200})")
+
+
+def _check_form(details: dict, form: dict[str, type]) -> None:
+    """Refuse a file that was not written here: every entry of `form` must be there, and of its type."""
+    for name, kind in form.items():
+        if not isinstance(details[name], kind):
+            raise ValueError(f"{name} is no {kind.__name__}")
 
 
 def recorded_values(folder: Path) -> dict:
@@ -169,29 +189,28 @@ def _started_cells(folder: Path) -> list[dict]:
     return [cell for cell in cells if cell["metadata"].get("papermill", {}).get("start_time")]
 
 
-def _alive(status: dict) -> bool:
-    import psutil
-
+def _alive(folder: Path, status: dict) -> bool:
     if status["host"] != socket.gethostname():
         return True  # another machine of a cluster: its processes cannot be seen from here
-    try:
-        process = psutil.Process(status["pid"])
-        same = abs(process.create_time() - status["process_started"]) < 5
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return is_held(folder / STATUS)
 
 
 def load_json(path: Path) -> dict:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file that holds a dict, of finite numbers.
+
+    Raises:
+        ValueError: it does not.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a dict")
+    return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file atomically: to a temporary name first, then `os.replace`."""
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Write a JSON file at once, as `medlab.storage.write_files` does."""
+    write_file(path, json.dumps(content, indent=2, allow_nan=False))

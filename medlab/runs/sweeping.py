@@ -1,20 +1,38 @@
-"""Sweeps: one notebook run for every combination of parameters, several runs at a time, on Dask."""
+"""Sweeps: one notebook run for every combination of parameters, several runs at a time.
+
+On this computer each run has a process of its own, told by a pipe what to do: no socket is open that another user of
+the computer could send code to. On several computers a Dask cluster runs them, over connections with certificates.
+"""
 
 import hashlib
 import itertools
 import json
-import logging
+import os
+import subprocess
+import sys
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Thread
 
 from medlab.errors import unknown_name_error
 from medlab.runs.executing import run
 from medlab.runs.parameters import check_parameters, find_notebook, read_yaml, run_facts, runs_folder
-from medlab.runs.state import STATUS, RunResult, fail_run, prepare_folder, read_run
+from medlab.runs.state import STATUS, RunResult, check_folder, clear_folder, fail_run, read_run
+from medlab.storage import is_held, only_writer
 
 KEYS = ("notebook", "parameters", "grid", "seeds")
 MEMORY_PER_RUN = 2 * 2**30  # bytes
+CELL_SECONDS = 12 * 3600  # the longest recorded run takes one hour
+ONE_THREAD = {  # of a kernel; others run beside it
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+}
 
 
 def sweep(
@@ -22,6 +40,7 @@ def sweep(
     scheduler: str | None = None,
     out: str | Path | None = None,
     workers: int | None = None,
+    timeout: int | None = CELL_SECONDS,
 ) -> list[RunResult]:
     """Execute a notebook for every combination of a grid of parameters and seeds.
 
@@ -34,37 +53,45 @@ def sweep(
 
     A run's folder is named after its code and parameters, so a second call skips runs that are done and repeats those
     that failed or were killed; a change in the notebook's code (not in its text, nor in the library) makes new runs. A
-    failed run, or a worker that dies, leaves the other runs alone.
-
-    Kernels started by Dask's workers compute with one thread (`OMP_NUM_THREADS=1`). In a script, call this under
-    `if __name__ == "__main__":`, since the worker processes import the script.
+    failed run, or a worker that dies, leaves the other runs alone. Kernels compute with one thread, unless
+    `OMP_NUM_THREADS` is set.
 
     Args:
         plan: what to run.
-        scheduler: address of a running Dask scheduler (`tcp://host:8786`) whose workers have medlab and see the same
-            folders; by default worker processes on this computer, reachable from it alone.
+        scheduler: address of a running Dask scheduler with certificates (`tls://host:8786`) whose workers have medlab
+            and see the same folders; by default worker processes on this computer.
         out: folder for the runs' folders; by default `runs/<notebook>/<name of the YAML file, or "sweep">`.
         workers: worker processes on this computer; by default one per core, at most one per 2 GB of memory.
+        timeout: seconds that a single cell may take before its run fails; None: no limit.
 
     Returns:
         The runs in the order of the grid, the last name varying fastest.
 
     Raises:
         FileNotFoundError: the YAML file or the notebook is not there.
-        ValueError: the plan is not as above, or names a parameter that the notebook does not have.
+        ValueError: the plan is not as above, or names a parameter that the notebook does not have; a scheduler that
+            anybody can send code to.
+        BlockingIOError: another sweep fills the same folder.
     """
     if workers is not None and (workers < 1 or scheduler):
         raise ValueError("workers must be at least 1, and is only for workers on this computer (no scheduler).")
+    if scheduler is not None and not scheduler.startswith(("tls://", "inproc://")):
+        raise ValueError(
+            f"scheduler {scheduler!r} takes code from anybody who reaches it; start it with certificates and give "
+            "tls://HOST:PORT (the instructor's guide says how)"
+        )
     path, combinations, name = read_plan(plan)
     root = Path(out).resolve() if out is not None else runs_folder(path) / name
     chosen = {root / _fingerprint(path, combination): combination for combination in combinations}
     if len(chosen) < len(combinations):
         raise ValueError("the grid holds the same combination of parameters twice.")
-    todo = [each for each in chosen if not (each / STATUS).exists() or read_run(each).state in ("failed", "killed")]
-    for folder in todo:
-        prepare_folder(folder)
-    if todo:
-        _run_all(path, {folder: chosen[folder] for folder in todo}, scheduler, workers)
+    with only_writer(root / "sweep"):
+        todo = [each for each in chosen if not (each / STATUS).exists() or read_run(each).state in ("failed", "killed")]
+        for folder in todo:
+            check_folder(folder)
+            clear_folder(folder)
+        if todo:
+            _run_all(path, {folder: chosen[folder] for folder in todo}, scheduler, workers, timeout)
     results = [read_run(folder) for folder in chosen]
     _summarize(results, len(chosen) - len(todo), root)
     return results
@@ -115,49 +142,107 @@ def _fingerprint(path: Path, chosen: dict) -> str:
     return hashlib.sha256(json.dumps([facts["code"], facts["parameters"]], sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _run_all(path: Path, todo: dict[Path, dict], scheduler: str | None, workers: int | None) -> None:
-    import dask
-    from dask.system import CPU_COUNT
-    from distributed import Client, LocalCluster, as_completed
-    from distributed.system import MEMORY_LIMIT
+def _run_all(
+    path: Path, todo: dict[Path, dict], scheduler: str | None, workers: int | None, timeout: int | None
+) -> None:
     from tqdm.auto import tqdm
 
-    with ExitStack() as stack:
-        if scheduler is None:
-            # When a worker dies Dask blames every run it had been sent, not only the one in progress, so runs may
-            # come back; `_task` sees to it that none is executed twice.
-            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": len(todo)}))
-            scheduler = stack.enter_context(
-                LocalCluster(
-                    n_workers=min(len(todo), workers or max(1, min(CPU_COUNT, MEMORY_LIMIT // MEMORY_PER_RUN))),
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
-        client = stack.enter_context(Client(scheduler))
-        futures = {
-            client.submit(_task, str(path), parameters, str(folder), pure=False): folder
-            for folder, parameters in todo.items()
-        }
-        states: Counter[str] = Counter()
-        progress = stack.enter_context(tqdm(total=len(todo), desc=f"sweep {path.stem}", unit="run"))
-        for future in as_completed(futures):
-            folder = futures[future]
-            if error := future.exception():  # the worker died, or could not even start the run
+    states: Counter[str] = Counter()
+    plans = [{"notebook": str(path), "parameters": todo[each], "out": str(each), "timeout": timeout} for each in todo]
+    with (
+        tqdm(total=len(todo), desc=f"sweep {path.stem}", unit="run") as progress,
+        _here(plans, workers) if scheduler is None else _on_cluster(plans, scheduler) as ended,
+    ):
+        for out, error in ended:
+            folder = Path(out)
+            if error is not None and not is_held(folder / STATUS):  # the worker died, or could not even start the run
                 facts = read_run(folder).details if (folder / STATUS).exists() else {"parameters": todo[folder]}
+                folder.mkdir(parents=True, exist_ok=True)
                 fail_run(folder, facts, error)
             states[read_run(folder).state] += 1
             progress.set_postfix(states, refresh=False)
             progress.update()
 
 
-def _task(path: str, parameters: dict, folder: str) -> None:
-    if (Path(folder) / STATUS).exists():  # the sweep cleared this folder, so a worker began this run and died
+@contextmanager
+def _here(plans: list[dict], workers: int | None) -> Iterator[Iterator[tuple[str, BaseException | None]]]:
+    """The runs in processes on this computer, as they end: the folder of each, and the error of one that died."""
+    from dask.system import CPU_COUNT
+    from distributed.system import MEMORY_LIMIT
+
+    children: set[subprocess.Popen] = set()
+    pool = ThreadPoolExecutor(min(len(plans), workers or max(1, min(CPU_COUNT, MEMORY_LIMIT // MEMORY_PER_RUN))))
+    futures = {pool.submit(_run_apart, plan, children): plan["out"] for plan in plans}
+    try:
+        yield ((futures[future], future.exception()) for future in as_completed(futures))
+    finally:  # after Ctrl-C
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in list(children):
+            with suppress(OSError):
+                child.stdin.close()  # type: ignore[union-attr]
+        pool.shutdown()
+
+
+def _run_apart(plan: dict, children: set[subprocess.Popen]) -> None:
+    """Execute a run in a process of its own, which ends when this one does; it is in `children` for as long."""
+    command = [sys.executable, "-P", "-c", "from medlab.runs.sweeping import _child; _child()"]
+    with (
+        TemporaryFile("w+", errors="replace") as said,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=said,
+            text=True,
+            env=ONE_THREAD | os.environ,
+            start_new_session=True,
+        ) as child,
+    ):
+        children.add(child)
+        with suppress(BrokenPipeError):
+            child.stdin.write(json.dumps(plan) + "\n")  # type: ignore[union-attr]
+            child.stdin.flush()  # type: ignore[union-attr]
+        code = child.wait()
+        children.discard(child)
+        said.seek(0)
+        last = said.read().strip().rpartition("\n")[2]
+    if code < 0:
+        raise RuntimeError(f"the worker of this run died (signal {-code}: out of memory, or killed)")
+    if code:
+        raise RuntimeError(f"the worker of this run ended with code {code}: {last}")
+
+
+def _child() -> None:
+    """Execute the run that the first line of the standard input describes; the end of the input interrupts it."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
+    plan = json.loads(sys.stdin.readline())
+
+    def watch() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=watch, daemon=True).start()
+    run(**plan, progress=False)
+    os._exit(0)  # without waiting for the thread, which holds the standard input
+
+
+@contextmanager
+def _on_cluster(plans: list[dict], scheduler: str) -> Iterator[Iterator[tuple[str, BaseException | None]]]:
+    """The runs on a Dask cluster, as those of `_here`; its certificates are those of Dask's configuration."""
+    from distributed import Client
+    from distributed import as_completed as completed
+
+    with Client(scheduler) as client:
+        futures = {client.submit(_task, plan, pure=False): plan["out"] for plan in plans}
+        yield ((futures[future], future.exception()) for future in completed(futures))
+
+
+def _task(plan: dict) -> None:
+    if (Path(plan["out"]) / STATUS).exists():  # the sweep cleared this folder, so a worker began this run and died
         raise RuntimeError("the worker of this run died (out of memory, or killed)")
-    run(path, parameters, out=folder, progress=False)
+    run(**plan, progress=False)
 
 
 def _summarize(results: list[RunResult], before: int, root: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medlab.runs.state import RESULTS, STATUS, read_run
+from medlab.text import escape_markdown
+
+LARGEST = 1e300  # of a recorded number
 
 if TYPE_CHECKING:  # importing this room is light
     from medlab.metrics.intervals import Interval
@@ -22,18 +24,22 @@ class Table:
     Each row is a dict: "settings" (name and value), "runs" (how many), "values" (the `Interval` of each recorded
     number, and of the difference of each claim in the recorded "differences"; its ends are NaN for fewer than three
     runs) and "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
-    that only repeat another one.
+    that only repeat another one; `damaged` says, by file, why a run could not be read: it is left out and counts as
+    failed.
     """
 
     rows: list[dict]
     states: dict[str, int]
     repeats: int
+    damaged: dict[str, str]
 
     def __str__(self) -> str:
         bad = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()) if state != "done")
-        notes = f"{self.states.get('done', 0)} successful runs; not in the table: {bad or 'none'}."
+        notes = f"{self.states.get('done', 0)} successful runs; not in the table: {escape_markdown(bad or 'none')}."
         if self.repeats:
             notes += f" {self.repeats} repeats of the same code, parameters and seed left out."
+        for folder, reason in self.damaged.items():
+            notes += escape_markdown(f" Left out: {folder}: {reason}.")
         if not self.rows:
             return notes
         names = list(dict.fromkeys(name for row in self.rows for name in row["values"]))
@@ -74,7 +80,8 @@ def table(folder: str | Path) -> Table:
         settings = {name: run[name] for name in origin} | {name: run["parameters"].get(name) for name in names}
         groups.setdefault(repr(settings), (settings, []))[1].append(_numbers(run["values"]))
     rows = [_row(settings, group) for settings, group in groups.values()]
-    return Table(rows, dict(Counter(result.state for result in found)), len(good) - len(runs))
+    damaged = {str(each.folder.relative_to(folder)): each.error for each in found if not each.details}
+    return Table(rows, dict(Counter(result.state for result in found)), len(good) - len(runs), damaged)
 
 
 def _varies(values: list) -> bool:
@@ -84,9 +91,10 @@ def _varies(values: list) -> bool:
 def _numbers(values: dict) -> dict[str, float]:
     """Return the numbers that a run recorded, and the difference of each of its claims, as lessons record them."""
     gaps = values.get("differences")
-    gaps = {claim: gap.get("value") for claim, gap in gaps.items()} if isinstance(gaps, dict) else {}
+    gaps = gaps if isinstance(gaps, dict) else {}
+    gaps = {claim: gap.get("value") for claim, gap in gaps.items() if isinstance(gap, dict)}
     numbers = {name: value for name, value in (values | gaps).items() if isinstance(value, int | float)}
-    return {name: value for name, value in numbers.items() if not isinstance(value, bool)}
+    return {name: value for name, value in numbers.items() if not isinstance(value, bool) and abs(value) < LARGEST}
 
 
 def _row(settings: dict, group: list[dict[str, float]]) -> dict:
@@ -118,6 +126,6 @@ def to_interval(value: Any) -> Interval | None:
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown; characters of the cells that would mean something in Markdown are escaped."""
+    """Return a table in Markdown, its cells escaped (`escape_markdown`)."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(re.sub(r"([|*$<`])", r"\\\1", cell) for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines)

@@ -1,13 +1,16 @@
 """Checkpoints: written atomically, loaded without executing code in them."""
 
-import os
+import time
 import zipfile
 from pathlib import Path
 
 import torch
 from torch import nn
 
-FORMAT = "medlab checkpoint 3"
+from medlab.storage import write_files
+
+FORMAT = "medlab checkpoint 4"
+NOT_WHOLE = "{} is not a whole checkpoint of plain tensors; it may be truncated: give another path, or remove it"
 
 
 class CheckpointError(ValueError):
@@ -18,24 +21,52 @@ def save_checkpoint(path: str | Path, state: dict) -> None:
     """Write `state` (tensors and plain values) to `path`, atomically: a kill leaves the old file or the new one.
 
     Raises:
+        CheckpointError: `path` is a link, or a file that is no checkpoint.
         OSError: the folder cannot be written or the disk is full; nothing half-written is left behind.
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")  # always the same name: the next write clears up after a kill
+    refuse_others(path)
+    write_files({path: lambda file: torch.save({"format": FORMAT, **state}, file)})
+
+
+def refuse_others(path: Path) -> None:
+    """Refuse a link, and a file that no `torch.save` wrote, such as a picture or a notebook.
+
+    Raises:
+        CheckpointError: it is one.
+    """
+    if path.is_symlink():
+        raise CheckpointError(f"{path} is a link to {path.resolve()}; give the path of the checkpoint itself")
+    if not path.is_file():
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
-        raise OSError(
-            f"could not write checkpoint {path}: {error}; free some space or give another path, then go on with resume"
-        ) from error
-    finally:
-        if part.is_file():
-            part.unlink()
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("/data.pkl") for name in archive.namelist()):
+                return
+    except Exception:  # damaged bytes can break anywhere in the reader
+        pass
+    raise CheckpointError(NOT_WHOLE.format(path))
+
+
+def refuse_to_lose(path: Path) -> None:
+    """Refuse to start anew over a checkpoint that holds at least one epoch; say what it holds.
+
+    Raises:
+        FileExistsError: it does.
+        CheckpointError: it is no checkpoint.
+    """
+    refuse_others(path)
+    if not path.is_file():
+        return
+    history = load_checkpoint(path).get("history", {})
+    if epochs := len(history.get("train_loss", [])):
+        last = {name: history[name][-1] for name in ("train_loss", "val_loss") if history.get(name)}
+        losses = ", ".join(f"{name.replace('_', ' ')} {loss:.4f}" for name, loss in last.items())
+        written = time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
+        raise FileExistsError(
+            f"{path} holds a training of {epochs} epochs ({losses}, written {written}): go on from it with resume=True "
+            "(--resume), start anew with overwrite=True (--overwrite), or give another path"
+        )
 
 
 def load_checkpoint(path: str | Path) -> dict:
@@ -48,13 +79,12 @@ def load_checkpoint(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
-    message = f"{path} is not a whole checkpoint of plain tensors; it may be truncated: delete it and train again"
     if not zipfile.is_zipfile(path):  # torch's readers of older formats need not see it
-        raise CheckpointError(message)
+        raise CheckpointError(NOT_WHOLE.format(path))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes can break anywhere in the reader
-        raise CheckpointError(f"{message} ({type(error).__name__})") from error
+        raise CheckpointError(f"{NOT_WHOLE.format(path)} ({type(error).__name__})") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path} was not written by medlab's training; expected format {FORMAT!r}")
     return state

@@ -1,5 +1,6 @@
 """`medlab train`: train a classifier on a set, both by name, and print its report on the test split."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,12 @@ def train(
         print(history, report, sep="\n")
         if save is not None:
             decided = {"size": size, "n": n, "seed": seed, "augment": augment} | options
-            for name in ("checkpoint", "resume", "device"):  # these decide nothing
+            for name in ("checkpoint", "resume", "overwrite", "device"):  # these decide nothing
                 decided.pop(name, None)
             given = {name.replace("_", "-"): value for name, value in decided.items() if value}
-            words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in given.items()]
-            save_model(save, network, splits[0], figures=report, plan=" ".join(["medlab train", model, data, *words]))
+            words = [word for name, value in given.items() for word in [f"--{name}", str(value)][: 2 - (value is True)]]
+            plan = shlex.join(["medlab", "train", model, data, *words])
+            save_model(save, network, splits[0], figures=report, plan=plan)
 
 
 def build(model: str, train: ImageSet) -> nn.Module:

@@ -25,6 +25,7 @@ from medlab.train.recipe import (
     check_data,
     check_outputs,
     has_params,
+    named,
     needs_two,
     set_lr,
 )
@@ -51,6 +52,7 @@ def fit(
     precision: str | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> History:
     """Train `model` in place, leave it in evaluation mode on the device, and return its learning curves.
@@ -79,9 +81,10 @@ def fit(
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device: None takes CUDA, MPS or CPU, whichever is there first.
         precision: "float32" or "bfloat16" (autocast); None takes bfloat16 where the hardware supports it.
-        checkpoint: file of the whole state, rewritten after every epoch; without `resume` it overwrites an older one.
+        checkpoint: file of the whole state, rewritten after every epoch.
         resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted. A
             finished training goes on for more epochs with the schedule "constant".
+        overwrite: start anew although `checkpoint` holds a training; else that is refused.
         progress: show a progress bar with the loss.
 
     Under ``torchrun --nproc_per_node=K`` the same call trains with K processes: same batches, and the same loss to
@@ -95,6 +98,8 @@ def fit(
             outputs than the set has classes.
         FloatingPointError: the loss became NaN or infinite; says at which step and learning rate.
         CheckpointError: the checkpoint is damaged, or belongs to another model, other images or other settings.
+        FileExistsError: the checkpoint holds a training, and neither `resume` nor `overwrite` is given.
+        BlockingIOError: another training writes the same checkpoint.
         OSError: the checkpoint cannot be written.
     """
     recipe = Recipe(
@@ -107,6 +112,7 @@ def fit(
     if device.type == "cuda" and processes.world_size > 1:
         device = torch.device("cuda", torch.cuda.current_device())
     placement = place_model(model, train.images, device, precision)
+    loss_name = named(loss)
     if loss is None:
         check_outputs(model, train)
         loss = _default_loss(train)
@@ -114,8 +120,8 @@ def fit(
         loss.to(device)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | {"world_size": processes.world_size}, patience=patience,
-        processes=processes,
+        settings=recipe.settings(placement) | {"loss": loss_name, "world_size": processes.world_size},
+        sets=(train, val), patience=patience, processes=processes,
     )  # fmt: skip
     val = None if val is None else val.to(device)
     trainer = SupervisedTrainer(
@@ -124,7 +130,7 @@ def fit(
     )  # fmt: skip
     return state.run(
         trainer.train_epoch, epochs=epochs, steps_per_epoch=len(trainer.split_order(torch.arange(len(train)))),
-        resume=resume, progress=progress,
+        resume=resume, overwrite=overwrite, progress=progress,
         advice="clip the gradient (clip=1.0), or look for images with extreme values",
         validate=None if val is None else (lambda: validate(model, val, loss, placement, recipe.batch_size)),
     )  # fmt: skip

@@ -18,8 +18,9 @@ from medlab.errors import whole_number
 from medlab.train.devices import Placement, place_model, seed_everything
 from medlab.train.distributed import require_one_process
 from medlab.train.gan_losses import Batch, GANLoss, GradientPenalty, resolve_loss
+from medlab.train.recipe import named
 from medlab.train.sampling import sample_labels, to_pixels
-from medlab.train.state import History, TrainState, dataset_fingerprint, epoch_seed
+from medlab.train.state import History, TrainState, epoch_seed
 
 CALLBACK_IMAGES = 64  # images that `callback` gets
 STEPS_AHEAD = 100  # steps whose random numbers are drawn, and copied to the device, at once: no step waits for them
@@ -42,6 +43,7 @@ def fit_gan(
     precision: str | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     callback: Callable[[Tensor, History], None] | None = None,
     progress: bool = True,
 ) -> History:
@@ -61,7 +63,7 @@ def fit_gan(
         ema: decay of an exponential moving average of the generator's weights, such as 0.999, which replaces them at
             the end.
         seed: decides data order and noise; the initial weights are the caller's.
-        device, precision, checkpoint, resume, progress: as in `fit`; the file holds both networks.
+        device, precision, checkpoint, resume, overwrite, progress: as in `fit`; the file holds both networks.
         callback: called after every epoch with images ``(64, C, H, W)`` in [0, 1], always from the same noise, and the
             history so far.
 
@@ -99,20 +101,24 @@ def fit_gan(
     discriminator_loss = _with_lr(loss, discriminator_lr)
     optimizers = [loss.make_optimizer(generator), discriminator_loss.make_optimizer(discriminator)]
     settings = {
-        "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": repr(loss),
+        "epochs": epochs, "steps_per_epoch": steps, "batch_size": batch_size, "loss": named(loss),
         "discriminator_lr": discriminator_loss.lr, "ema": ema, "seed": seed, "precision": placement.precision,
-        "data": dataset_fingerprint(train),
     }  # fmt: skip
     state = TrainState(
-        model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
+        model=networks,
+        optimizers=optimizers,
+        placement=placement,
+        checkpoint=checkpoint,
+        settings=settings,
+        sets=(train, None),
     )
     trainer = GANTrainer(
         networks, loss.to(placement.device), optimizers[0], optimizers[1], train.to(placement.device), batch_size,
         steps, ema, seed, placement,
     )  # fmt: skip
     history = state.run(
-        trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, progress=progress,
-        callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=steps, resume=resume, overwrite=overwrite,
+        progress=progress, callback=callback and (lambda history: callback(trainer.fixed_samples(), history)),
     )  # fmt: skip
     if ema is not None:
         generator.load_state_dict(networks["average"].state_dict())

@@ -1,7 +1,9 @@
 """`medlab predict`: what a saved network says of files: classes in a table, or masks on the grids of the files."""
 
+import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ from medlab.data.grids import PERCENTILES, fit_to, resample_slices, resample_vol
 from medlab.data.image_files import DICOM, PICTURES, is_picture, read_picture, resize_plane
 from medlab.data.scans import up_to_percentile
 from medlab.metrics.classification import scale_temperature
+from medlab.storage import write_file
+from medlab.text import to_spreadsheet
 from medlab.train.evaluate import predict
 
 if TYPE_CHECKING:
@@ -67,15 +71,16 @@ def predict_to(network: nn.Module, path: str | Path, out: Path | None = None) ->
         if target in written:
             raise ValueError(f"{target} would be the mask of two files, the second is {name}: rename one")
         written.add(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nib.save(found, target) if isinstance(found, nib.Nifti1Image) else found.save(target)
+        write_file(target, _file_of(found))
         yield f"{name}: {target}"
     if tables:
         table = pd.concat(tables)
         if failed:
             table["error"] = table.pop("error")  # the last column
+        table = table.rename(columns=to_spreadsheet)
+        table = table.map(lambda cell: to_spreadsheet(cell) if isinstance(cell, str) else cell)
         if out is not None:
-            table.to_csv(out, index=False)
+            write_file(out, table.to_csv(index=False))
         yield table.to_csv(index=False, float_format="%.4f").rstrip()
     if failed:
         raise FilesFailedError(f"{len(failed)} of the files could not be predicted, the first is {failed[0]}")
@@ -205,6 +210,14 @@ def _mask(network: nn.Module, image: Volume | NDArray[np.float32]) -> nib.Nifti1
     colors = np.array([(0, 0, 0), *colormaps["tab10"](range(10))[:, :3]]) * 255  # the labels are their numbers
     picture.putpalette(colors.round().astype(np.uint8).tobytes())
     return picture
+
+
+def _file_of(mask: nib.Nifti1Image | Image.Image) -> bytes:
+    if isinstance(mask, nib.Nifti1Image):
+        return gzip.compress(mask.to_bytes())
+    file = BytesIO()
+    mask.save(file, "png")
+    return file.getvalue()
 
 
 def _table(network: nn.Module, name: str, image: Volume | NDArray[np.float32]) -> "pd.DataFrame":

@@ -1,10 +1,12 @@
 """The recipe of a supervised training: its arguments, checked, its optimizer and schedule, and sets that fit them."""
 
+import hashlib
 import math
 import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import CodeType, FunctionType
 from typing import TypeGuard
 
 import torch
@@ -17,7 +19,6 @@ from medlab.data.images import ImageSet
 from medlab.errors import unknown_name_error, whole_number
 from medlab.train.devices import Placement
 from medlab.train.sampling import NO_PATIENT
-from medlab.train.state import dataset_fingerprint
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -84,14 +85,13 @@ class Recipe:
             return self.lr * (step + 1) / warmup
         return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total_steps - warmup)))
 
-    def settings(self, train: ImageSet, val: ImageSet | None, placement: Placement) -> dict:
-        """What decides the result, as numbers and strings: the recipe, the precision and the images.
+    def settings(self, placement: Placement) -> dict:
+        """What decides the result beside the images, as numbers and strings: the recipe and the precision.
 
         Without the epochs where the schedule is constant: more of them then only go on.
         """
-        data = f"{dataset_fingerprint(train)}, {len(val or ())} for validation"
-        own = {"augment": _named(self.augment), "precision": placement.precision, "data": data}
-        own |= {"optimizer": _named(self.optimizer)} if callable(self.optimizer) else {}
+        own = {"augment": named(self.augment), "precision": placement.precision}
+        own |= {"optimizer": named(self.optimizer)} if callable(self.optimizer) else {}
         kept = {name: value for name, value in vars(self).items() if name != "epochs" or self.schedule != "constant"}
         return kept | own
 
@@ -189,6 +189,26 @@ def apply_augment(augment: Callable, images: Tensor, targets: Tensor, task: str)
     return images, targets.as_subclass(Tensor)
 
 
-def _named(value: object) -> str:
-    """What a checkpoint calls it, the same in every process."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+def named(value: object) -> str:
+    """What a checkpoint calls an object, the same in every process; a hash tells functions and weights apart."""
+    text, parts = re.sub(r" at 0x[0-9a-f]+", "", repr(value)), []
+    if isinstance(value, nn.Module):
+        parts = [part.cpu().numpy().tobytes() for part in value.state_dict().values()]
+    elif isinstance(value, FunctionType):
+        parts = [_code(value.__code__), repr([_plain(value.__defaults__), *_closure(value)]).encode()]
+    return f"{text} #{hashlib.sha256(b''.join(parts)).hexdigest()[:8]}" if parts else text
+
+
+def _code(code: CodeType) -> bytes:
+    """What a function does, wherever it stands."""
+    inner = [_code(const) for const in code.co_consts if isinstance(const, CodeType)]
+    return code.co_code + repr((_plain(code.co_consts), code.co_names)).encode() + b"".join(inner)
+
+
+def _closure(function: FunctionType) -> list:
+    return _plain(cell.cell_contents for cell in function.__closure__ or ())
+
+
+def _plain(values: Iterable | None) -> list:
+    """The numbers and texts among them: other objects may change as the function is called."""
+    return [value for value in values or () if isinstance(value, int | float | str | bytes | tuple | None)]

@@ -44,6 +44,7 @@ def fit_scan(
     precision: str | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> History:
     """Train both networks in place, leave them in evaluation mode, and return the learning curves.
@@ -70,7 +71,7 @@ def fit_scan(
         augment: applied to every batch, with random parameters of its own for each image; any callable, as in `fit`.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device, precision, progress: as in `fit`.
-        checkpoint, resume: as in `fit`; the file holds both networks.
+        checkpoint, resume, overwrite: as in `fit`; the file holds both networks.
 
     Returns:
         History of `pretrain` + `epochs` passes. `train_loss` is the segmenter's cross-entropy. Metrics of the training
@@ -102,11 +103,16 @@ def fit_scan(
     placement = place_model(networks, train.images, device, precision)
     check_outputs(segmenter, train)
     _check_critic(critic, train)
-    settings = recipe.settings(train, val, placement)
+    settings = recipe.settings(placement)
     settings |= {"epochs": recipe.epochs, "pretrain": pretrain, "warmup": warmup, "critic_weight": float(critic_weight)}
     optimizers = [recipe.make_optimizer(network) for network in networks.values()]
     state = TrainState(
-        model=networks, optimizers=optimizers, placement=placement, checkpoint=checkpoint, settings=settings
+        model=networks,
+        optimizers=optimizers,
+        placement=placement,
+        checkpoint=checkpoint,
+        settings=settings,
+        sets=(train, val),
     )
     train, val = train.to(placement.device), None if val is None else val.to(placement.device)
     alone = SupervisedTrainer(
@@ -124,7 +130,7 @@ def fit_scan(
 
     return state.run(
         train_epoch, epochs=pretrain + epochs, steps_per_epoch=math.ceil(len(train) / batch_size),
-        resume=resume, progress=progress,
+        resume=resume, overwrite=overwrite, progress=progress,
         validate=None if val is None else (lambda: validate(segmenter, val, cross_entropy, placement)),
     )  # fmt: skip
 

@@ -7,29 +7,35 @@ restores exactly these. Random numbers need no entry: those of an epoch follow f
 (`epoch_seed`).
 """
 
+import hashlib
 import math
 import time
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from medlab.data.images import ImageSet
+from medlab.storage import only_writer
 from medlab.train.checkpoint import (
     CheckpointError,
     check_model,
     check_settings,
     load_checkpoint,
     model_name,
+    refuse_others,
+    refuse_to_lose,
     save_checkpoint,
 )
 from medlab.train.devices import Placement
 from medlab.train.distributed import ProcessGroup
 
+ROWS_AT_A_TIME = 256  # images hashed at once: a set may be mapped from disk
 LARGE_PRIME = 1_000_003  # keeps the seeds of runs apart: those of the epochs of one run are neighbors
 
 
@@ -108,6 +114,7 @@ class TrainState:
         optimizers: they hold the learning rates and the momentum buffers.
         placement: device and precision.
         settings: the arguments that decide the result, as numbers and strings; a checkpoint with others is refused.
+        sets: the images to train on, and those for validation or None; with a checkpoint, all of them are hashed.
         checkpoint: the file; None writes nothing.
         patience: as in `fit`.
         processes: those that train together; the main one validates and saves.
@@ -119,6 +126,7 @@ class TrainState:
     optimizers: list[torch.optim.Optimizer]
     placement: Placement
     settings: dict
+    sets: tuple[ImageSet, ImageSet | None]
     checkpoint: str | Path | None
     patience: int | None = None
     processes: ProcessGroup = ProcessGroup()
@@ -126,6 +134,8 @@ class TrainState:
     best: dict[str, Tensor] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        if self.checkpoint is not None:
+            self.settings |= {"data": dataset_fingerprint(*self.sets)}
         self.history = History(device=self.placement.device.type, precision=self.placement.precision)
 
     def run(
@@ -135,6 +145,7 @@ class TrainState:
         epochs: int,
         steps_per_epoch: int,
         resume: bool,
+        overwrite: bool,
         progress: bool,
         advice: str = "or look for images with extreme values",
         validate: Callable[[], dict[str, float]] | None = None,
@@ -146,7 +157,7 @@ class TrainState:
             train_epoch: trains through an epoch (its number from 0), updates the progress bar by one per step, and
                 returns what each step logged: "loss" and other scalars by name, its "lr" and "n_images".
             epochs, steps_per_epoch: how many there are.
-            resume, progress: as in `fit`.
+            resume, overwrite, progress: as in `fit`.
             advice: what to do about a loss that is not finite, beside lowering the learning rate.
             validate: returns "loss" and other metrics on the validation set.
             callback: called with the history after every epoch.
@@ -154,39 +165,55 @@ class TrainState:
         Returns:
             The history. The model is left in evaluation mode, with the best weights where there is patience.
         """
-        if resume:
-            self.restore(epochs)
-        history, device = self.history, self.placement.device
-        if not len(history):
-            self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
-        hidden = not (progress and self.processes.is_main)
-        bar = tqdm(total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step")
-        try:
-            with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                while len(history) < epochs and not history.stopped_early:
-                    start, epoch = time.perf_counter(), len(history)
-                    logs = train_epoch(epoch, bar)
-                    means = average_logs(
-                        logs, epoch=epoch, first_step=epoch * steps_per_epoch, advice=advice, processes=self.processes
-                    )
-                    history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
-                    bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
-                    if validate is not None:
-                        scores = self.processes.broadcast(validate() if self.processes.is_main else None)
-                        history.add_validation(scores, self.patience)
-                        self._keep_best()
-                        bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
-                    self.save()
-                    if callback is not None:
-                        callback(history)
-                if history.stopped_early:
-                    bar.total = bar.n  # early stopping is no failure: no red bar
-        finally:  # also after Ctrl-C
-            if self.best is not None:
-                self.model.load_state_dict(self.best)
-            # contiguous again: safetensors and .view() require it
-            self.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-        return history
+        with self._kept(epochs, resume, overwrite):
+            history, device = self.history, self.placement.device
+            if not len(history):
+                self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
+            hidden = not (progress and self.processes.is_main)
+            bar = tqdm(
+                total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step"
+            )
+            try:
+                with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                    while len(history) < epochs and not history.stopped_early:
+                        start, epoch = time.perf_counter(), len(history)
+                        logs = train_epoch(epoch, bar)
+                        means = average_logs(
+                            logs,
+                            epoch=epoch,
+                            first_step=epoch * steps_per_epoch,
+                            advice=advice,
+                            processes=self.processes,
+                        )
+                        history.add_epoch(means, sum(log["n_images"] for log in logs), time.perf_counter() - start)
+                        bar.set_postfix_str(f"loss={means['loss']:.4f}", refresh=False)
+                        if validate is not None:
+                            scores = self.processes.broadcast(validate() if self.processes.is_main else None)
+                            history.add_validation(scores, self.patience)
+                            self._keep_best()
+                            bar.set_description(f"val={history.val_loss[-1]:.4f}", refresh=False)
+                        self.save()
+                        if callback is not None:
+                            callback(history)
+                    if history.stopped_early:
+                        bar.total = bar.n  # early stopping is no failure: no red bar
+            finally:  # also after Ctrl-C
+                if self.best is not None:
+                    self.model.load_state_dict(self.best)
+                # contiguous again: safetensors and .view() require it
+                self.model.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+            return history
+
+    @contextmanager
+    def _kept(self, epochs: int, resume: bool, overwrite: bool) -> Iterator[None]:
+        """Hold the checkpoint as its only writer: gone on from, or found to hold nothing that would be lost."""
+        path = Path(self.checkpoint) if self.checkpoint is not None and self.processes.is_main else None
+        with nullcontext() if path is None else only_writer(path):
+            if path is not None:
+                (refuse_others if resume or overwrite else refuse_to_lose)(path)
+            if resume:
+                self.restore(epochs)
+            yield
 
     def restore(self, epochs: int) -> None:
         """Load the checkpoint if it is there: weights, optimizers, history, best weights.
@@ -281,10 +308,13 @@ def average_logs(
     return means | {"lr": logs[-1]["lr"]}
 
 
-def dataset_fingerprint(train: ImageSet) -> str:
-    """Name, shape and a checksum of the first images, the targets (the first label maps) and all patient ids."""
-    checksum = zlib.crc32(",".join(str(patient) for patient in train.patients.tolist()).encode())
-    targets = train.targets if train.targets.ndim <= 2 else train.targets[:16]
-    for part in (train.images[:16], targets):
-        checksum = zlib.crc32(part.cpu().numpy().tobytes(), checksum)
-    return f"{train.info.name} {tuple(train.images.shape)} #{checksum:08x}"
+def dataset_fingerprint(train: ImageSet, val: ImageSet | None) -> str:
+    """Name and shape of a set and the number of validation images, with a hash of all that both hold."""
+    digest = hashlib.sha256()
+    for part in filter(None, (train, val)):
+        digest.update(repr([str(patient) for patient in part.patients.tolist()]).encode())
+        for tensor in (part.images, part.targets):
+            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            for rows in tensor.split(ROWS_AT_A_TIME):
+                digest.update(np.ascontiguousarray(rows.cpu().numpy()).data)
+    return f"{train.info.name} {tuple(train.images.shape)} #{digest.hexdigest()[:16]}, {len(val or ())} for validation"

@@ -40,6 +40,7 @@ def fit_synergic(
     precision: str | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> History:
     """Train all components and verifiers of `model` in place, and return the learning curves.
@@ -62,7 +63,7 @@ def fit_synergic(
         augment: applied to every batch, with random parameters of its own for each image; any callable, as in `fit`.
         patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
         seed: decides the sampling of pairs, augmentation and dropout; the initial weights are the caller's.
-        device, precision, checkpoint, resume, progress: as in `fit`.
+        device, precision, checkpoint, resume, overwrite, progress: as in `fit`.
 
     Returns:
         History, whose `train_loss` is the mean cross-entropy of a component, with two more metrics of the training
@@ -90,13 +91,13 @@ def fit_synergic(
     check_outputs(model, train)
     state = TrainState(
         model=model, optimizers=[recipe.make_optimizer(model)], placement=placement, checkpoint=checkpoint,
-        settings=recipe.settings(train, val, placement) | own, patience=patience,
+        settings=recipe.settings(placement) | own, sets=(train, val), patience=patience,
     )  # fmt: skip
     train, val = train.to(placement.device), None if val is None else val.to(placement.device)
     trainer = SynergicTrainer(recipe, model, train, state.optimizers[0], placement, **own)
     return state.run(
-        trainer.train_epoch, epochs=epochs, steps_per_epoch=trainer.steps, resume=resume, progress=progress,
-        advice="or synergy",
+        trainer.train_epoch, epochs=epochs, steps_per_epoch=trainer.steps, resume=resume, overwrite=overwrite,
+        progress=progress, advice="or synergy",
         validate=None if val is None else (lambda: validate(model, val, cross_entropy, placement)),
     )  # fmt: skip
 

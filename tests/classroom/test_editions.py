@@ -222,12 +222,24 @@ def test_a_folder_in_use_and_a_folder_without_lessons_are_refused(tmp_path):
     for out in (source, tmp_path / "empty", source / "00_one.ipynb"):
         with pytest.raises(FileExistsError, match="already there and not an empty folder"):
             student_edition(source, out)
-    with pytest.raises(FileNotFoundError, match="no notebooks in"):
+    with pytest.raises(FileNotFoundError, match="no lessons in"):
         student_edition(tmp_path / "none", tmp_path / "out")
     (source / "02_bad.ipynb").write_text("[]")
     with pytest.raises(ValueError, match="02_bad.ipynb is not a Jupyter notebook"):
         student_edition(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_drafts_and_copies_are_not_handed_out(tmp_path):
+    source = lessons(tmp_path / "source")
+    for name in ("Untitled", "exam_solved", "01_two-Copy1", ".~00_one", "00_one (1)"):
+        (source / f"{name}.ipynb").write_text('{"cells": []}')
+    written = student_edition(source, tmp_path / "out")
+    assert [path.name for path in written] == ["00_one.ipynb", "01_two.ipynb"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.ipynb")) == ["00_one.ipynb", "01_two.ipynb"]
+    (source / "01_old.ipynb").write_text('{"cells": []}')
+    with pytest.raises(ValueError, match="01_old.ipynb and 01_two.ipynb have the same number"):
+        student_edition(source, tmp_path / "again")
 
 
 def test_the_command_writes_the_edition_and_tells_bad_arguments(tmp_path, monkeypatch):

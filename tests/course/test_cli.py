@@ -26,8 +26,8 @@ def made(monkeypatch, tmp_path):
     """Replace the execution; return what the command asked for."""
     asked = []
 
-    def fake(path, parameters, *, out):
-        asked.append((path.name, parameters, out))
+    def fake(path, parameters, *, out, timeout):
+        asked.append((path.name, parameters, out, timeout))
         state = "failed" if parameters.get("seed") == 13 else "done"
         return runs.RunResult(tmp_path, state, {}, parameters, error="", details={"seconds": 1.0})
 
@@ -39,9 +39,10 @@ def test_run_hands_over_typed_parameters_and_tells_success_by_its_exit_code(tmp_
     path = write(tmp_path / "nb.ipynb")
     good = call("run", path, "-p", "seed", 3, "-p", "name", "a=b -p", "-p", "rate", -1, "--out", "x")
     assert good.exit_code == 0 and "done in 1.0 s" in good.output
-    name, parameters, out = made[0]
+    name, parameters, out, timeout = made[0]
     assert (name, parameters, str(out)) == ("nb.ipynb", {"seed": 3, "name": "a=b -p", "rate": -1.0}, "x")
-    assert call("run", path, "-p", "seed", 13).exit_code == 1
+    assert timeout is None and call("run", path, "-p", "seed", 13, "--timeout", 60).exit_code == 1
+    assert made[1][-1] == 60
 
 
 @pytest.mark.parametrize(
@@ -78,9 +79,9 @@ def test_sweep_passes_its_options_and_fails_if_one_run_failed(tmp_path, monkeypa
         return [runs.RunResult(tmp_path, state, {}, {}) for state in ("done", "failed", "done")]
 
     monkeypatch.setattr(runs, "sweep", fake)
-    result = call("sweep", "plan.yaml", "--scheduler", "tcp://host:1", "--workers", "2", "--out", "there")
+    result = call("sweep", "plan.yaml", "--scheduler", "tls://host:1", "--workers", "2", "--out", "there")
     assert result.exit_code == 1
-    assert [str(argument) for argument in asked[0]] == ["plan.yaml", "tcp://host:1", "there", "2"]
+    assert [str(argument) for argument in asked[0]] == ["plan.yaml", "tls://host:1", "there", "2", "43200"]
 
 
 def test_the_version_is_told():
@@ -142,7 +143,10 @@ def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
         (["ShallowCNN", "lung", "--device", "cua"], "unknown device 'cua'."),
         (["ShallowCNN", "lung", "--save", "/dev/null/new/lung"], "Not a directory"),
         (["ShallowCNN", "lung", "--resume"], "resume=True needs `checkpoint`"),
-        (["ShallowCNN", "lung", "--checkpoint", "/dev/null/run.pt"], "could not write checkpoint /dev/null/run.pt"),
+        (
+            ["ShallowCNN", "lung", "--checkpoint", "/dev/null/run.pt"],
+            "could not write /dev/null/run.pt",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -27,7 +27,7 @@ FLOORS = [
     {"models"},
     {"data"},
     {"phantoms"},
-    {"errors"},
+    {"errors", "storage", "text"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in sorted(rooms)}  # the same order in every process
 HEAVY = ["torch", "numpy", "matplotlib"]

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -70,7 +71,17 @@ def with_value(value):
         ({"targets": np.array(["a", None, "c", "b"], object)}, "1 of 4 targets are missing (None or NaN)"),
         ({"targets": [0, 3, 3, 0], "info": info("unlabeled", ())}, "count 0, 1, 2, ..., but these hold 0, 3: number"),
         ({"targets": [[0], [1], [0], [1]], "info": info("unlabeled", ())}, "are of one column: give targets[:, 0]"),
-        ({"patients": np.array([1, 2, np.nan, 4])}, "1 of 4 patients are missing (None or NaN)"),
+        ({"patients": np.array([1, 2, np.nan, 4])}, "1 of 4 patients are missing (empty, None or NaN)"),
+        (
+            {"patients": ["a", "b", " ", ""]},
+            "2 of 4 patients are missing (empty, None or NaN), the first is that of image 2",
+        ),
+        ({"patients": np.array(["a", np.nan, "c", "d"])}, "1 of 4 patients are missing (empty"),
+        ({"patients": pd.array(["a", None, "c", "d"], dtype="string")}, "1 of 4 patients are missing (empty"),
+        (
+            {"info": info("unlabeled", ()), "targets": np.eye(4, dtype=int)},
+            "(4, 4) have a single 1 in each row, as classes in one-hot",
+        ),
         ({"info": info("multi-label"), "targets": torch.zeros(4, 2).int()}, "must have shape (4, 3)"),
         ({"info": info("multi-label"), "targets": torch.full((4, 3), 2)}, "target 2 is out of range 0..1"),
         ({"info": info("segmentation"), "targets": torch.zeros(4, 5, 4).int()}, "must have shape (4, 4, 5)"),

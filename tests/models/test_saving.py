@@ -1,5 +1,6 @@
 """A saved network is the network that was saved, in a fresh process too; what was changed or is foreign is refused."""
 
+import errno
 import hashlib
 import json
 import os
@@ -282,6 +283,22 @@ def test_changed_and_foreign_files_are_refused_by_name(tmp_path, damage, error, 
     damage(tmp_path)
     with pytest.raises(error, match=message):
         load_model(tmp_path / "net")
+
+
+def test_a_full_disk_leaves_network_and_card_as_they_were(tmp_path, monkeypatch):
+    saved(tmp_path)
+    before, write, calls = {each.name: each.read_bytes() for each in tmp_path.iterdir()}, os.fsync, []
+
+    def full(number):
+        calls.append(number)
+        if len(calls) == 2:  # the weights still fitted
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(number)
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match=r"could not write .*net.json: No space left .*it needs"):
+        save_model(tmp_path / "net", SmallCNN(classes=2).eval(), IMAGES)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
 
 
 def test_a_checkpoint_is_told_from_a_saved_network(tmp_path):

@@ -226,13 +226,32 @@ def test_a_lecturer_gets_one_table_of_a_class(tmp_path):
     )
 
 
-def test_a_class_that_does_not_fit_is_refused(tmp_path):
+def test_a_file_that_does_not_fit_spoils_itself_only(tmp_path):
     with pytest.raises(FileNotFoundError, match="no answer files"):
         collect_answers(tmp_path)
     write(tmp_path / "a.csv", answers())
     write(tmp_path / "b.csv", answers())
-    with pytest.raises(ValueError, match="another file of rater 'ann'"):
-        collect_answers(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    bad = {
+        "empty": "",
+        "marks": "name,mark\nann,1\n",
+        "cut": f"{HEADER}\n{LINE[:9]}",
+        "zero": f"{HEADER}\nann,\0,1\n",
+        "long": f"{HEADER}\n{'x' * 200_000},abc,3,1,8,0,real,real,1.0\n",
+        "terminal": f"{HEADER}\n{LINE.replace('ann', 'an' + chr(27) + '[2J')}\n",
+        "one": f"{HEADER}\n{LINE.replace('ann', 'joe')}\n",
+    }
+    for name, text in bad.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    found = collect_answers(tmp_path)
+    assert list(found.reports) == ["ann"] and "empty" in found.unfinished | found.left_out
+    assert {*found.left_out, "empty.csv"} == {"b.csv", "folder.csv", *(f"{name}.csv" for name in bad)}
+    assert "another file of rater 'ann' is there" in found.left_out["b.csv"]
+    for page in (str(found), found._repr_html_()):
+        assert f"{len(found.left_out)} left out:" in page and "marks.csv: " in page and chr(27) not in page
+    (tmp_path / "folder.csv").rmdir()
+    for name in bad:
+        (tmp_path / f"{name}.csv").unlink()
     (tmp_path / "b.csv").write_text(HEADER + "\n")  # opened and not begun
     found = collect_answers(tmp_path)
     assert list(found.reports) == ["ann"] and found.unfinished["b"] == "none"

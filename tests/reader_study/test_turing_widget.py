@@ -1,5 +1,8 @@
 """The instrument of the visual Turing test: order, blinding, saving, going on, and the widget around it."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -144,6 +147,25 @@ def test_two_windows_on_one_file_do_not_mix(tmp_path):
     with pytest.raises(ValueError, match="changed by someone else"):
         first.answer("real")
     assert len(read_answers(first.file)) == 1
+
+
+def test_a_full_disk_leaves_the_answers_as_they_were(tmp_path, monkeypatch):
+    test = make(tmp_path)
+    through(test, 2)
+    before = test.file.read_bytes()
+    test.show()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(
+            OSError, match=r"could not write .*ann.csv: No space left .*it needs \d+ bytes, .* are free"
+        ):
+            test.answer("real")
+    assert test.file.read_bytes() == before and test.trial == 3
+    assert test.answer("real").trial == 3
 
 
 def test_answers_before_an_image_or_within_a_fifth_of_a_second_do_not_count(tmp_path):

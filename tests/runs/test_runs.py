@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 import torch
 from nbformat.v4 import new_notebook
+from notebook_files import PARAMETERS as parameters_of_tests
 from notebook_files import write
 
 from medlab.runs import (
@@ -92,6 +94,35 @@ def test_text_becomes_the_annotated_type(tmp_path):
     for name, wrong in {"seed": "3.5", "rate": "nan", "fast": "1", "sizes": "4", "options": "[", "depth": "x"}.items():
         with pytest.raises(ValueError, match=f"'{name}' must be"):
             check_parameters(path, {name: wrong}, text=True)
+
+
+VALUES = {
+    "seed": [3, -1],
+    "rate": [1e-05, 1.0, 1e300, -0.5],
+    "name": ["", "7", "a b", "it's", '"q"', "a\nb", "-p", "none", "ä=b", "$HOME `id`"],
+    "fast": [True, False],
+    "sizes": [
+        [],
+        [1, 2.5, None, True],
+        ["1", "1e-3", "true", "null", "it's", '"', "a\nb\\", "\x85\u2028\x7f€"],
+        [[["x"]]],
+    ],
+    "options": [{}, {"a b": {"c": "d: e"}, "1": 2}],
+    "depth": [None, 3],
+    "maybe": [None, "none", "NULL", '"none"', '""Null""', "x", ""],
+    "free": [None, "3", 3, "true", True, "1e-3", 1e-3, ["a"], "text: x"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in VALUES.items() for value in values])
+def test_the_recorded_command_repeats_the_run(tmp_path, name, value):
+    params = parameters_of_tests + "maybe: str | None = None\nfree = None\n"
+    path = write(tmp_path / "it's a notebook.ipynb", params=params)
+    command = parameters.run_facts(path, {name: value})["command"]
+    words = shlex.split(command)
+    assert words[:2] == ["medlab", "run"] and find_notebook(words[2]) == path and words[3:5] == ["-p", name]
+    again = check_parameters(path, {name: words[5]}, text=True)[name]
+    assert again == value and type(again) is type(value)
 
 
 @pytest.mark.parametrize("wrong", ["[", "2026-01-31"])  # no YAML; YAML's date, which JSON cannot hold

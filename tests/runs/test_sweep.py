@@ -182,6 +182,39 @@ def test_table_counts_a_repeated_run_once_and_keeps_versions_of_the_code_apart(t
     assert [row["settings"] for row in table(tmp_path).rows] == [{"code": "c0"}, {"code": "c1"}]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("results.json", ""),
+        ("results.json", "[1, 2]"),
+        ("results.json", '{"values": {}, "parameters": {}}'),
+        ("results.json", '{"notebook": "nb", "code": "c", "started": 3, "parameters": {}, "values": {}}'),
+        ("results.json", '{"notebook": "nb", "code": "c", "started": "s", "parameters": [], "values": {}}'),
+        ("results.json", '{"notebook": "nb", "code": "c", "started": "s", "parameters": {}, "values": {"a": NaN}}'),
+        ("results.json", "[" * 100_000),
+        ("results.json", b"\xff\xfe"),
+        ("status.json", '{"state": "done", "parameters": {}}'),
+        ("status.json", '{"state": "running", "parameters": {}}'),
+        ("status.json", '{"state": ["x"], "parameters": {}}'),
+    ],
+)
+def test_a_damaged_run_spoils_itself_only(tmp_path, file, text):
+    finished(tmp_path / "good", {"size": 1}, {"auc": 0.8})
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / file).write_bytes(text if isinstance(text, bytes) else text.encode())
+    made = table(tmp_path)
+    assert made.rows[0]["values"]["auc"].value == 0.8 and made.states == {"done": 1, "failed": 1}
+    assert list(made.damaged) == ["bad"] and f"Left out: bad: {file} cannot be read (" in str(made)
+
+
+def test_odd_values_of_a_run_are_no_numbers_of_the_table(tmp_path):
+    odd = {"huge": 10**400, "most": 1e308, "differences": {"x": 3, "y": {"value": "z"}}, "list": [[]], "none": None}
+    finished(tmp_path / "odd", {"size": 1}, odd | {"auc": 0.8})
+    finished(tmp_path / "odder", {"size": {"a": [1]}}, {"differences": "x"})
+    first, second = table(tmp_path).rows
+    assert list(first["values"]) == ["auc"] and second["values"] == {}
+
+
 def test_table_of_no_runs_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="there are no runs in"):
         table(tmp_path)

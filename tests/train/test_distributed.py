@@ -60,8 +60,7 @@ def torchrun(*arguments: object, out: Path) -> str:
         sys.executable,
         "-m",
         "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
+        *"--rdzv-backend=c10d --rdzv-endpoint=127.0.0.1:0 --local-addr=127.0.0.1 --nproc-per-node=2".split(),  # README
         *map(str, arguments),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -93,7 +92,20 @@ def test_two_processes_train_as_one(tmp_path):
 
 def test_the_command_runs_in_two_processes_and_prints_once(tmp_path):
     file = tmp_path / "run.pt"
-    arguments = ["ShallowCNN", "lung", "--epochs", 1, "--lr", 1e-4, "--checkpoint", file, "--precision", "float32"]
+    arguments = [
+        "ShallowCNN",
+        "lung",
+        "--epochs",
+        1,
+        "--lr",
+        1e-4,
+        "--checkpoint",
+        file,
+        "--precision",
+        "float32",
+        "--images",
+        900,
+    ]
     text = torchrun("-m", "medlab", "train", *arguments, out=tmp_path / "log")
     assert text.count("balanced accuracy") == 1 and text.count("History(1 epochs") == 1
     assert load_checkpoint(file)["settings"]["world_size"] == 2

@@ -134,7 +134,7 @@ def test_a_finished_training_goes_on_under_a_constant_schedule(tmp_path):
     file, sets = tmp_path / "run.pt", (stripes(), stripes(20, seed=1))
     more = {"schedule": "constant", "checkpoint": file, "augment": mirrored, "optimizer": torch.optim.RMSprop}
     whole = train(None, *sets, epochs=5, **more)[0]
-    train(None, *sets, epochs=2, **more)
+    train(None, *sets, epochs=2, overwrite=True, **more)
     extended, history = train(network(seed=5), *sets, epochs=5, resume=True, **more)
     assert len(history) == 5 and torch.equal(weights(extended), weights(whole))
     with pytest.raises(CheckpointError, match="was trained for 5 epochs: ask for as many or more, got epochs=4"):

@@ -14,7 +14,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from medlab.cli import app
-from medlab.data import Info, load_dicom, load_dicom_series, slice_set, to_nifti
+from medlab.data import Info, load_dicom, load_dicom_series, pictures, slice_set, to_nifti
 from medlab.data.png import load_png_folder
 from medlab.data.volumes import Case
 from medlab.models import UNet, save_model
@@ -197,3 +197,15 @@ def test_the_command_predicts_with_a_saved_network(tmp_path):
         assert done.exit_code == 2 and done.stderr.startswith(f"error: {message} {folder}")
     with pytest.raises(ValueError, match="net is for generation, it predicts nothing"):
         list(predict_files(Bright(task="generation", name="net"), path))
+
+
+def test_the_name_of_a_file_is_no_formula_in_the_table(tmp_path):
+    (tmp_path / "films").mkdir()
+    Image.new("L", (16, 16), 255).save(tmp_path / "films" / "=1+1.png")
+    Image.new("L", (16, 16), 255).save(tmp_path / "films" / "-1.png")
+    (text,) = predict_to(MeanGray(classes=["dark", "@bright"]), tmp_path / "films", tmp_path / "table.csv")
+    written = (tmp_path / "table.csv").read_text()
+    for line in [*text.splitlines(), *written.splitlines()]:
+        assert not [cell for cell in line.split(",") if cell[:1] in tuple("=+-@")]
+    table = pictures.read_table(tmp_path / "table.csv", ["image", "@bright"])
+    assert list(table["image"]) == ["-1.png", "=1+1.png"] and set(table["class"]) == {"@bright"}

@@ -20,6 +20,7 @@ from toys import network, stripes, weights
 
 from medlab.data.augment import Augment
 from medlab.models import DCDiscriminator, DCGenerator, SynergicNetwork
+from medlab.storage import only_writer
 from medlab.train import (
     CheckpointError,
     checkpoint,
@@ -30,10 +31,23 @@ from medlab.train import (
     save_checkpoint,
     state,
 )
+from medlab.train.recipe import named
 
 # A server that has imported PyTorch once and forks for every child: a child starts in no time.
 CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(["medlab.train", "medlab.models"])
+
+
+def swapped(data, image=None, targets=False):
+    """The set with a pixel of one image changed, or with the targets of the first and the last image exchanged."""
+    images, labels = data.images.clone(), data.targets.clone()
+    if image is not None:
+        images[image, 0, 0, 0] = 1 - images[image, 0, 0, 0]
+    if targets:
+        labels[0], labels[-1] = 1 - labels[0], 1 - labels[-1]
+    return data.replace(images=images, targets=labels)
+
+
 CASES = {
     "adamw": {"augment": Augment(flip=True, shift=0.1, intensity=0.1), "clip": 1.0, "epochs": 10},
     "sgd": {"optimizer": "sgd", "lr": 0.3, "schedule": "constant", "patience": 4, "epochs": 10},
@@ -202,8 +216,47 @@ def test_the_model_in_a_checkpoint_is_the_network_that_is_returned(tmp_path, cas
 def test_without_resume_training_starts_anew(tmp_path):
     file = tmp_path / "sub" / "run.pt"  # the folder is made
     first = outcome(*train(file, epochs=2))
-    assert outcome(*train(file, resume=False, epochs=2)) == first
-    assert outcome(*train(file, resume=False, epochs=2, seed=1)) != first
+    before = file.read_bytes()
+    message = (
+        r"run.pt holds a training of 2 epochs \(train loss 0\.\d{4}, val loss 0\.\d{4}, written 20\d\d-.*resume=True"
+    )
+    with pytest.raises(FileExistsError, match=message):
+        train(file, resume=False, epochs=2)
+    assert file.read_bytes() == before  # not lost by forgetting a flag
+    assert outcome(*train(file, resume=False, overwrite=True, epochs=2)) == first
+    assert outcome(*train(file, resume=False, overwrite=True, epochs=2, seed=1)) != first
+
+
+def test_a_second_training_waits_for_no_checkpoint_of_the_first(tmp_path):
+    file = tmp_path / "run.pt"
+    with only_writer(file), pytest.raises(BlockingIOError, match=f"run.pt is being written by process {os.getpid()}"):
+        train(file, epochs=1)
+    assert not file.exists()
+    model, _ = train(file, epochs=1)
+    assert torch.equal(weights(model), weights(train(epochs=1)[0]))
+
+
+@pytest.mark.parametrize("changes", [{"resume": False}, {"resume": False, "overwrite": True}, {}])
+def test_what_is_no_checkpoint_is_never_overwritten(tmp_path, changes):
+    file, picture = tmp_path / "run.pt", tmp_path / "a.png"
+    for content in (b"", b"\x89PNG\r\n\x1a\n", b'{"cells": []}'):
+        picture.write_bytes(content)
+        with pytest.raises(CheckpointError, match="a.png is not a whole checkpoint of plain tensors"):
+            train(picture, epochs=1, **changes)
+        assert picture.read_bytes() == content
+    with zipfile.ZipFile(picture, "w") as archive:
+        archive.writestr("word/document.xml", "text")
+    with pytest.raises(CheckpointError, match="a.png is not a whole checkpoint"):
+        save_checkpoint(picture, {"a": torch.ones(1)})
+    file.symlink_to(tmp_path / "else.pt")
+    for there in (False, True):
+        if there:
+            train(tmp_path / "else.pt", epochs=1)
+        with pytest.raises(
+            CheckpointError, match="run.pt is a link to .*else.pt; give the path of the checkpoint itself"
+        ):
+            train(file, epochs=1, **changes)
+    assert file.is_symlink()
 
 
 # --- files that are refused ------------------------------------------------------------------------------------------
@@ -275,6 +328,7 @@ def test_foreign_files_are_refused(tmp_path):
         archive.writestr("readme.txt", "hello")
     with pytest.raises(CheckpointError, match="is not a whole checkpoint"):
         train(file)
+    file.unlink()
     save_checkpoint(file, {"generator": {}})
     with pytest.raises(CheckpointError, match="does not hold the training of one network by fit"):
         train(file)
@@ -303,6 +357,14 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"data": swapped(stripes(64), -1)}, "data='stripes (64, 1, 8, 8) #"),
+        ({"data": swapped(stripes(64), targets=True)}, "data='stripes (64, 1, 8, 8) #"),
+        ({"val": swapped(stripes(32, seed=1), -1)}, ", 32 for validation' there, 'stripes"),
+        ({"loss": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0]))}, "loss='None' there, 'CrossEntropyLoss() #"),
+        (
+            {"loss": lambda outputs, targets: 2 * nn.functional.cross_entropy(outputs, targets)},
+            "loss='None' there, '<fun",
+        ),
         ({"lr": 0.1}, "lr=0.001 there, 0.1 here; use those, or start anew"),
         ({"epochs": 5}, "epochs=1 there, 5 here"),
         (
@@ -336,12 +398,31 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def test_a_loss_of_ones_own_is_known_again_and_told_from_another(tmp_path):
+    def make(factor, shift=0):
+        calls = []
+
+        def loss(outputs, targets):
+            calls.append(1)
+            return factor * nn.functional.cross_entropy(outputs, targets) + shift
+
+        return loss
+
+    assert named(make(2)) == named(make(2)) and named(make(2)) != named(make(3))
+    assert named(nn.CrossEntropyLoss(weight=torch.ones(2))) != named(nn.CrossEntropyLoss(weight=torch.zeros(2)))
+    assert named(lambda a: a + 1) != named(lambda a: a + 2) and named(None) == "None"
+    used = make(2)
+    before = named(used)
+    train(tmp_path / "run.pt", epochs=1, loss=used)
+    assert named(used) == before
+
+
 @pytest.mark.parametrize("where", ["os.replace", "os.fsync", "torch.save"])
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch, where):
     file = tmp_path / "run.pt"
     save_checkpoint(file, {"a": torch.ones(3)})
     monkeypatch.setattr(where, no_space)
-    with pytest.raises(OSError, match=r"could not write checkpoint .*run.pt: .*No space left on device; free some spa"):
+    with pytest.raises(OSError, match=r"could not write .*run.pt: .*No space left on device; free some spa"):
         save_checkpoint(file, {"a": torch.zeros(3)})
     assert torch.equal(load_checkpoint(file)["a"], torch.ones(3)) and [*tmp_path.iterdir()] == [file]
 
@@ -354,7 +435,7 @@ def test_a_write_that_breaks_off_leaves_the_old_file_whole(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
     try:
-        with pytest.raises(OSError, match="could not write checkpoint .*; free some space or give another path"):
+        with pytest.raises(OSError, match="could not write .*; free some space or give another path"):
             save_checkpoint(file, {"a": torch.zeros(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
@@ -365,12 +446,12 @@ def test_a_write_that_breaks_off_leaves_the_old_file_whole(tmp_path):
 def test_a_folder_that_cannot_be_written_fails_before_the_first_step(tmp_path):
     (tmp_path / "file").write_text("in the way")  # refused to root as well
     model = network()
-    with pytest.raises(OSError, match="could not write checkpoint .*file/run.pt: .*File exists"):
+    with pytest.raises(OSError, match="could not write .*file/run.pt: .*File exists"):
         train(tmp_path / "file" / "run.pt", model=model)
     assert torch.equal(weights(model), weights(network()))
     folder = tmp_path / "folder.pt"
     folder.mkdir()
-    with pytest.raises(OSError, match="could not write checkpoint .*folder.pt: .*Is a directory"):
+    with pytest.raises(OSError, match="could not write .*folder.pt: .*Is a directory"):
         train(folder)
     assert sorted(path.name for path in Path(tmp_path).iterdir()) == ["file", "folder.pt"]
 

@@ -229,7 +229,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         train(players()[0], players(image_channels=1)[1], checkpoint=file, resume=True)
     with pytest.raises(CheckpointError, match="made by another model: SCANSegmenter . SCANCritic"):
         fit(players()[0], toy(), epochs=4, batch_size=5, checkpoint=file, resume=True, progress=False)
-    fit(players()[0], toy(), epochs=1, batch_size=5, checkpoint=file, progress=False)
+    fit(players()[0], toy(), epochs=1, batch_size=5, checkpoint=file, overwrite=True, progress=False)
     with pytest.raises(CheckpointError, match="made by another model: SCANSegmenter with"):
         train(*players(), checkpoint=file, resume=True)
 
