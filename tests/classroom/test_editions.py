@@ -4,6 +4,7 @@ Nothing trains here: an exercise and its check run in one plain namespace after 
 That a solved lesson runs as a whole is nbval's part.
 """
 
+import ast
 import json
 import re
 import symtable
@@ -61,13 +62,27 @@ def used_and_set(code: str) -> tuple[set[str], set[str]]:
     return used, given
 
 
+class WithoutTrials(ast.NodeTransformer):
+    """A cell without what stands in ``try: ... except Exception: ...``."""
+
+    def visit_code(self, code: str) -> str:
+        return ast.unparse(self.visit(ast.parse(TransformerManager().transform_cell(code))))
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        caught = [ast.unparse(handler.type) for handler in node.handlers if handler.type]
+        return node if caught != ["Exception"] else [statement for h in node.handlers for statement in h.body]
+
+
 def leaning_on_exercises(path: Path) -> list[str]:
-    """What later cells of the lesson take from an exercise: it would break a lesson with unsolved exercises."""
+    """What later cells of the lesson take from an exercise: it would break a lesson with unsolved exercises.
+
+    What they try, and do without where it fails, is not among it.
+    """
     answers, found = set(), []
     for cell in cells_of(path):
         if cell["cell_type"] != "code":
             continue
-        used, given = used_and_set(cell["source"])
+        used, given = used_and_set(WithoutTrials().visit_code(cell["source"]))
         if tags(cell) & {"exercise", "solution"}:
             answers |= given
         elif not is_check(cell):
