@@ -2,6 +2,5 @@
 
 from medlab.classroom.editions import student_edition
 from medlab.classroom.grading import nbgrader_course
-from medlab.classroom.instruction_sets import patches_per_second
 
-__all__ = ["nbgrader_course", "patches_per_second", "student_edition"]
+__all__ = ["nbgrader_course", "student_edition"]

@@ -43,7 +43,6 @@ EXPECTED = {
     "train.load_checkpoint": "one's own training loop resumes",
     "train.save_checkpoint": "one's own training loop is kept",
     "train.Saturating": "the loss of the first GAN, to compare with",
-    "visualize.roc_curves": "the figure that goes with an AUC",
 }
 
 
