@@ -36,11 +36,21 @@ class _PairsCommand(TyperCommand):
 
 
 @contextmanager
-def _wrong_arguments() -> Iterator[None]:
+def _in_one_line(kept: str = "nothing was changed") -> Iterator[None]:
+    """Say in one line what is wrong with the arguments, or after Ctrl-C what is `kept` and how to go on."""
     try:
         yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted: {kept}", err=True)
+        raise typer.Exit(130) from None
     except (ValueError, OSError) as error:  # OSError: no such file, no network, a full disk
-        typer.echo(f"error: {error}", err=True)
+        raw = isinstance(error, OSError) and error.filename is not None and error.strerror
+        typer.echo(f"error: {error.filename}: {error.strerror}" if raw else f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except (MemoryError, RuntimeError) as error:  # PyTorch's is a RuntimeError
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        typer.echo(f"error: not enough memory, take smaller or fewer images ({str(error):.200})", err=True)
         raise typer.Exit(2) from None
 
 
@@ -75,7 +85,7 @@ def run(
     """Execute a notebook with the given parameters; keep the executed copy, an HTML page and the results."""
     from medlab import runs
 
-    with _wrong_arguments():
+    with _in_one_line("what was computed is in the run's folder, as failed; the same command runs it again"):
         path = runs.find_notebook(notebook)
         result = runs.run(
             path,
@@ -100,7 +110,7 @@ def sweep(
     """Execute a notebook for every combination of parameters and seeds; a second call continues an unfinished one."""
     from medlab import runs
 
-    with _wrong_arguments():
+    with _in_one_line("the runs that are done are kept; the same command goes on with the others"):
         results = runs.sweep(plan, scheduler, out, workers, timeout)
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
@@ -113,7 +123,7 @@ def record(
     """Run the seeds that a recorded result lacks, and add each to it; a second call goes on with the rest."""
     from medlab import runs
 
-    with _wrong_arguments():
+    with _in_one_line("the seeds that are done are in the record; the same command goes on with the others"):
         try:
             typer.echo(str(runs.grow_record(name, workers)))
         except RuntimeError as error:  # a run failed
@@ -128,7 +138,7 @@ def table(
     """Print means and intervals over the successful runs of a folder; without a folder, all recorded claims."""
     from medlab import runs
 
-    with _wrong_arguments():
+    with _in_one_line():
         typer.echo(runs.claims_table() if folder is None else str(runs.table(folder)))
 
 
@@ -142,7 +152,7 @@ def lab(
     """Open the course in JupyterLab and print its address; Ctrl-C stops it."""
     from medlab.lab import open_lab
 
-    with _wrong_arguments():
+    with _in_one_line():
         open_lab(browser, port)
 
 
@@ -152,7 +162,7 @@ def student(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folder
     from medlab.classroom import student_edition
     from medlab.runs.parameters import lessons_folder
 
-    with _wrong_arguments():
+    with _in_one_line("lessons may be missing: remove the folder, and call this again"):
         for path in student_edition(lessons_folder(), out):
             typer.echo(str(path))
 
@@ -163,7 +173,7 @@ def nbgrader(out: Annotated[Path, typer.Argument(metavar="OUT/", help="New folde
     from medlab.classroom import nbgrader_course
     from medlab.runs.parameters import lessons_folder
 
-    with _wrong_arguments():
+    with _in_one_line("lessons may be missing: remove the folder, and call this again"):
         for path in nbgrader_course(lessons_folder(), out):
             typer.echo(str(path))
 
@@ -198,7 +208,10 @@ def train(
     """Train a classifier and print its report on the test set; on several devices: torchrun -m medlab train ..."""
     from medlab.train import command
 
-    with _wrong_arguments():
+    kept = "nothing is kept; with --checkpoint FILE every epoch is"
+    if checkpoint is not None:
+        kept = f"{checkpoint} holds the epochs that were finished; the same command with --resume goes on"
+    with _in_one_line(kept):
         try:
             command.train(
                 model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
@@ -225,7 +238,7 @@ def predict(
     from medlab.models import load_model
     from medlab.train import predict_command
 
-    with _wrong_arguments():
+    with _in_one_line("the files that are named above are done"):
         network, failed = load_model(model), None
         try:
             for line in predict_command.predict_to(network, path, out):

@@ -21,12 +21,14 @@ def unknown_name_error(kind: str, given: object, allowed: Iterable[str]) -> Valu
     return ValueError(f"unknown {kind} {given!r}.{hint} Allowed: {', '.join(names)}.")
 
 
-def whole_number(name: str, value: object, least: int) -> int:
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
     """Return `value` as a Python int (a checkpoint may hold no NumPy number).
 
     Raises:
-        ValueError: it is not a whole number, or below `least`; the message calls it `name`.
+        ValueError: it is not a whole number, below `least` or above `most`; the message calls it `name`.
     """
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
     return int(value)

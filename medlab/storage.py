@@ -94,14 +94,13 @@ class _Counter(io.RawIOBase):
 def _named(path: Path, error: Exception, write: Callable[[IO[bytes]], object]) -> OSError:
     """The error with the file's name, and if the disk may be full the bytes that it needs and those that are free."""
     code, room = getattr(error, "errno", None), ""
-    if code in FULL or not isinstance(error, OSError):
+    if full := code in FULL or not isinstance(error, OSError):
         counter: Any = _Counter()
         with suppress(OSError, RuntimeError):
             write(counter)
             room = f" (it needs {counter.size:,} bytes, {shutil.disk_usage(path.parent).free:,} are free)"
-    return OSError(
-        f"could not write {path}: {os.strerror(code) if code else error}; free some space or give another path{room}"
-    )
+    advice = f"free some space or give another path{room}" if full else "give another path"
+    return OSError(f"could not write {path}: {os.strerror(code) if code else error}; {advice}")
 
 
 @contextmanager

@@ -26,6 +26,7 @@ NUMBERS = {  # what int and float take, without the spellings that are numbers i
 }
 QUOTED_NONE = re.compile(r'("+)(none|null)\1', re.IGNORECASE)  # a text, where no text is None
 UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")  # in YAML
+YAML_LENGTH = 100_000  # characters of a plan
 SPREAD = 10_007  # seeds of a run; prime, so that offsets such as 1000 do not lead to those of another
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -98,11 +99,23 @@ def read_yaml(text: str) -> Any:
     PyYAML follows YAML 1.1, in which they are text, 8 and 90.
 
     Raises:
-        yaml.YAMLError: not YAML, or more than data.
+        yaml.YAMLError: not YAML, more than data, a name given twice, an alias (a few of them multiply to gigabytes), or
+            longer than `YAML_LENGTH`.
     """
     import yaml
 
     class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases (*name) are not read: write the value out")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+            names = [self.construct_object(key, deep=True) for key, _ in node.value]
+            if twice := [name for index, name in enumerate(names) if name in names[:index]]:
+                raise yaml.YAMLError(f"{twice[0]!r} is given twice")
+            return super().construct_mapping(node, deep)
+
         yaml_implicit_resolvers = {
             first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":int", ":float"))]
             for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
@@ -112,7 +125,12 @@ def read_yaml(text: str) -> Any:
         tag = f"tag:yaml.org,2002:{kind.__name__}"
         Loader.add_implicit_resolver(tag, re.compile(pattern), list("-+.0123456789"))
         Loader.add_constructor(tag, lambda loader, node, kind=kind: kind(loader.construct_scalar(node)))
-    return yaml.load(text, Loader)
+    if len(text) > YAML_LENGTH:
+        raise yaml.YAMLError(f"{len(text):,} characters, allowed are {YAML_LENGTH:,}")
+    try:
+        return yaml.load(text, Loader)
+    except (ValueError, RecursionError) as error:  # such as a date in month 13, or lists in lists without end
+        raise yaml.YAMLError(str(error)) from None
 
 
 def lessons_folder() -> Path:

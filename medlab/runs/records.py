@@ -6,6 +6,7 @@ to the cells that it was made by (`claim_code`): with other cells it is out of d
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,14 +150,20 @@ def grow_record(name: str, workers: int | None = None) -> Recorded:
 
     Raises:
         FileNotFoundError: there is no such plan.
-        ValueError: the plan is not valid, the lesson records no claims, the record was made by other cells of the
-            lesson, a repeated seed gives other figures, a margin was widened.
+        ValueError: `name` is no name of a record, the plan is not valid, the lesson records no claims, the record was
+            made by other cells of the lesson, a repeated seed gives other figures, a margin was widened.
         BlockingIOError: another process grows the same record.
         RuntimeError: a run failed.
     """
+    if not re.fullmatch(r"[\w-]+", name):
+        raise ValueError(
+            f"{name!r} is no name of a record, such as 09-claim; it is that of a plan in {results_folder()}"
+        )
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
     path, combinations, _ = read_plan(results_folder() / f"{name}.yaml")
     with only_writer(results_folder() / f"{name}.json"):
-        _grow(name, path, combinations, max(workers or 1, 1))
+        _grow(name, path, combinations, workers or 1)
     return recorded(name)
 
 

@@ -108,6 +108,8 @@ def read_plan(plan: str | Path | dict) -> tuple[Path, list[dict], str]:
             plan = read_yaml(Path(plan).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise FileNotFoundError(f"sweep file {what} is not there (looked from {Path.cwd()}).") from None
+        except IsADirectoryError:
+            raise ValueError(f"sweep file {what} is a folder; give a file such as plan.yaml") from None
         except (YAMLError, UnicodeDecodeError) as error:
             raise ValueError(f"{what} is not valid YAML: {error}") from None
     if not isinstance(plan, dict):
@@ -231,9 +233,14 @@ def _child() -> None:
 @contextmanager
 def _on_cluster(plans: list[dict], scheduler: str) -> Iterator[Iterator[tuple[str, BaseException | None]]]:
     """The runs on a Dask cluster, as those of `_here`; its certificates are those of Dask's configuration."""
+    from dask import config
     from distributed import Client
     from distributed import as_completed as completed
 
+    if scheduler.startswith("tls://") and not config.get("distributed.comm.tls.ca-file"):
+        raise ValueError(
+            f"scheduler {scheduler!r} asks for a certificate: say where it is, as the instructor's guide does"
+        )
     with Client(scheduler) as client:
         futures = {client.submit(_task, plan, pure=False): plan["out"] for plan in plans}
         yield ((futures[future], future.exception()) for future in completed(futures))

@@ -12,6 +12,8 @@ from medlab.errors import unknown_name_error, whole_number
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
+LARGEST_SEED = 2**32 - 1  # those of the epochs, which follow from it, are numbers of 64 bits
+
 
 def pick_device(name: str | torch.device | None = None) -> torch.device:
     """The device of that name; None takes that of the variable MEDLAB_DEVICE, else CUDA, Apple's MPS, or the CPU.
@@ -94,9 +96,9 @@ def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and PyTorch's generators, so that a network starts from the same weights.
 
     Raises:
-        ValueError: `seed` negative or not a whole number.
+        ValueError: `seed` negative, not a whole number, or above `LARGEST_SEED`.
     """
-    seed = whole_number("seed", seed, 0)
+    seed = whole_number("seed", seed, 0, LARGEST_SEED)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

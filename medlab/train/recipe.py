@@ -17,7 +17,7 @@ from torchvision.tv_tensors import Mask
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
 from medlab.errors import unknown_name_error, whole_number
-from medlab.train.devices import Placement
+from medlab.train.devices import LARGEST_SEED, Placement
 from medlab.train.sampling import NO_PATIENT
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
@@ -50,7 +50,7 @@ class Recipe:
             value = getattr(self, name)
             if value is None and name == "patience":
                 continue
-            setattr(self, name, whole_number(name, value, minimum))
+            setattr(self, name, whole_number(name, value, minimum, LARGEST_SEED if name == "seed" else None))
         self.lr, self.weight_decay = float(self.lr), float(self.weight_decay)
         if not 0 < self.lr < math.inf:  # false for NaN too
             raise ValueError(f"lr must be positive, got {self.lr}; 1e-3 is a usual start for adamw, 1e-2 for sgd")

@@ -41,6 +41,13 @@ def executions(log: Path) -> list[str]:
         ("notebook: nb.ipynb\nseeds: [1, 1]", "same combination of parameters twice"),
         ("notebook: nb.ipynb\ngrid: {sise: [1]}", "unknown parameter of nb 'sise'. Did you mean 'size'"),
         ("notebook: nb.ipynb\ngrid: {size: [1, large]}", "'size' must be int, such as 1; got 'large'"),
+        ("notebook: nb.ipynb\nnotebook: 01\nseeds: [1]", "is not valid YAML: 'notebook' is given twice"),
+        ("notebook: nb.ipynb\ngrid: {size: [1], size: [2]}", "is not valid YAML: 'size' is given twice"),
+        ("a: &a [x]\nb: [*a, *a]", "is not valid YAML: aliases .* are not read"),
+        ("seeds: " + "[" * 50_000, "is not valid YAML"),
+        ("seeds: [" + "9" * 5000 + "]", "is not valid YAML: Exceeds the limit"),
+        ("seeds: [2026-13-45]", "is not valid YAML: month must be in"),
+        ("# " + "x" * 200_000, "is not valid YAML: 200,002 characters, allowed are 100,000"),
         ("notebook: nb.ipynb\nseeds: [!!python/object/apply:os.getcwd []]", "is not valid YAML"),
     ],
 )
