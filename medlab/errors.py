@@ -27,8 +27,9 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     Raises:
         ValueError: it is not a whole number, below `least` or above `most`; the message calls it `name`.
     """
-    if not isinstance(value, Integral) or value < least:
+    number = int(value) if isinstance(value, Integral) else None
+    if number is None or number < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if most is not None and value > most:
+    if most is not None and number > most:
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
-    return int(value)
+    return number
