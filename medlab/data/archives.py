@@ -165,6 +165,8 @@ def _header(stream: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dty
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
         if dtype.hasobject:
             raise ValueError("a pickled object, which could run code")
+        if any(side < 0 for side in shape):
+            raise ValueError(f"an impossible shape {shape}")
     except ValueError as error:
         raise ValueError(f"{name} is no plain array ({error}); use the published file") from error
     return shape, fortran, dtype

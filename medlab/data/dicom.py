@@ -1,8 +1,10 @@
 """Readers of single DICOM images: what the header says is checked before the pixels are read."""
 
 import warnings
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from medlab.data.folders import told
 from medlab.data.nifti import check_size
 
+LARGEST_DEFLATED = 2**28  # bytes: a film of 8192 x 8192 pixels takes half of it
+LARGEST_RESCALE = 1e30
 CONVERT = "convert the series with dcm2niix and read the result with load_nifti"
 TEXT_TAGS = (
     "Rows Columns SamplesPerPixel PhotometricInterpretation ImageType Modality RescaleType SeriesInstanceUID"
@@ -51,10 +55,12 @@ def read_header(path: str | Path, tags: Iterable[str] = (), pixels: bool = False
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
+    _check_deflated(path)
     try:
-        header = dcmread(path, stop_before_pixels=not pixels)
-        for tag in (*TEXT_TAGS, *tags):  # pydicom decodes a tag when it is asked for
-            header.get(tag)
+        with _quiet():
+            header = dcmread(path, stop_before_pixels=not pixels)
+            for tag in (*TEXT_TAGS, *tags):  # pydicom decodes a tag when it is asked for
+                header.get(tag)
     except InvalidDicomError as error:
         raise ValueError(f"{path} is not a DICOM file") from error
     except OSError:
@@ -62,6 +68,39 @@ def read_header(path: str | Path, tags: Iterable[str] = (), pixels: bool = False
     except Exception as error:  # of many types, from deep within pydicom
         raise ValueError(f"{path}: the header is damaged ({error}); get the file again") from error
     return header
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of pydicom, which has dozens for a damaged file."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        yield
+
+
+def _check_deflated(path: str | Path) -> None:
+    """Refuse a deflated file that unpacks to more than `LARGEST_DEFLATED`, which pydicom would do at once.
+
+    Raises:
+        ValueError: it is larger, or damaged.
+    """
+    from pydicom.filereader import _read_file_meta_info, read_preamble
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    with open(path, "rb") as file:
+        try:
+            read_preamble(file, force=False)
+            deflated = _read_file_meta_info(file).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+        except Exception:  # `dcmread` says what is wrong
+            return
+        unpack, size, packed = zlib.decompressobj(-zlib.MAX_WBITS), 0, b""
+        while deflated and (packed := unpack.unconsumed_tail or file.read(2**20)):
+            try:
+                size += len(unpack.decompress(packed, 2**24))
+            except zlib.error as error:
+                raise ValueError(f"{path} is truncated or damaged ({error}); get the file again") from error
+            if size > LARGEST_DEFLATED:
+                raise ValueError(f"{path} unpacks to more than {LARGEST_DEFLATED:,} bytes; do not trust it")
 
 
 def has_image(header) -> bool:
@@ -103,12 +142,15 @@ def numbers(path: str | Path, dataset, tag, count: int) -> NDArray[np.float64] |
         ValueError: anything but `count` finite numbers; names the tag and the file.
     """
     try:
-        value = dataset[tag].value if tag in dataset else None
+        with _quiet():
+            value = dataset[tag].value if tag in dataset else None
         if value is None or np.size(value) == 0 or str(value) == "":
             return None
         values = np.atleast_1d(np.asarray(value, np.float64))
     except Exception as error:  # as of `read_header`
-        raise ValueError(f"{path}: {tag} holds no number ({error}); repair the tag or leave the file out") from error
+        raise ValueError(
+            f"{path}: {tag} holds no number ({str(error):.200}); repair the tag or leave the file out"
+        ) from error
     if len(values) != count or not np.isfinite(values).all():
         raise ValueError(
             f"{path}: {tag} is {values.tolist()}, expected {count} finite numbers; repair the tag or leave the file out"
@@ -174,6 +216,11 @@ def read_pixels(path: str | Path) -> tuple[NDArray[np.float32], list[str]]:
         elif notes:
             notes.append("no HU any more")
     slope, intercept = (1 if slope is None else slope[0]), (0 if intercept is None else intercept[0])
+    if not max(abs(slope), abs(intercept)) < LARGEST_RESCALE:
+        raise ValueError(
+            f"{path}: RescaleSlope {slope:g} and RescaleIntercept {intercept:g} make values that no scan has; "
+            "repair the tags"
+        )
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept), notes
 
 

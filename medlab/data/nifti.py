@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medlab.data.files import damage
 
 LIMIT = 2 * 2**30  # bytes of float32 voxels in one volume or one set
+DEFLATE = 1032  # times: the most that its compression can do
 MM = {"meter": 1000.0, "micron": 0.001}  # mm in the units of length of NIfTI; "unknown" is taken for mm
 SHEAR = 0.5  # degrees that are taken for rounding
 
@@ -168,10 +169,19 @@ def read_grid(path: str | Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
 
 def _open(path: str | Path) -> tuple[nib.Nifti1Pair, str]:
     """A 3-D image of numbers, its voxels not read yet and its affine in mm, and what was done for that."""
-    image = nib.load(path)
+    try:
+        image = nib.load(path)
+    except ValueError as error:  # such as NaN where the voxels begin
+        raise ValueError(f"{path}: the header is damaged ({error}); get the file again") from error
     if not isinstance(image, nib.Nifti1Pair):
         raise ValueError(f"{path} is not a NIfTI file but of {type(image).__name__}; convert it to .nii.gz first")
+    with image.file_map.get("header", image.file_map["image"]).get_prepare_fileobj("rb") as file:
+        stored = type(image.header).from_fileobj(file, check=False)  # that of the image has lost its scaling
+    for name in ("scl_slope", "scl_inter"):
+        if np.isinf(stored[name]):
+            raise ValueError(f"{path}: its {name} is {stored[name]}; repair the header")
     check_size(path, image.shape)
+    _check_promise(path, image)
     if len(image.shape) > 3:
         image = nib.squeeze_image(image)
     if len(image.shape) != 3:
@@ -198,6 +208,18 @@ def _open(path: str | Path) -> tuple[nib.Nifti1Pair, str]:
     header = image.header.copy()
     header.set_xyzt_units("mm")
     return type(image)(image.dataobj, affine, header), "; ".join(info)
+
+
+def _check_promise(path: str | Path, image: nib.Nifti1Pair) -> None:
+    """Refuse a header that promises more voxels than its file can hold, before memory is allocated for them."""
+    file = Path(image.file_map["image"].filename)
+    promised = math.prod(image.shape) * image.get_data_dtype().itemsize
+    most = file.stat().st_size * {".gz": DEFLATE, ".bz2": math.inf}.get(file.suffix, 1)
+    if promised > most:
+        raise ValueError(
+            f"{path} is truncated or damaged: its header promises {promised:,} bytes of voxels, and its "
+            f"{file.stat().st_size:,} bytes hold less; get it again"
+        )
 
 
 def _check_affine(path: str | Path, affine: NDArray[np.float64]) -> None:

@@ -34,7 +34,10 @@ def read_table(path: Path, columns: Sequence[str]) -> "pd.DataFrame":
     """
     import pandas as pd  # here, since it takes a fifth of a second to import
 
-    table = pd.read_csv(present(path), dtype=str, keep_default_na=False).map(from_spreadsheet)
+    try:
+        table = pd.read_csv(present(path), dtype=str, keep_default_na=False).map(from_spreadsheet)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is no table ({error}); write it as CSV in UTF-8, one row a line") from error
     table = table.rename(columns=from_spreadsheet)
     if missing := [column for column in columns if column not in table]:
         raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}")

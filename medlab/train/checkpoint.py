@@ -79,7 +79,11 @@ def load_checkpoint(path: str | Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
-    if not zipfile.is_zipfile(path):  # torch's readers of older formats need not see it
+    try:
+        whole = zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        whole = False
+    if not whole:  # torch's readers of older formats need not see it
         raise CheckpointError(NOT_WHOLE.format(path))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
