@@ -109,6 +109,7 @@ def better_than_chance(p_value: Attempt) -> None:
             {
                 "one_sided": float(binom.sf(right - 1, n, 0.5)),
                 "one_tail": tail,
+                "upper_tail_twice": 2 * float(binom.sf(right - 1, n, 0.5)),
                 "without_itself": 2 * float(binom.sf(far, n, 0.5)),
                 "no_cap": 2 * tail,
                 "this_result": float(binom.pmf(right, n, 0.5)),
