@@ -44,8 +44,10 @@ def _in_one_line(kept: str = "nothing was changed") -> Iterator[None]:
         typer.echo(f"interrupted: {kept}", err=True)
         raise typer.Exit(130) from None
     except (ValueError, OSError) as error:  # OSError: no such file, no network, a full disk
-        raw = isinstance(error, OSError) and error.filename is not None and error.strerror
-        typer.echo(f"error: {error.filename}: {error.strerror}" if raw else f"error: {error}", err=True)
+        said = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:  # raised by the system
+            said = f"{error.filename}: {error.strerror}"
+        typer.echo(f"error: {said}", err=True)
         raise typer.Exit(2) from None
     except (MemoryError, RuntimeError) as error:  # PyTorch's is a RuntimeError
         if "memory" not in str(error).lower() and not isinstance(error, MemoryError):

@@ -29,6 +29,7 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     """
     if not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if most is not None and value > most:
+    number = int(value)
+    if most is not None and number > most:
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
-    return int(value)
+    return number

@@ -212,7 +212,7 @@ def _open(path: str | Path) -> tuple[nib.Nifti1Pair, str]:
 
 def _check_promise(path: str | Path, image: nib.Nifti1Pair) -> None:
     """Refuse a header that promises more voxels than its file can hold, before memory is allocated for them."""
-    file = Path(image.file_map["image"].filename)
+    file = Path(str(image.file_map["image"].filename))
     promised = math.prod(image.shape) * image.get_data_dtype().itemsize
     most = file.stat().st_size * {".gz": DEFLATE, ".bz2": math.inf}.get(file.suffix, 1)
     if promised > most:
