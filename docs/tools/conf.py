@@ -19,7 +19,7 @@ language = "en"
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/index"
 include_patterns = ["docs/*.md", "docs/api/*.md", "data/README.md", "data/*/README.md", "notebooks/*.ipynb"]
-include_patterns += ["CHANGELOG.md", "CONTRIBUTING.md"]
+include_patterns += ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 exclude_patterns = [".*", "build", "runs", "data/cache", "medlab", "tests"]
 
 html_theme = "sphinx_book_theme"

@@ -3,8 +3,8 @@
 Kills: a training with a checkpoint, a run of a notebook, a sweep, and a visual Turing test are killed at random moments
 and called again, until the last call goes through. Lost: a file that was whole and is not there any more, or an answer
 that was given. Half: a file that cannot be read, or a temporary one that stays. Unequal: the end is another than
-without a kill. Two writers: two trainings with one checkpoint, two runs into one folder. A full disk: a tmpfs
-of 64 kB, where one can be mounted. A clock that jumps: a run that lives, and one that does not, read a day off.
+without a kill. Two writers: two trainings with one checkpoint, two runs into one folder, at the same time. A full disk:
+a tmpfs of 64 kB, where one can be mounted. A clock that jumps: a run that lives, and one that does not, read a day off.
 
     python tests/benchmarks/breaker.py              # some minutes
     python tests/benchmarks/breaker.py --record     # and writes data/results/breaker.json

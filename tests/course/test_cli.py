@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 import requests
@@ -172,7 +173,13 @@ def test_the_lab_asks_nobody_about_news(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as lab:
         try:
             address = re.search(r"http\S+", lab.stdout.readline())[0]
-            page = requests.get(address, timeout=60).text
+            page, deadline = None, time.monotonic() + 120
+            while page is None:  # the address is printed before the server listens
+                try:
+                    page = requests.get(address, timeout=60).text
+                except requests.ConnectionError:
+                    assert time.monotonic() < deadline, "the lab does not come up"
+                    time.sleep(1)
         finally:
             lab.terminate()
     shown = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])

@@ -138,14 +138,16 @@ def test_a_cluster_with_certificates_takes_those_who_have_one(tmp_path):
     """The commands of the instructor guide: one certificate of the course's own, for all roles."""
     if not shutil.which("openssl"):
         pytest.skip("no openssl to make a certificate with")
-    key, cert = tmp_path / "class.key", tmp_path / "class.pem"
-    make = "openssl req -x509 -newkey rsa:3072 -nodes -days 90 -subj /CN=medlab -keyout".split()
-    subprocess.run([*make, key, "-out", cert], check=True, capture_output=True)
-    roles = {
-        f"distributed.comm.tls.{role}": {"cert": str(cert), "key": str(key)}
-        for role in ("scheduler", "worker", "client")
-    }
-    known = roles | {"distributed.comm.tls.ca-file": str(cert), "distributed.comm.require-encryption": True}
+
+    def certificate(name):
+        key, cert = tmp_path / f"{name}.key", tmp_path / f"{name}.pem"
+        make = "openssl req -x509 -newkey rsa:3072 -nodes -days 90 -subj /CN=medlab -keyout".split()
+        subprocess.run([*make, key, "-out", cert], check=True, capture_output=True)
+        one = {"cert": str(cert), "key": str(key)}
+        roles = {f"distributed.comm.tls.{role}": one for role in ("scheduler", "worker", "client")}
+        return roles | {"distributed.comm.tls.ca-file": str(cert), "distributed.comm.require-encryption": True}
+
+    known = certificate("class")
     plan = {"notebook": str(write(tmp_path / "nb.ipynb", "1 / seed")), "seeds": [1]}
     with dask.config.set(known):
         cluster = LocalCluster(
@@ -159,7 +161,10 @@ def test_a_cluster_with_certificates_takes_those_who_have_one(tmp_path):
     with cluster:
         address = cluster.scheduler_address
         assert address.startswith("tls://")
-        with dask.config.set({"distributed.comm.timeouts.connect": "2s"}), pytest.raises((OSError, TypeError)):
+        with pytest.raises(ValueError, match="asks for a certificate: say where it is"):
+            sweep(plan, address, tmp_path / "stranger")
+        other = certificate("other") | {"distributed.comm.timeouts.connect": "2s"}
+        with dask.config.set(other), pytest.raises(OSError):
             sweep(plan, address, tmp_path / "stranger")
         with dask.config.set(known):
             [result] = sweep(plan, address, tmp_path / "out")
