@@ -126,8 +126,8 @@ class Outcome:
 
     @property
     def matters(self) -> bool:
-        """Whether the whole interval lies above the margin."""
-        return self.difference.low > self.claim.margin
+        """Whether it held and the whole interval lies above the margin."""
+        return self.verdict == HELD and self.difference.low > self.claim.margin
 
     @property
     def decided(self) -> bool:
@@ -145,7 +145,7 @@ class Outcome:
         ]
         if self.control is not None:
             lines += [f"  control {self.claim.control}: {self.control:.3g}"]
-        if not self.decided:
+        if not self.decided and np.isfinite(self.detectable):  # of one or two seeds nothing is
             lines += [f"  this run could have found a difference of {self.detectable:.3g}"]
         return "\n".join(lines)
 

@@ -1,6 +1,7 @@
 """Claims and their five verdicts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,8 @@ def test_an_outcome_says_whether_the_difference_matters():
     large, small = outcome({"A": B + 0.3 + NOISE, "B": B}), outcome({"A": B + 0.11 + NOISE, "B": B})
     assert (large.verdict, large.matters, small.verdict, small.matters) == ("held", True, "held", False)
     assert "and it matters" in str(large) and "by how much is open" in str(small)
+    early = replace(large, verdict=UNDECIDED, detectable=float("inf"))  # as while the plan is not met
+    assert not early.matters and "matters" not in str(early) and "could have found" not in str(early)
     assert large.difference.value == pytest.approx(0.3) and large.baseline == pytest.approx(0.5)
 
 
