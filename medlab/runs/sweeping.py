@@ -31,7 +31,6 @@ ONE_THREAD = {  # of a kernel; others run beside it
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_TRIM_THRESHOLD_": "65536",
 }
 
 
