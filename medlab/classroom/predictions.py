@@ -4,11 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from IPython.display import display
-from ipywidgets import HTML, RadioButtons, Text, VBox
-
 from medlab.storage import write_file
-from medlab.visualize.widgets import errors_shown
 
 LONGEST = 200  # characters of an answer
 
@@ -26,6 +22,11 @@ def predict(name: str, question: str, choices: Sequence[str] = ()) -> None:
     Raises:
         ValueError: `name` is not of this form.
     """
+    from IPython.display import display  # here, so that checks without a front end start quickly
+    from ipywidgets import HTML, RadioButtons, Text, VBox
+
+    from medlab.visualize.widgets import errors_shown
+
     file, kept = _file(name), _kept(name)
     status = HTML()
 

@@ -1,6 +1,7 @@
 """The course for nbgrader: what is written, and the marks of four students."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -186,3 +187,12 @@ def test_a_student_who_validates_is_told_what_lacks(graded, monkeypatch):
     released = Path(graded.coursedir.root) / "release" / "00_one" / "00_one.ipynb"
     failed = Validator().validate(str(released))["failed"]
     assert ["not attempted yet" in cell["error"] for cell in failed] == [True, True]
+
+
+def test_feedback_asks_no_other_host(graded):
+    done = graded.generate_feedback("00_one", "right")
+    assert done["success"], done["log"]
+    page = (Path(graded.coursedir.root) / "feedback" / "right" / "00_one" / "00_one.html").read_text(encoding="utf-8")
+    scripts = re.findall(r"<script\b.*?</script>", page, re.DOTALL)
+    assert "def window" in re.sub("<[^>]*>", "", page) and [one for one in scripts if "https://" in one] == []
+    assert re.findall(r"""<(?:link|img)\b[^>]*=["']https?://[^>]*>|@import[^;]*https?:""", page) == []

@@ -5,7 +5,7 @@ import os
 import pytest
 from ipywidgets import RadioButtons, Text, VBox
 
-from medlab.classroom import check, predictions
+from medlab.classroom import check
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def shown(tmp_path, monkeypatch) -> list[VBox]:
     """The widgets that were displayed; answers go into a folder of this test."""
     monkeypatch.chdir(tmp_path)
     widgets: list[VBox] = []
-    monkeypatch.setattr(predictions, "display", widgets.append)
+    monkeypatch.setattr("IPython.display.display", widgets.append)
     return widgets
 
 

@@ -110,6 +110,26 @@ def test_the_guide_plans_every_lesson():
         assert set(re.findall(r"`(\w+)`", names)) <= set(check.__all__)
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_guide_knows_every_exercise(path):
+    titles = re.findall(r"^### Exercise (\d.*)$", prose(path), re.MULTILINE)
+    rows = re.findall(rf"^\| {path.stem[:2]} \| ([\d, ]+) \| ([\d, ]+) \|$", page("instructor-guide.md"), re.MULTILINE)
+    ((minutes, difficulty),) = [[each.split(", ") for each in row] for row in rows]
+    assert len(minutes) == len(difficulty) == len(titles)
+    for title, time, grade in zip(titles, minutes, difficulty):
+        stated = re.search(r"\((?:(\d+) minutes|[^,]*), (?:difficulty )?(\d) of 3\)", title)
+        assert stated is None or (stated[1] in (None, time) and stated[2] == grade), title
+    section = page("open-exercises.md").split(f"\n## {path.stem[:2]}: ")[1].split("\n## ")[0]
+    assert re.findall(r"^- (\w+): ", section, re.MULTILINE) == ["Full", "Half", "None"] and "open" in titles[-1]
+
+
+def test_half_an_hour_of_pytorch_runs(capsys):
+    names: dict = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page("prerequisites.md"), re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    assert names["w"].item() == pytest.approx(1 / 3, abs=0.01) and names["right"].float().mean() > 0.85
+
+
 def test_a_link_to_a_term_lands_there_also_in_jupyterlab():
     """JupyterLab keeps the capitals of a heading in its anchor, so the anchor of the links stands above it."""
     glossary = page("glossary.md")
