@@ -12,7 +12,7 @@ from project import NOTEBOOKS
 
 CHILDREN = multiprocessing.get_context("forkserver")  # a lesson changes the library, and leaves its figures open
 CHILDREN.set_forkserver_preload(["pretend_device", "reduced", "medlab.train", "medlab.metrics", "medlab.classroom"])
-LIMIT = 600  # seconds
+LIMIT = 3600  # seconds, on a busy machine; a lesson takes 5 to 20
 WRONG_DEVICE = ("MixedDevicesError", "TypeError: can't convert pretend")
 
 
