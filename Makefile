@@ -15,7 +15,7 @@ PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile
 STAMP = .venv/.set-up
 EXTRAS = .venv/.set-up-extras
 
-.PHONY: help lab test lint unit notebooks seeds site pictures
+.PHONY: help lab test lint unit notebooks seeds gpu site pictures
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -41,6 +41,9 @@ notebooks: $(STAMP)  ## every cell of every lesson
 
 seeds: $(STAMP)  ## every lesson with the seeds 0 to 4 (hours), or some: make seeds LESSONS="01 02"
 	@$(PY) tests/seeds.py $(LESSONS)
+
+gpu: $(STAMP)  ## nine minutes on an NVIDIA GPU: same bits? how fast? writes data/results/gpu.json
+	@$(PY) tests/benchmarks/prove_gpu.py --out data/results/gpu.json
 
 site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
 	@echo "== scripts" && $(PY) docs/tools/scripts.py

@@ -205,7 +205,7 @@ def train(
         Path | None, typer.Option(metavar="FILE", help="Keep the network: FILE.safetensors and its card, FILE.json.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest available.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16; by default the faster one here.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; default: the fastest.")] = None,
 ) -> None:
     """Train a classifier and print its report on the test set; on several devices: torchrun -m medlab train ..."""
     from medlab.train import command

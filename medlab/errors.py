@@ -1,6 +1,7 @@
-"""Errors of wrong arguments: what was given, what is allowed, and the most similar name."""
+"""Errors that say what to do: of wrong arguments what is allowed, of too little memory which argument to lower."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral
 
@@ -33,3 +34,15 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     if most is not None and number > most:
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
     return number
+
+
+@contextmanager
+def explain_memory(advice: str) -> Iterator[None]:
+    """Context in which PyTorch's error of a device out of memory, of the same type, ends in what to do about it."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0]
+        if "out of memory" not in said and "can't allocate memory" not in said:
+            raise
+        raise type(error)(f"{said} Too little memory: {advice}.") from error

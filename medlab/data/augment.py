@@ -145,7 +145,7 @@ class AugmentVolumes(Augment):
             plane[:, a, a] = plane[:, b, b] = cos[:, axis]
             plane[:, a, b], plane[:, b, a] = -sin[:, axis], sin[:, axis]
             turn = turn @ plane
-        sides = torch.tensor(images.shape[:1:-1], dtype=torch.float32, device=images.device)
+        sides = torch.cat([torch.full((1,), float(side), device=images.device) for side in images.shape[:1:-1]])
         # A rotation in mm, also where the volume is no cube.
         turn = turn * sides / sides[:, None] / (1 + self.scale * size)[:, None, None]
         if self.flip:
@@ -156,9 +156,22 @@ class AugmentVolumes(Augment):
 def resample(images: Tensor, labels: Tensor | None, grid: Tensor) -> tuple[Tensor, Tensor | None]:
     """Sample images at `grid`, linearly, and the labels, if they are label maps, at the nearest pixel."""
     if labels is not None and labels.ndim == images.ndim - 1:
-        maps = grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
-        labels = maps[:, 0].to(labels.dtype)
+        if labels.device.type == "mps" and labels.ndim == 4:
+            labels = nearest_voxels(labels, grid)
+        else:
+            maps = grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
+            labels = maps[:, 0].to(labels.dtype)
     return grid_sample(images, grid.to(images.dtype), padding_mode="border", align_corners=False), labels
+
+
+def nearest_voxels(labels: Tensor, grid: Tensor) -> Tensor:
+    """Labels ``(N, D, H, W)`` at the voxel nearest to `grid`, by indices: MPS has no `grid_sample` of this kind."""
+    places = [
+        (((grid[..., 2 - axis] + 1) * side - 1) / 2).clamp(0, side - 1).round().long()
+        for axis, side in enumerate(labels.shape[1:])
+    ]
+    images = torch.arange(len(labels), device=labels.device).view(-1, 1, 1, 1)
+    return labels[images, places[0], places[1], places[2]]
 
 
 def _grid(matrices: Tensor, height: int, width: int) -> Tensor:

@@ -15,7 +15,7 @@ from medlab.data.arrays import as_images, as_patients, as_targets, count_without
 from medlab.data.draws import check_count, draw_evenly
 from medlab.data.nifti import Grid
 from medlab.data.repeats import at_once, describe_repeats, fingerprint
-from medlab.errors import unknown_name_error
+from medlab.errors import explain_memory, unknown_name_error
 
 SPLITS = ("train", "val", "test")
 PARTS = {"train": "training", "val": "validation", "test": "test"}  # in words
@@ -200,7 +200,8 @@ class ImageSet:
     def to(self, device: str | torch.device) -> "ImageSet":
         """Move the set to `device`; images mapped from disk stay there, and their batches are moved."""
         moved = copy(self)
-        moved.images = self.images if self.images.dtype == torch.uint8 else self.images.to(device)
+        with explain_memory(f"load fewer or smaller images, or give {self.info.name} as uint8, which is not moved"):
+            moved.images = self.images if self.images.dtype == torch.uint8 else self.images.to(device)
         moved.targets = self.targets.to(device)
         return moved
 

@@ -19,9 +19,20 @@ class Conv3d(nn.Conv3d):
         return super().forward(x)
 
 
+class ConvTranspose3d(nn.ConvTranspose3d):
+    """`torch.nn.ConvTranspose3d` that computes in float32 on Apple's MPS, which has it in no half precision."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Volumes ``(N, C, D, H, W)`` to ``(N, out_channels, D', H', W')``."""
+        if x.device.type == "mps":
+            with torch.autocast("mps", enabled=False):
+                return super().forward(x.float(), output_size)
+        return super().forward(x, output_size)
+
+
 LAYERS = {  # by number of axes: convolution, up-convolution, batch normalization, pooling
     2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
-    3: (Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
+    3: (Conv3d, ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
 }
 
 

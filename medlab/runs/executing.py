@@ -65,6 +65,7 @@ def run(
         try:
             _execute(path, folder, chosen, timeout, progress)
             results = provenance(path.parent) | {"seconds": round(time.perf_counter() - clock, 1)}
+            results["precision"] = facts["parameters"].get("precision") or results["precision"]  # what it trained in
             _write_html(folder, path)
             finish_run(folder, facts, results)
         except BaseException as error:  # Ctrl-C too: the record must not go on saying "running"

@@ -2,7 +2,9 @@
 
 import os
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 
 from medlab.errors import unknown_name_error, whole_number
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 LARGEST_SEED = 2**32 - 1  # those of the epochs, which follow from it, are numbers of 64 bits
 
@@ -39,13 +41,16 @@ def pick_device(name: str | torch.device | None = None) -> torch.device:
 
 
 def pick_precision(name: str | None, device: torch.device) -> torch.dtype:
-    """The dtype of that name; None takes bfloat16 where the hardware supports it, else float32."""
+    """The dtype of that name; None takes bfloat16 where the hardware has it, float16 on older CUDA cards, else float32.
+
+    A card below capability 8.0, such as the T4, emulates bfloat16.
+    """
     if name is not None:
         if name not in PRECISIONS:
             raise unknown_name_error("precision", name, PRECISIONS)
         return PRECISIONS[name]
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     # Without these instructions the CPU emulates bfloat16, which is slower than float32.
     fast = device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
@@ -66,11 +71,19 @@ def pick_layout(model: nn.Module, images: Tensor, device: torch.device) -> torch
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a training computes: device, dtype of autocast, memory format of the images."""
+    """Where a training computes: device, dtype of autocast, memory format of the images.
+
+    `scaler` scales losses in float16, whose gradients would fall below its smallest number; in others it does nothing.
+    """
 
     device: torch.device
     dtype: torch.dtype
     memory_format: torch.memory_format
+    scaler: torch.amp.GradScaler = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        object.__setattr__(self, "scaler", scaler)
 
     @property
     def precision(self) -> str:
@@ -80,6 +93,16 @@ class Placement:
     def autocast(self) -> torch.autocast:
         """Context in which the forward pass computes in the chosen precision."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer, clip: float | None = None) -> None:
+        """One gradient step down `loss`, the gradient's norm limited to `clip`; none where float16 overflowed."""
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        if clip is not None:
+            self.scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_([one for group in optimizer.param_groups for one in group["params"]], clip)
+        self.scaler.step(optimizer)
+        self.scaler.update()
 
 
 def place_model(
@@ -102,3 +125,16 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Context of a training: the random numbers of others stay as they were, and cuDNN's kernels are deterministic."""
+    before = torch.backends.cudnn.deterministic
+    kind = "mps" if device.type == "mps" else "cuda"
+    with torch.random.fork_rng(devices=[device] if device.type == kind else [], device_type=kind):
+        torch.backends.cudnn.deterministic = True
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.deterministic = before

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -31,7 +32,7 @@ class ProcessGroup:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         else:
             for module in model.modules():
-                if type(module) is nn.BatchNorm2d:
+                if type(module) in (nn.BatchNorm2d, nn.BatchNorm3d):
                     module.__class__ = SyncBatchNormCPU
         return DistributedDataParallel(model)
 
@@ -78,7 +79,7 @@ class _AllReduceSum(torch.autograd.Function):
 all_reduce_sum = _AllReduceSum.apply  # dist.all_reduce, with a gradient
 
 
-class SyncBatchNormCPU(nn.BatchNorm2d):
+class SyncBatchNormCPU(_BatchNorm):
     """Synchronized batch normalization on the CPU: PyTorch's `SyncBatchNorm` runs on GPUs only."""
 
     running_mean: Tensor  # none of these is None: the layers that this one replaces keep statistics
@@ -87,20 +88,24 @@ class SyncBatchNormCPU(nn.BatchNorm2d):
     momentum: float
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalize this process's images ``(N, C, H, W)``."""
+        """Normalize this process's images ``(N, C, H, W)`` or volumes ``(N, C, D, H, W)``."""
         if not (self.training and dist.is_initialized()):
             return super().forward(images)
         images = images.float()
+        axes, each = (0, *range(2, images.ndim)), (-1, *[1] * (images.ndim - 2))
         count = all_reduce_sum(torch.tensor(float(images[:, 0].numel())))
-        mean = all_reduce_sum(images.sum((0, 2, 3))) / count
-        centered = images - mean[:, None, None]
-        var = all_reduce_sum(centered.square().sum((0, 2, 3))) / count
+        mean = all_reduce_sum(images.sum(axes)) / count
+        centered = images - mean.view(each)
+        var = all_reduce_sum(centered.square().sum(axes)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(var + self.eps)
-        return centered * scale[:, None, None] + self.bias[:, None, None]
+        return centered * scale.view(each) + self.bias.view(each)
+
+    def _check_input_dim(self, images: Tensor) -> None:
+        """The layer that this one replaces took images or volumes, and so does this one."""
 
 
 def init_distributed(device: torch.device) -> ProcessGroup:
@@ -109,8 +114,11 @@ def init_distributed(device: torch.device) -> ProcessGroup:
         return ProcessGroup()
     if not dist.is_initialized():
         if device.type == "cuda":
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(device)
+            dist.init_process_group("nccl", device_id=device)  # else NCCL guesses it, and a barrier may hang
+        else:
+            dist.init_process_group("gloo")
         atexit.register(_destroy)
     return ProcessGroup(dist.get_rank(), dist.get_world_size())
 

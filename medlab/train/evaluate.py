@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
 from medlab.data.nifti import Volume
+from medlab.errors import explain_memory
 from medlab.models.modes import eval_mode
 from medlab.train.devices import Placement
 
@@ -70,8 +71,9 @@ def predict(
         window = _check_window(window, overlap, len(sides), task, data.info.name)
     forward = model if window is None else _windowed(model, batch_size or _fitting(window), window, overlap)
     device, answers = next(model.parameters()).device, []
-    with eval_mode(model):
-        for images, _ in data.batches(batch_size or _fitting(sides)):
+    size = batch_size or _fitting(sides)
+    with eval_mode(model), explain_memory(f"lower batch_size, now {size}, or give a window"):
+        for images, _ in data.batches(size):
             logits = forward(images.to(device)).float()
             if labels:
                 logits = (logits > 0 if task == "multi-label" else logits.argmax(1)).cpu()

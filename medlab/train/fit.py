@@ -80,15 +80,20 @@ def fit(
         patience: stop when the validation loss has not fallen for this many epochs, and restore the best weights.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device: None takes CUDA, MPS or CPU, whichever is there first.
-        precision: "float32" or "bfloat16" (autocast); None takes bfloat16 where the hardware supports it.
+        precision: "float32", or by autocast "bfloat16" or "float16" (with scaled losses); None takes bfloat16 where the
+            hardware has it, float16 on older CUDA cards.
         checkpoint: file of the whole state, rewritten after every epoch.
-        resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted. A
-            finished training goes on for more epochs with the schedule "constant".
+        resume: go on from `checkpoint` if it is there; the result is that of a run never interrupted. A finished
+            training goes on for more epochs with the schedule "constant".
         overwrite: start anew although `checkpoint` holds a training; else that is refused.
         progress: show a bar with the loss; in a notebook one line, shared by all trainings of a cell.
 
     Under ``torchrun --nproc_per_node=K`` the same call trains with K processes: same batches, and the same loss to
     rounding, for losses that are means over images and without dropout (each process draws its own).
+
+    On the CPU the same call gives the same weights bit for bit, resumed or not, on one machine with as many threads. On
+    a GPU cuDNN's deterministic kernels are taken, but some of PyTorch's have no such form (cross-entropy over label
+    maps, the gradients of bilinear upsampling and of 3-D pooling): there the last bits may differ.
 
     Interrupted (Ctrl-C), the network is left as after the last step, or with the best weights where there is patience.
 
@@ -101,6 +106,7 @@ def fit(
         FileExistsError: the checkpoint holds a training, and neither `resume` nor `overwrite` is given.
         BlockingIOError: another training writes the same checkpoint.
         OSError: the checkpoint cannot be written.
+        torch.OutOfMemoryError: the device's memory is too small; says which argument to lower.
     """
     recipe = Recipe(
         epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer, weight_decay=weight_decay,
@@ -179,11 +185,7 @@ class SupervisedTrainer:
         with self.placement.autocast():
             logits = self.model(images)
             loss = self.loss(logits, targets) * weight
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if self.recipe.clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.optimizer.step()
+        self.placement.step(loss, self.optimizer, self.recipe.clip)
         return {"loss": loss.detach(), "lr": lr, "n_images": len(index)}
 
     def sample_batches(self, epoch: int) -> list[tuple[Tensor, Tensor | None]]:

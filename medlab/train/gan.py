@@ -197,9 +197,7 @@ class GANTrainer:
         fake = fake._replace(images=fake.images.detach())  # no gradient to the generator
         with self.placement.autocast():
             loss, logs = self.loss.discriminator_loss(discriminator, real, fake)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        self.placement.step(loss, optimizer)
         self.loss.after_discriminator_step(discriminator)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in logs.items()}
 
@@ -209,9 +207,7 @@ class GANTrainer:
         discriminator.requires_grad_(False)  # the gradient passes through it to the generator
         with self.placement.autocast():
             loss = self.loss.generator_loss(discriminator, real, fake)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
+        self.placement.step(loss, optimizer)
         discriminator.requires_grad_(True)
         return loss.detach()
 

@@ -54,7 +54,7 @@ def fit_scan(
     the critic minimizes `discriminator_bce`, the segmenter its cross-entropy plus `critic_weight` times the
     `non_saturating_loss`.
 
-    With ``critic_weight=0`` the critic has no influence, and the segmenter becomes, bit for bit, that of
+    With ``critic_weight=0`` the critic has no influence, and the segmenter becomes, on the CPU bit for bit, that of
     ``fit(..., epochs=pretrain + epochs, optimizer="adamw", weight_decay=0)`` with the same settings.
 
     Args:
@@ -176,9 +176,7 @@ class SCANTrainer(SupervisedTrainer):
         self.critic.requires_grad_(False)  # the gradient passes through it to the segmenter
         with self.placement.autocast():
             adversarial = non_saturating_loss(self.critic(probs, images).float())
-        self.optimizer.zero_grad(set_to_none=True)
-        (loss + self.critic_weight * adversarial).backward()
-        self.optimizer.step()
+        self.placement.step(loss + self.critic_weight * adversarial, self.optimizer)
         self.critic.requires_grad_(True)
         logs |= {"loss": loss.detach(), "adversarial_loss": adversarial.detach()}
         return logs | {"lr": lr, "n_images": len(index)}
@@ -190,9 +188,7 @@ class SCANTrainer(SupervisedTrainer):
             # Two batches, so that each is normalized by itself, as predicted masks are in the segmenter's step.
             real, fake = self.critic(masks, images).float(), self.critic(probs, images).float()
         loss = discriminator_bce(real, fake)
-        self.critic_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.critic_optimizer.step()
+        self.placement.step(loss, self.critic_optimizer)
         return {"critic_loss": loss.detach(), "critic_accuracy": discriminator_accuracy(real, fake)}
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from medlab.data.images import ImageSet
+from medlab.errors import explain_memory
 from medlab.storage import only_writer
 from medlab.train.checkpoint import (
     CheckpointError,
@@ -32,7 +33,7 @@ from medlab.train.checkpoint import (
     refuse_to_lose,
     save_checkpoint,
 )
-from medlab.train.devices import Placement
+from medlab.train.devices import Placement, repeatable
 from medlab.train.distributed import ProcessGroup
 from medlab.train.progress import progress_bar
 
@@ -51,7 +52,7 @@ class History:
         lr: learning rate of the epoch's last step.
         seconds: time of the epoch's training part, without validation.
         images_per_second: training speed.
-        device: "cpu", "cuda" or "mps"; precision: "float32" or "bfloat16".
+        device: "cpu", "cuda" or "mps"; precision: "float32", "bfloat16" or "float16".
         best_epoch: epoch (from 1) with the lowest validation loss; its weights are kept when `patience` is given.
         stopped_early: True when `patience` ran out before the last epoch.
     """
@@ -167,7 +168,8 @@ class TrainState:
             The history. The model is left in evaluation mode, with the best weights where there is patience.
         """
         with self._kept(epochs, resume, overwrite):
-            history, device = self.history, self.placement.device
+            history = self.history
+            advice_on_memory = f"lower batch_size, now {self.settings.get('batch_size')}, or take smaller images"
             if not len(history):
                 self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
             hidden = not (progress and self.processes.is_main)
@@ -175,7 +177,7 @@ class TrainState:
                 total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step"
             )
             try:
-                with bar, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                with bar, repeatable(self.placement.device), explain_memory(advice_on_memory):
                     while len(history) < epochs and not history.stopped_early:
                         start, epoch = time.perf_counter(), len(history)
                         logs = train_epoch(epoch, bar)
@@ -239,6 +241,7 @@ class TrainState:
         self.model.load_state_dict(saved["model"] if saved["last"] is None else saved["last"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
+        self.placement.scaler.load_state_dict(saved.get("scaler", {}))
         self.history, self.best = History(**saved["history"]), saved["last"] and saved["model"]
 
     def save(self) -> None:
@@ -253,6 +256,7 @@ class TrainState:
                 "model": last if self.best is None else self.best,  # what `run` leaves the network with
                 "last": None if self.best is None else last,  # what training goes on from
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "scaler": self.placement.scaler.state_dict(),
                 "history": self.history.to_dict(),
                 "settings": self.settings,
                 "model_name": model_name(self.model),

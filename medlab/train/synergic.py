@@ -47,8 +47,8 @@ def fit_synergic(
 
     Component i minimizes its cross-entropy plus `synergy` times its verifiers' losses; a verifier minimizes its own
     loss (section 3.3, with the minus sign that the printed loss lacks). SGD has momentum 0.9, which the paper does not
-    state. With ``synergy=0`` the components learn as if each were alone, bit for bit: that is the ensemble to compare
-    with.
+    state. With ``synergy=0`` the components learn as if each were alone, on the CPU bit for bit: that is the ensemble
+    to compare with.
 
     Args:
         model: the components and their verifiers.
@@ -156,9 +156,7 @@ class SynergicTrainer:
                     "verifier_loss": verifiers.detach().mean(),
                     "verifier_accuracy": ((logits > 0) == same).float().mean(),
                 }
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        self.placement.step(loss, self.optimizer)
         return logs
 
     def _components(self, index: Tensor, augmentation: Tensor | None) -> tuple[Tensor, list[Tensor], list[Tensor]]:

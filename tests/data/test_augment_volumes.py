@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from medlab.data import AugmentVolumes
+from medlab.data.augment import nearest_voxels
 
 EVERYTHING = {"flip": True, "shift": 0.05, "rotate": 15, "scale": 0.1, "intensity": 0.1, "warp": 0.05}
 
@@ -69,3 +70,11 @@ def test_bad_arguments_are_refused():
         AugmentVolumes(scale=1)
     with pytest.raises(ValueError, match=r"takes images \(N, C, D, H, W\), got \(2, 1, 8, 8\)"):
         AugmentVolumes()(torch.rand(2, 1, 8, 8))
+
+
+def test_the_nearest_voxel_by_indices_is_that_of_grid_sample():
+    rng = generator()
+    labels = torch.randint(5, (2, 4, 6, 8), generator=rng)
+    grid = 2.6 * torch.rand(2, 5, 7, 9, 3, generator=rng) - 1.3  # also beyond the edges
+    sampled = torch.nn.functional.grid_sample(labels[:, None].float(), grid, "nearest", "border", align_corners=False)
+    assert torch.equal(nearest_voxels(labels, grid), sampled[:, 0].long())

@@ -257,6 +257,7 @@ def test_a_good_run_keeps_notebook_html_and_results(tmp_path):
         "record(score=seed + rate, python=sys.executable, folder=os.getcwd())",
         f"display(Image(data=base64.b64decode('{PIXEL}'), alt='A <white> pixel'))",
         "raise ValueError('meant')",
+        params=parameters_of_tests + 'precision: str = "float16"\n',
         tags=("raises-exception",),
     )
     before = os.getcwd()
@@ -264,7 +265,8 @@ def test_a_good_run_keeps_notebook_html_and_results(tmp_path):
     assert (result.state, result.ok, os.getcwd()) == ("done", True, before)
     assert result.values == {"score": 3.1, "python": sys.executable, "folder": str(tmp_path)}
     defaults = {"rate": 0.1, "name": "lung", "fast": False, "sizes": [1, 2], "options": {}, "depth": None}
-    assert result.parameters == {"seed": 3} | defaults
+    assert result.parameters == {"seed": 3, "precision": "float16"} | defaults
+    assert result.details["precision"] == "float16"  # what it trained in, not what this machine prefers
     assert result.details == json.loads((tmp_path / "out" / "results.json").read_text())
     assert {"notebook", "code", "commit", "hardware", "versions", "started", "seconds"} < set(result.details)
     assert result.details["hardware"]["cpu"] and result.details["versions"]["torch"]

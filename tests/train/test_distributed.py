@@ -15,7 +15,7 @@ import torch
 from toys import network, stripes, weights
 
 from medlab.data.augment import Augment
-from medlab.models import SmallCNN
+from medlab.models import SmallCNN, UNet
 from medlab.train import fit, fit_gan, fit_scan, fit_synergic, load_checkpoint, seed_everything
 
 CHILDREN = multiprocessing.get_context("forkserver")  # see test_resume.py
@@ -29,20 +29,31 @@ CASES = {
     "one image left": {"data": 49, "batch_size": 16, "optimizer": "sgd", "lr": 0.05},
     "odd shares": {"data": 47, "batch_size": 15, "augment": AUGMENT, "patience": 2},
     "batch normalization": {"data": 47, "batch_size": 15, "model": "SmallCNN", "lr": 1e-4},
+    "volumes": {"data": 11, "batch_size": 4, "task": "segmentation", "depth": 4, "optimizer": "sgd", "lr": 0.05},
     "label maps": {"data": 31, "batch_size": 8, "augment": AUGMENT, "task": "segmentation", "lr": 0.02},
 }
 
 
-def train(data=48, batch_size=16, task="multi-class", epochs=4, dropout=0.0, model="ShallowCNN", **arguments):
+def train(data=48, batch_size=16, task="multi-class", epochs=4, dropout=0.0, model="ShallowCNN", depth=0, **arguments):
     seed_everything(0)
-    if task == "segmentation":
+    if depth:
+        model = UNet(1, 2, 2, 2, axes=3)
+    elif task == "segmentation":
         model = torch.nn.Conv2d(1, 2, 3, padding=1)
     else:
         model = SmallCNN(width=4) if model == "SmallCNN" else network(dropout=dropout)
     sets = stripes(data, task), stripes(20, task, seed=1)
+    if depth:
+        sets = [deep(one, depth) for one in sets]
     return model, fit(
         model, *sets, epochs=epochs, batch_size=batch_size, precision="float32", progress=False, **arguments
     )
+
+
+def deep(data, depth):
+    """Volumes of `depth` times the same slice."""
+    images, targets = data.images[:, :, None], data.targets[:, None]
+    return data.replace(images=images.repeat(1, 1, depth, 1, 1), targets=targets.repeat(1, depth, 1, 1))
 
 
 def results() -> dict:

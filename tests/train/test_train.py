@@ -395,7 +395,7 @@ def test_progress_is_plain_text_outside_a_front_end(capsys):
         ({"schedule": "cosin"}, "unknown schedule 'cosin'. Did you mean 'cosine'? Allowed: constant, cosine."),
         ({"device": "cpuu"}, "unknown device 'cpuu'. Did you mean 'cpu'?"),
         ({"device": "xpu"}, "no 'xpu' device on this machine; available: "),
-        ({"precision": "float23"}, "unknown precision 'float23'. Did you mean 'float32'? Allowed: bfloat16, float32."),
+        ({"precision": "float23"}, "unknown precision 'float23'. Did you mean 'float32'? Allowed: bfloat16, float16"),
         ({"resume": True}, "resume=True needs `checkpoint`, the file to go on from"),
         (
             {"val": stripes(task="multi-label")},

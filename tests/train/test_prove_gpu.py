@@ -1,0 +1,27 @@
+"""The proof for a GPU (`make gpu`) tried on the CPU, with tiny networks: every stage ends, and says what it should."""
+
+import json
+import os
+import subprocess
+import sys
+
+from project import ROOT
+
+SCRIPT = ROOT / "tests" / "benchmarks" / "prove_gpu.py"
+
+
+def test_every_stage_runs_and_is_written(tmp_path):
+    out = tmp_path / "gpu.json"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--small", "--out", out], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    proof = json.loads(out.read_text())
+    assert proof.keys() == {"machine", "team", "speed", "steps", "repeat", "lessons"}
+    assert not {name: stage["failed"] for name, stage in proof.items() if "failed" in stage}
+    trainings, minutes = proof["steps"]["trainings"], proof["steps"]["minutes of the trainings"]
+    assert all(row["ms"] > 0 for row in trainings.values()), trainings
+    assert minutes.keys() == proof["steps"]["estimated"].keys() == {f"{n:02}" for n in range(2, 11)}
+    assert all(ways["cuDNN's"]["same bits"] for ways in proof["repeat"].values()) and proof["repeat"]
+    assert all(value > 0 for name, value in proof["speed"].items())
