@@ -102,7 +102,7 @@ def results_page() -> str:
 def _names() -> list[str]:
     if not (folder := results_folder()).is_dir():
         raise FileNotFoundError(NOT_HERE.format(folder))
-    names = sorted(path.stem for path in folder.glob("*.json"))
+    names = sorted(path.stem for path in folder.glob("[0-9][0-9]-*.json"))  # others are no lesson's
     return [name for name in names if not name.endswith(REPEAT)]
 
 
