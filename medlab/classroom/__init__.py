@@ -1,6 +1,7 @@
-"""Exercises: checks (`from medlab.classroom import check`), the student edition, and a course for nbgrader."""
+"""Exercises: checks (`from medlab.classroom import check`), the student edition, marks, and a course for nbgrader."""
 
 from medlab.classroom.editions import student_edition
 from medlab.classroom.grading import nbgrader_course
+from medlab.classroom.marking import Marks, mark
 
-__all__ = ["nbgrader_course", "student_edition"]
+__all__ = ["Marks", "mark", "nbgrader_course", "student_edition"]

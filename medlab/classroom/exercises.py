@@ -43,17 +43,18 @@ class Attempt:
     def __init__(self, name: str, function: Any, mistakes: dict[str, str]) -> None:
         self.name, self.function, self.mistakes = name, function, mistakes
         self.answered = False
+        self.forbidden: set[str] = set()  # torch functions that the answer is not to call
         self.ruled_out: set[str] = set()  # mistakes that would have shown in a case already passed
         self.case = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        shown = [describe(arg) for arg in args] + [f"{name}={describe(arg)}" for name, arg in kwargs.items()]
-        self.case = f"{self.name}({', '.join(shown)})"
+        self.begin_case(args, kwargs)
         if not callable(self.function):
             self._end(describe(self.function), "a function")
         given = copy.deepcopy((args, kwargs))
         try:
-            got = self.function(*given[0], **given[1])
+            with Calls(self.forbidden) as library:
+                got = self.function(*given[0], **given[1])
         except KeyboardInterrupt:  # the way out of an endless loop
             raise
         except BaseException as error:  # SystemExit too: exit() in an answer must not end the notebook
@@ -61,9 +62,16 @@ class Attempt:
                 raise NotAttempted(self.name, _text(error)) from None
             self._crashed(error)
         self.answered = True
+        if library.seen:
+            self.wrong(f"a call of torch's own {library.seen[0]}", "one of your own", "library_call")
         if not _same(given, (args, kwargs)):
             self._end("the input was changed", "the input left as it was", "an operation in place; work on a copy")
         return got
+
+    def begin_case(self, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Note the arguments of a call, for the report."""
+        shown = [describe(arg) for arg in args] + [f"{name}={describe(arg)}" for name, arg in kwargs.items()]
+        self.case = f"{self.name}({', '.join(shown)})"
 
     def compare(self, got: Any, expected: Any, mistakes: Mapping[str, Any], tolerance: float = 1e-5) -> None:
         """End the check unless `got` is of the kind of `expected` and equals it.
@@ -143,7 +151,7 @@ def exercise(body: Callable[..., None]) -> Callable[..., bool]:
             of = SOLUTION
         attempts = [Attempt(name, function, MISTAKES[body.__name__]) for name, function in zip(names, functions)]
         if len(functions) == len(names):
-            passed, text = _judge(body, attempts, of)
+            passed, text = judge(body, attempts, of)
         else:
             passed, text = False, f"give it {len(names)} function(s): check.{body.__name__}({', '.join(names)})"
         text = f"Exercise {body.__name__}: {text}"
@@ -160,7 +168,8 @@ def strict(on: bool = True) -> None:
     os.environ["MEDLAB_STRICT"] = "1" if on else "0"
 
 
-def _judge(body: Callable[..., None], attempts: list[Attempt], of: str) -> tuple[bool, str]:
+def judge(body: Callable[..., None], attempts: list[Attempt], of: str) -> tuple[bool, str]:
+    """Whether the check `body` is passed, and what it says."""
     try:
         body(*attempts)
     except NotAttempted as state:

@@ -2,8 +2,9 @@
 
 The rubric of the capstone is a task that is marked by hand.
 
-It is made from the same cells as the student edition. nbgrader removes what stands between BEGIN and END in the version
-for students, keeps it in its database, and puts it back when it marks.
+It is made from the same cells as the student edition. nbgrader's own test of a cell is whether it raises in the
+student's kernel; the configuration adds `nbgrader_marks`, which makes the checks elsewhere. What stands between BEGIN
+and END is removed in the version for students, kept in nbgrader's database, and put back for marking.
 """
 
 from pathlib import Path
@@ -22,18 +23,8 @@ c.Execute.timeout = 300  # seconds for a cell; an endless loop is stopped then, 
 c.ClearSolutions.code_stub = {"python": ""}  # above a solution stands the exercise as students get it
 c.GenerateFeedback.exporter_class = "medlab.runs.page.Page"  # asks no other host, and shows formulas offline
 c.OverwriteCells.add_missing_cells = True  # a check that a student has deleted counts all the same
-"""
-
-# A check raises in strict mode only. nbgrader takes whatever is written to stderr, warnings too, for a failure.
-HIDDEN_TESTS = """\
-### BEGIN HIDDEN TESTS
-import sys
-
-from medlab.classroom import check
-
-check.strict()
-sys.stderr = sys.stdout
-### END HIDDEN TESTS
+c.Autograde.autograde_preprocessors.insert(1, "medlab.classroom.nbgrader_marks.MarkChecks")  # after the execution
+c.MarkChecks.timeout = 300  # seconds for the checks of an exercise
 """
 
 SOLUTION = """
@@ -75,7 +66,7 @@ def _make_assignment(name: str, notebook: dict) -> None:
             raise ValueError(f"{name}: exercise cell {number} must be followed by its check, then by its solution.")
         exercise["source"] = _text(exercise) + SOLUTION.format(_text(solution))
         exercise["metadata"]["nbgrader"] = _role(f"exercise-{number}", solution=True)
-        check["source"] = HIDDEN_TESTS + _text(check)
+        check["source"] = _text(check)
         check["metadata"]["nbgrader"] = _role(f"check-{number}", grade=True, locked=True) | {"points": POINTS}
     for rubric in (cell for cell in cells if "rubric" in tags(cell)):
         rubric["metadata"]["nbgrader"] = _role("project", locked=True) | {

@@ -1,5 +1,8 @@
 """Exercises of lesson 02: loss of a verifier, balanced pairs, parameters of a synergic network."""
 
+from functools import cache
+from itertools import count
+
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy as bce
@@ -8,6 +11,7 @@ from torch.nn.functional import logsigmoid
 
 from medlab.classroom.exercises import Attempt, exercise
 
+_NUMBERS = count()  # of the generators
 PAIRS = 6000  # so many that a proportion of one half stays within 45 to 55 %
 
 
@@ -55,11 +59,23 @@ def synergic_loss(synergic_loss: Attempt) -> None:
 class _Generator(torch.Generator):
     """A generator that the student's function gets itself, not a copy: its state must move on."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = next(_NUMBERS)
+
+    def __reduce__(self) -> tuple:  # in the process of the answer it is one, too, and moves on there
+        return _same_generator, (self.number, self.initial_seed())
+
     def __deepcopy__(self, memo: dict) -> "_Generator":
         return self
 
     def __repr__(self) -> str:
         return f"torch.Generator of seed {self.initial_seed()}"
+
+
+@cache
+def _same_generator(number: int, seed: int) -> _Generator:
+    return _Generator().manual_seed(seed)
 
 
 @exercise

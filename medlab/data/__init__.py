@@ -16,6 +16,7 @@ from medlab.data.registry import PHANTOMS, available, load, read_volume
 from medlab.data.samples import load_sample
 from medlab.data.subsets import channels_as_images, find_repeats, folds, join, oversample
 from medlab.data.volumes import Case, load_decathlon, slice_set, volume_set
+from medlab.limits import raise_limits
 
 __all__ = [
     "PER_LESION",
@@ -47,6 +48,7 @@ __all__ = [
     "load_sample",
     "oversample",
     "patch_set",
+    "raise_limits",
     "read_volume",
     "region_mask",
     "sample_centers",

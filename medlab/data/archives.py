@@ -16,11 +16,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from medlab.data.files import cache_folder, damage, disk_errors
+from medlab.limits import excess
 
 BUDGET = 2 * 2**30  # bytes of float32 images kept in memory; more than that is mapped from disk
 BLOCK = 2**24  # bytes unpacked at a time
 DAMAGE = zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, UnicodeDecodeError
-LARGEST = 2 * 2**30  # bytes of one array of an archive whose shape is not known beforehand
 
 
 def read_rows(path: Path, shapes: Mapping[str, tuple[int, ...]], rows: np.ndarray) -> np.ndarray:
@@ -45,16 +45,15 @@ def read_rows(path: Path, shapes: Mapping[str, tuple[int, ...]], rows: np.ndarra
 
 
 def array_shape(path: Path, key: str) -> tuple[int, ...]:
-    """The shape of the array `key` of an archive, by its header; an array larger than 2 GiB is refused.
+    """The shape of the array `key` of an archive, by its header; one that is larger than allowed is refused.
 
     Raises:
         ValueError: it is larger, or the archive is damaged or has no such array.
     """
     with _opened(path, key) as (_, shape, _, dtype):
-        if dtype.itemsize * math.prod(shape) > LARGEST:
-            raise ValueError(
-                f"{path}: {key} claims {dtype} {shape}, allowed are {LARGEST / 2**30:.0f} GiB; do not trust it"
-            )
+        needed = dtype.itemsize * math.prod(shape)
+    if more := excess("array_bytes", needed):
+        raise ValueError(f"{path}: {key} claims {dtype} {shape}, {needed:,} bytes, {more}")
     return shape
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from medlab.data.folders import told
 from medlab.data.nifti import check_size
+from medlab.limits import excess
 
-LARGEST_DEFLATED = 2**28  # bytes: a film of 8192 x 8192 pixels takes half of it
 LARGEST_RESCALE = 1e30
 CONVERT = "convert the series with dcm2niix and read the result with load_nifti"
 TEXT_TAGS = (
@@ -33,7 +33,7 @@ def load_dicom(path: str | Path) -> tuple[NDArray[np.float32], tuple[float, floa
     Raises:
         FileNotFoundError: no such file.
         ValueError: not DICOM, in color, a mosaic, of several frames, with an impossible tag, compressed in a way that
-            cannot be read here, truncated, or larger than `LIMIT`.
+            cannot be read here, truncated, or larger than allowed.
     """
     header = read_header(path)
     check_image(path, header)
@@ -79,7 +79,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_deflated(path: str | Path) -> None:
-    """Refuse a deflated file that unpacks to more than `LARGEST_DEFLATED`, which pydicom would do at once.
+    """Refuse a deflated file that unpacks to more than allowed, which pydicom would do at once.
 
     Raises:
         ValueError: it is larger, or damaged.
@@ -99,8 +99,8 @@ def _check_deflated(path: str | Path) -> None:
                 size += len(unpack.decompress(packed, 2**24))
             except zlib.error as error:
                 raise ValueError(f"{path} is truncated or damaged ({error}); get the file again") from error
-            if size > LARGEST_DEFLATED:
-                raise ValueError(f"{path} unpacks to more than {LARGEST_DEFLATED:,} bytes; do not trust it")
+            if more := excess("unpacked_bytes", size):
+                raise ValueError(f"{path} unpacks to {size:,} bytes or more, {more}")
 
 
 def has_image(header) -> bool:

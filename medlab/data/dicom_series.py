@@ -38,7 +38,7 @@ def load_dicom_series(folder: str | Path, resample: bool = False) -> Volume:
         FileNotFoundError: no such folder.
         ValueError: fewer than two slices, several series, a 4-D series, slices that `load_dicom` refuses, that differ
             in geometry, lie at the same position, leave a gap or are unevenly spaced, a tilted gantry, or more than
-            `LIMIT`.
+            what is allowed.
     """
     from pydicom.misc import is_dicom
 

@@ -17,8 +17,8 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medlab.data.files import damage
+from medlab.limits import excess
 
-LIMIT = 2 * 2**30  # bytes of float32 voxels in one volume or one set
 DEFLATE = 1032  # times: the most that its compression can do
 MM = {"meter": 1000.0, "micron": 0.001}  # mm in the units of length of NIfTI; "unknown" is taken for mm
 SHEAR = 0.5  # degrees that are taken for rounding
@@ -59,7 +59,7 @@ def load_nifti(path: str | Path) -> Volume:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not NIfTI, truncated, not 3-D, in color or complex, larger than `LIMIT`, an affine that is sheared
+        ValueError: not NIfTI, truncated, not 3-D, in color or complex, larger than allowed, an affine that is sheared
             or no grid, or voxels that are NaN or infinite.
     """
     with damage(path, ImageFileError, HeaderDataError, zlib.error):
@@ -139,10 +139,10 @@ def load_nifti_pair(image: str | Path, mask: str | Path) -> tuple[Volume, NDArra
 def check_size(path: str | Path, shape: tuple[int, ...]) -> None:
     """Raise a ValueError for what is empty or too large by its header, before memory is allocated."""
     needed = 4 * math.prod(int(length) for length in shape)
-    if not 0 < needed <= LIMIT:
-        raise ValueError(
-            f"{path}: shape {tuple(shape)} needs {needed / 2**30:.1f} GiB, allowed are {LIMIT / 2**30:.1f}"
-        )
+    if needed <= 0:
+        raise ValueError(f"{path}: shape {tuple(shape)} is empty")
+    if more := excess("volume_bytes", needed):
+        raise ValueError(f"{path}: shape {tuple(shape)} needs {needed:,} bytes, {more}")
 
 
 def canonical(image: nib.Nifti1Pair) -> Volume:

@@ -1,6 +1,7 @@
 """Readers, for `Listing`, of sets of pictures: files, and the arrays of .npz archives."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,12 @@ from medlab.data.archives import array_shape, channels_first, read_rows
 from medlab.data.files import damage, present
 from medlab.data.listing import Read
 from medlab.data.nifti import check_size
+from medlab.limits import excess, limit
 from medlab.text import from_spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST_SIDE = 8192  # pixels; ISIC 2017 has 6748
 PLAIN = ("1", "L", "RGB")  # kinds of picture, as Pillow calls them
 ERRORS = SyntaxError, ValueError, Image.DecompressionBombError  # of Pillow
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF")
@@ -51,11 +52,11 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, larger than `LARGEST_SIDE`, of several pages, or of another kind.
+        ValueError: damaged, larger than allowed, of several pages, or of another kind.
     """
-    with damage(path, *ERRORS), Image.open(path, formats=FORMATS) as image:
-        if max(image.size) > LARGEST_SIDE:
-            wrong = f"is {image.height} x {image.width}, allowed are {LARGEST_SIDE} pixels a side"
+    with damage(path, *ERRORS), _pillow_limit(), Image.open(path, formats=FORMATS) as image:
+        if more := excess("picture_side", max(image.size)):
+            wrong = f"is {image.height} x {image.width} pixels, {more}"
         elif image.mode not in kinds:  # 16 bits would turn white
             wrong = f"is not an 8-bit image (mode {image.mode}): convert it to {', '.join(kinds)}, scaled to 0..255"
         elif image.format != "MPO" and (frames := getattr(image, "n_frames", 1)) > 1:  # MPO: a photo and its preview
@@ -64,6 +65,16 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
             image.load()
             return image
     raise ValueError(f"{path} {wrong}")
+
+
+@contextmanager
+def _pillow_limit() -> Iterator[None]:
+    """Let Pillow refuse no picture that is allowed here."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit("picture_side") ** 2
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def picture_reader(

@@ -25,7 +25,7 @@ def load_png_folder(images: str | Path, masks: str | Path, info: Info | None = N
     Raises:
         FileNotFoundError: no such folder.
         ValueError: no PNG, two of one name, an image without mask, images or masks of different size, not 8-bit or
-            damaged, a transparent image, a mask with more than two values, an image above `LIMIT`.
+            damaged, a transparent image, a mask with more than two values, an image larger than allowed.
     """
     paths, others = list_files(images, [".png"])
     if not paths:

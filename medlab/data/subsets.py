@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from medlab.data.images import ImageSet, scan_split
 from medlab.data.repeats import at_once, fingerprint, of_several
+from medlab.errors import whole_number
 
 
 def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
@@ -25,6 +26,7 @@ def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
     targets = data.targets.cpu().numpy()
     if data.info.task != "multi-class":
         raise ValueError(f"{data.info.name}: folds are spread by class, but this is a {data.info.task} set")
+    whole_number("seed", seed, 0, 2**32 - 1)
     if k < 2:
         raise ValueError(f"k must be at least 2 folds, got {k}; 3 is the paper's")
     for c, name in enumerate(data.info.classes):
@@ -86,6 +88,7 @@ def oversample(data: ImageSet, n: int, *, seed: int = 0) -> ImageSet:
     """
     if n < len(data):
         raise ValueError(f"{data.info.name}: {len(data)} images cannot be repeated to {n}; n must be at least as many")
+    whole_number("seed", seed, 0)
     times, rest = divmod(n, len(data))
     drawn = np.random.default_rng(seed).permutation(len(data))[:rest]
     return data[np.concatenate([np.tile(np.arange(len(data)), times), drawn])]

@@ -273,11 +273,11 @@ def scale_temperature(probs: ArrayLike, temperature: float) -> np.ndarray:
     """Apply temperature scaling to probabilities ``(N, K)``: ``softmax(log(probs) / T)``.
 
     Raises:
-        ValueError: a temperature that is not positive.
+        ValueError: a temperature that is not positive, no probabilities.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}; 1 changes nothing")
-    return softmax(np.log(np.maximum(to_array(probs).astype(float), 1e-12)) / temperature, axis=1)
+    return softmax(np.log(np.maximum(check_probs(probs), 1e-12)) / temperature, axis=1)
 
 
 def check_probs(probs: ArrayLike, multi_label: bool = False) -> np.ndarray:

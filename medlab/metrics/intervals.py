@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
+from medlab.errors import whole_number
+
 LEAST = 3  # units of which an interval can be made
 FEW = 10  # up to so many units resampling does not reach the tails
 BLOCK = 1 << 19  # weights sampled at a time: 4 MB of float64 stay in the processor's cache
@@ -72,7 +74,7 @@ def bootstrap_weights(groups: np.ndarray, resamples: int, seed: int) -> Iterator
     """Yield blocks ``(r, N)`` of bootstrap weights, `resamples` rows in all: how often each image is sampled."""
     members = np.unique(groups, return_inverse=True)[1]
     count = members.max() + 1
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     rows = max(BLOCK // len(members), 1)
     for start in range(0, resamples, rows):
         size = min(rows, resamples - start)
@@ -169,10 +171,10 @@ def weighted_bootstrap(
     return [percentile_interval(*one) for one in zip(values, resampled.T, [level] * len(values), units, bounds)]
 
 
-def check_level(level: float, resamples: int = 1) -> None:
-    """ValueError unless 0 < level < 1 and there is at least one resample."""
+def check_level(level: float, resamples: int = 1, name: str = "level") -> None:
+    """ValueError unless 0 < level < 1 (the message calls it `name`) and there is at least one resample."""
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.95 means a 95 % interval")
+        raise ValueError(f"{name} must lie between 0 and 1, got {level}; 0.95 means 95 %")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, got {resamples}; 1000 is usual")
 

@@ -34,7 +34,7 @@ def seeds_needed(differences: ArrayLike, margin: float, power: float = 0.8, leve
     if not margin > 0:
         raise ValueError(f"margin must be positive, got {margin}: the smallest difference that would change a decision")
     check_level(level)
-    check_level(power)
+    check_level(power, name="power")
     low, high = LEAST, MOST
     while low < high:
         middle = (low + high) // 2
@@ -61,7 +61,7 @@ def smallest_detectable(
     if seeds < LEAST:
         raise ValueError(f"{seeds} seeds: there is no interval from fewer than {LEAST}")
     check_level(level)
-    check_level(power)
+    check_level(power, name="power")
     return float(deviation * brentq(lambda effect: _power(effect, seeds, level) - power, 0, 100))
 
 

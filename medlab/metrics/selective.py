@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from medlab.metrics.classification import check_single_label
+from medlab.metrics.classification import check_probs, check_single_label
 from medlab.metrics.intervals import to_array
 
 
@@ -43,8 +43,14 @@ def conformal_threshold(probs: ArrayLike, targets: ArrayLike, coverage: float = 
 
 
 def prediction_sets(probs: ArrayLike, threshold: float) -> np.ndarray:
-    """Conformal prediction sets ``(N, K)`` of True and False: the classes at or above a `conformal_threshold`."""
-    return to_array(probs) >= threshold
+    """Conformal prediction sets ``(N, K)`` of True and False: the classes at or above a `conformal_threshold`.
+
+    Raises:
+        ValueError: no probabilities, a threshold that is NaN.
+    """
+    if np.isnan(threshold):
+        raise ValueError(f"threshold must be a number, got {threshold}; conformal_threshold gives one")
+    return check_probs(probs) >= threshold
 
 
 def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from medlab.data.images import ImageSet
+from medlab.limits import excess
 from medlab.models.cost import count_parameters
 from medlab.models.description import build, describe
 from medlab.storage import write_files
 
 FORMAT = "medlab model 1"
-CARD_BYTES = 2**20  # more is no card
 AGAIN = "copy both files again from where they come from, or save the network again with save_model"
 
 
@@ -167,8 +167,8 @@ def _hash(card: Mapping[str, Any]) -> str:
 
 def _read_card(file: Path) -> ModelCard:
     try:
-        if file.stat().st_size > CARD_BYTES:
-            raise ValueError(f"larger than {CARD_BYTES:,} bytes")
+        if more := excess("card_bytes", file.stat().st_size):
+            raise ValueError(f"{file.stat().st_size:,} bytes, {more}")
         card = ModelCard(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"the card {file} cannot be read ({error}): {AGAIN}") from None

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from medlab.errors import whole_number
 from medlab.runs.parameters import check_parameters, find_notebook, run_facts, runs_folder
 from medlab.runs.recording import FOLDER_VARIABLE, provenance
 from medlab.runs.state import (
@@ -49,12 +50,14 @@ def run(
 
     Raises:
         FileNotFoundError: the notebook is not there.
-        ValueError: unknown lesson, unknown parameter, value of the wrong type.
+        ValueError: unknown lesson, unknown parameter, value of the wrong type, a timeout below 1.
         FileExistsError: `out` holds a finished or running run, or other files.
         OSError: the folder cannot be written, or the disk is full.
     """
     path = find_notebook(notebook)
     chosen = check_parameters(path, parameters or {})
+    if timeout is not None:
+        whole_number("timeout", timeout, 1)
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = Path(out).resolve() if out is not None else runs_folder(path) / stamp
     facts = run_facts(path, chosen) | {"started": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from medlab.errors import unknown_name_error
+from medlab.limits import excess
 from medlab.runs.recording import to_strict_json
 
 DIGITS = "[0-9]+(_[0-9]+)*"
@@ -26,7 +27,6 @@ NUMBERS = {  # what int and float take, without the spellings that are numbers i
 }
 QUOTED_NONE = re.compile(r'("+)(none|null)\1', re.IGNORECASE)  # a text, where no text is None
 UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")  # in YAML
-YAML_LENGTH = 100_000  # characters of a plan
 SPREAD = 10_007  # seeds of a run; prime, so that offsets such as 1000 do not lead to those of another
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -100,7 +100,7 @@ def read_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: not YAML, more than data, a name given twice, an alias (a few of them multiply to gigabytes), or
-            longer than `YAML_LENGTH`.
+            longer than allowed.
     """
     import yaml
 
@@ -125,8 +125,8 @@ def read_yaml(text: str) -> Any:
         tag = f"tag:yaml.org,2002:{kind.__name__}"
         Loader.add_implicit_resolver(tag, re.compile(pattern), list("-+.0123456789"))
         Loader.add_constructor(tag, lambda loader, node, kind=kind: kind(loader.construct_scalar(node)))
-    if len(text) > YAML_LENGTH:
-        raise yaml.YAMLError(f"{len(text):,} characters, allowed are {YAML_LENGTH:,}")
+    if more := excess("plan_characters", len(text)):
+        raise yaml.YAMLError(f"{len(text):,} characters, {more}")
     try:
         return yaml.load(text, Loader)
     except (ValueError, RecursionError) as error:  # such as a date in month 13, or lists in lists without end

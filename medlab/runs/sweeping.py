@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Thread
 
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 from medlab.runs.executing import run
 from medlab.runs.parameters import check_parameters, find_notebook, read_yaml, run_facts, runs_folder
 from medlab.runs.state import STATUS, RunResult, check_folder, clear_folder, fail_run, read_run
@@ -73,7 +73,11 @@ def sweep(
         BlockingIOError: another sweep fills the same folder.
     """
     if workers is not None and (workers < 1 or scheduler):
-        raise ValueError("workers must be at least 1, and is only for workers on this computer (no scheduler).")
+        raise ValueError(
+            f"workers must be at least 1, and is only for workers on this computer (no scheduler), got {workers}"
+        )
+    if timeout is not None:
+        whole_number("timeout", timeout, 1)
     if scheduler is not None and not scheduler.startswith(("tls://", "inproc://")):
         raise ValueError(
             f"scheduler {scheduler!r} takes code from anybody who reaches it; start it with certificates and give "

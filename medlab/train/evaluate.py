@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
 from medlab.data.nifti import Volume
-from medlab.errors import explain_memory
+from medlab.errors import explain_memory, whole_number
 from medlab.models.modes import eval_mode
 from medlab.train.devices import Placement
 
@@ -52,6 +52,8 @@ def predict(
         ValueError: images of another shape or beyond [0, 1]; a window for a set without label maps, sides or an overlap
             that are out of range.
     """
+    if batch_size is not None:
+        whole_number("batch_size", batch_size, 1)
     if isinstance(data, Volume):
         upright = data.voxels[:, ::-1, ::-1]
         slices = upright if _input_axes(model)[0] == 3 else upright[:, None]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet
+from medlab.errors import whole_number
 from medlab.models.modes import eval_mode
 
 NO_PATIENT = -1  # the patient of a synthetic image
@@ -32,10 +33,11 @@ def sample(
         ``(n, C, H, W)`` float32 in [0, 1] on the CPU. Values of a generator without tanh beyond this range are clipped.
 
     Raises:
-        ValueError: `n` below 1, labels for a generator without classes, or of another number.
+        ValueError: `n` or `batch_size` below 1, labels for a generator without classes, or of another number.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
+    whole_number("batch_size", batch_size, 1)
     rng = torch.Generator().manual_seed(seed)
     draw: Any = generator.sample_latent
     noise = draw(n, rng)

@@ -3,20 +3,25 @@
 Kills: a training with a checkpoint, a run of a notebook, a sweep, and a visual Turing test are killed at random moments
 and called again, until the last call goes through. Lost: a file that was whole and is not there any more, or an answer
 that was given. Half: a file that cannot be read, or a temporary one that stays. Unequal: the end is another than
-without a kill. Two writers: two trainings with one checkpoint, two runs into one folder, at the same time. A full disk:
-a tmpfs of 64 kB, where one can be mounted. A clock that jumps: a run that lives, and one that does not, read a day off.
+without a kill. Two writers: two trainings with one checkpoint, two runs or sweeps into one folder, at the same time. A
+full disk: a checkpoint, a result and an answer on a tmpfs of 64 kB, where one can be mounted. A clock that jumps: a run
+that lives, and one that does not, read a day off. Changed files: 2000 of each kind, as tests/data/test_bombs.py makes
+them; unequal is each kind with one that is neither read nor refused by name.
 
-    python tests/benchmarks/breaker.py              # some minutes
+    python tests/benchmarks/breaker.py --kills 5    # a look; by default 150, half an hour on an idle machine
     python tests/benchmarks/breaker.py --record     # and writes data/results/breaker.json
 """
 
 import json
+import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from kept import Clock
@@ -27,8 +32,7 @@ from medlab.runs.state import EXECUTED, STATUS
 from medlab.storage import is_held
 from medlab.train import load_checkpoint
 
-KILLS = {"training": 60, "run": 30, "sweep": 20, "Turing test": 40}
-SECONDS = {"training": 8.0, "run": 10.0, "sweep": 14.0, "Turing test": 7.0}  # until the latest kill
+KILLS = {"training": 60, "run": 30, "sweep": 20, "Turing test": 40}  # of 150
 START = "import sys, hashlib, numpy as np, torch; torch.set_num_threads(1); target = sys.argv[1]\n"
 TRAINING = """
 from medlab.data import ImageSet
@@ -91,7 +95,7 @@ def start(command: list[str]) -> subprocess.Popen:
 def outcome(kind: str, folder: Path, said: str) -> str:
     """What must be equal without a kill and with many."""
     if kind in ("training", "Turing test"):
-        return said.split()[-1]
+        return (said.split() or [""])[-1]
     return str(sorted(str(read_run(path.parent).values) for path in folder.rglob("results.json")))
 
 
@@ -112,21 +116,30 @@ def half_files(kind: str, folder: Path, ended: bool) -> int:
     return bad
 
 
+def straight(kind: str) -> tuple[str, float]:
+    """What comes out where nothing is killed, and the seconds it takes."""
+    with tempfile.TemporaryDirectory() as place:
+        began, command = time.monotonic(), commands(Path(place))[kind]
+        said = start(command).communicate()[0]
+        return outcome(kind, Path(place), said), time.monotonic() - began
+
+
 def kills(kind: str, count: int, rng: random.Random) -> Counter:
     """Kill a command at random moments, calling it again, anew where it went through."""
     found: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as place:
-        straight = start(commands(Path(place))[kind]).communicate()[0]
-        expected = outcome(kind, Path(place), straight)
+    expected, seconds = straight(kind)
     while found["tried"] < count:
         with tempfile.TemporaryDirectory() as place:
             folder, confirmed = Path(place), 0
             command = commands(folder)[kind]
             for _ in range(min(6, count - found["tried"])):
                 process = start(command)
-                time.sleep(rng.uniform(0.3, 1) * SECONDS[kind])
+                time.sleep(rng.uniform(0.3, 1) * seconds)
+                ended = process.poll() is not None
                 process.kill()
                 said = process.communicate()[0].split()
+                if ended:
+                    break
                 found["tried"] += 1
                 found["half files"] += half_files(kind, folder, ended=False)
                 numbers = [int(word) for word in said if word.isdecimal() and len(word) < 4]
@@ -140,8 +153,8 @@ def kills(kind: str, count: int, rng: random.Random) -> Counter:
                     time.sleep(0.2)  # a child of a killed sweep ends
                 if kind == "run" and read_state(folder / "run") == "done":
                     break
-            said = start(command).communicate()[0]
-            found["unequal"] += outcome(kind, folder, said) != expected
+            done = kind == "run" and read_state(folder / "run") == "done"
+            found["unequal"] += outcome(kind, folder, "" if done else start(command).communicate()[0]) != expected
             found["half files"] += half_files(kind, folder, ended=True)
     return found
 
@@ -152,28 +165,38 @@ def read_state(folder: Path) -> str:
 
 
 def two_writers(count: int) -> Counter:
-    """Two trainings with one checkpoint, and two runs into one folder, at the same time: one goes through."""
+    """Two trainings with one checkpoint, two runs or sweeps into one folder, at the same time: one goes through."""
     found: Counter[str] = Counter()
-    for kind in ["training", "run"] * count:
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            command = commands(folder)[kind]
-            pair = [start(command), start(command)]
-            said = [process.communicate()[0] for process in pair]
-            codes = sorted(process.returncode != 0 for process in pair)
-            found["tried"] += 1
-            found["lost"] += codes == [True, True]
-            found["unequal"] += kind == "run" and codes != [False, True]
-            found["half files"] += half_files(kind, folder, ended=True)
-            del said
+    for kind in ("training", "run", "sweep"):
+        expected = straight(kind)[0]
+        for _ in range(count):
+            with tempfile.TemporaryDirectory() as place:
+                folder = Path(place)
+                command = commands(folder)[kind]
+                pair = [start(command), start(command)]
+                said = [process.communicate()[0] for process in pair]
+                through = [text for process, text in zip(pair, said) if process.returncode == 0]
+                found["tried"] += 1
+                found["lost"] += not through
+                found["unequal"] += any(outcome(kind, folder, text) != expected for text in through)
+                found["half files"] += half_files(kind, folder, ended=True)
     return found
 
 
 def full_disk(count: int) -> Counter | None:
-    """A checkpoint, then one that does not fit: the first is still whole. None where no tmpfs can be mounted."""
+    """What is there, and then more than fits: the first is still whole. None where no tmpfs can be mounted."""
     import torch
 
+    from medlab.runs.state import write_json
+    from medlab.storage import append
     from medlab.train import save_checkpoint
+
+    def write(folder: Path, n: int) -> dict[str, Callable[[], object]]:
+        return {
+            "run.pt": lambda: save_checkpoint(folder / "run.pt", {"a": torch.ones(n)}),
+            "results.json": lambda: write_json(folder / "results.json", {"a": "1" * n}),
+            "answers.csv": lambda: append(folder / "answers.csv", "1" * n, "head\n"),
+        }
 
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as place:
@@ -181,20 +204,33 @@ def full_disk(count: int) -> Counter | None:
         if subprocess.run(mount, capture_output=True).returncode:
             return None
         try:
-            file = Path(place) / "run.pt"
-            save_checkpoint(file, {"a": torch.ones(100)})
+            for first in write(Path(place), 100).values():
+                first()
+            before = {file.name: file.read_bytes() for file in Path(place).iterdir()}
             for number in range(count):
-                try:
-                    save_checkpoint(file, {"a": torch.zeros(20_000 + 1000 * number)})
-                    found["unequal"] += 1  # it cannot have fitted
-                except OSError as error:
-                    found["unequal"] += "bytes, " not in str(error) or file.name not in str(error)
-                found["tried"] += 1
-                found["lost"] += not bool(load_checkpoint(file)["a"].eq(1).all())
-                found["half files"] += len(list(Path(place).iterdir())) - 1
+                for name, more in write(Path(place), 80_000 + 1000 * number).items():
+                    try:
+                        more()
+                        found["unequal"] += 1  # it cannot have fitted
+                    except OSError as error:
+                        found["unequal"] += "bytes, " not in str(error) or name not in str(error)
+                    after = {file.name: file.read_bytes() for file in Path(place).iterdir()}
+                    found["tried"] += 1
+                    found["lost"] += any(after.get(each) != content for each, content in before.items())
+                    found["half files"] += len(after) - len(before)
         finally:
             subprocess.run(["umount", place], check=True)
     return found
+
+
+def changed_files(count: int) -> Counter:
+    """Files of each kind that are changed at random: each is read, or refused by name."""
+    tests = Path(__file__).parents[1] / "data" / "test_bombs.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "changed_at_random", str(tests)]
+    said = subprocess.run(command, env=os.environ | {"MEDLAB_FUZZ": str(count)}, capture_output=True, text=True).stdout
+    kinds = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", said)}
+    wrong = kinds.get("failed", 0) + kinds.get("error", 0)
+    return Counter({"tried": count * sum(kinds.values()), "unequal": wrong})
 
 
 def clock_steps() -> Counter:
@@ -222,16 +258,20 @@ def clock_steps() -> Counter:
 
 def main() -> None:
     """Try everything, print the table, and keep it if asked to."""
-    clock, rng = Clock(__doc__), random.Random(0)
-    rows = {f"kills of a {kind}": kills(kind, count, rng) for kind, count in KILLS.items()}
-    rows |= {"two writers": two_writers(4), "full disk": full_disk(20), "clock steps": clock_steps()}
+    clock, rng = Clock(__doc__, kills=150, files=2000), random.Random(0)
+    counts = {kind: max(1, round(count * clock.options.kills / 150)) for kind, count in KILLS.items()}
+    few = max(1, clock.options.kills // 30)
+    rows = {f"kills of a {kind}": kills(kind, count, rng) for kind, count in counts.items()}
+    rows |= {"two writers": two_writers(few), "full disk": full_disk(4 * few), "clock steps": clock_steps()}
+    rows["changed files"] = changed_files(clock.options.files)
     print("| what | tried | lost | half files | unequal |\n| --- | --- | --- | --- | --- |")
     names = ("tried", "lost", "half files", "unequal")
     for what, found in rows.items():
         cells = ["no tmpfs can be mounted here", "", "", ""] if found is None else [str(found[name]) for name in names]
         print("| " + " | ".join([what, *cells]) + " |")
     values = {name: {what: found[name] for what, found in rows.items() if found is not None} for name in names}
-    clock.keep("breaker", __file__, {"seed": 0} | KILLS, values)
+    print(f"\n{time.perf_counter() - clock.start:.0f} s")
+    clock.keep("breaker", __file__, {"seed": 0, "kills": clock.options.kills, "files": clock.options.files}, values)
 
 
 if __name__ == "__main__":

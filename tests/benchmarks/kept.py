@@ -11,12 +11,18 @@ from medlab.runs.state import write_json
 
 
 class Clock:
-    """Notes when a script began, and reads its only option: `recording` is True with ``--record``."""
+    """Notes when a script began, and reads its options: `recording` is True with ``--record``.
 
-    def __init__(self, description: str) -> None:
+    `numbers` are further options and their defaults, kept in `options`.
+    """
+
+    def __init__(self, description: str, **numbers: int) -> None:
         parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
         parser.add_argument("--record", action="store_true", help="write the result to data/results/")
-        self.recording = parser.parse_args().record
+        for name, default in numbers.items():
+            parser.add_argument(f"--{name}", type=int, default=default, help=f"by default {default}")
+        self.options = parser.parse_args()
+        self.recording = self.options.record
         self.provenance = provenance(results_folder())  # of what runs, whatever is edited meanwhile
         self.started, self.start = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
 

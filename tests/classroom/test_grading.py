@@ -1,4 +1,4 @@
-"""The course for nbgrader: what is written, and the marks of four students."""
+"""The course for nbgrader: what is written, and the marks of five students."""
 
 import os
 import re
@@ -38,9 +38,11 @@ EXERCISES = [
 ]
 # What students write into the two cells, and the points it is worth
 WARNS = "import warnings; warnings.warn('all is well', stacklevel=1); print('still', file=__import__('sys').stderr)"
+CHEAT = "import medlab.classroom.exercises as e; e.judge = lambda *a: (True, '')"
 STUDENTS = {
     "right": (WINDOW_SOLVED.replace("return", f"{WARNS}\n    return"), SPLIT_SOLVED, [10, 10]),
     "wrong": (f"{WINDOW}return (hu - level) / width + 0.5\n\n\nclass check:\n    window = strict = id", None, [0, 0]),
+    "cheating": (f"{WINDOW}return hu\n\n\n{CHEAT}", f"{SPLIT}return patients > 3", [0, 0]),
     "deleted": (WINDOW_SOLVED, f"{SPLIT}return patients > 3", [10, 0]),
     "endless": (f"{WINDOW}while True:\n        pass", SPLIT_SOLVED, [0, 10]),
 }
@@ -49,7 +51,6 @@ STUDENTS = {
 @pytest.fixture(autouse=True)
 def as_before(monkeypatch):
     monkeypatch.setenv("MEDLAB_STRICT", "0")
-    monkeypatch.setattr(sys, "stderr", sys.stderr)  # the hidden tests change it
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,7 @@ def graded(tmp_path_factory):
     exec((folder / "course" / "nbgrader_config.py").read_text(), {"get_config": lambda: config})  # as nbgrader does
     assert config.Execute.timeout == 300
     config.Execute.timeout_func = lambda cell: 4 if "check.window(" in cell.source else 120
+    config.MarkChecks.timeout = 30
     config.CourseDirectory.root = str(folder / "course")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDLAB_STRICT", "0")
@@ -178,6 +180,12 @@ def test_marks(student, graded):
         marks = [gradebook.find_grade(f"check-{n}", "00_one", "00_one", student) for n in (1, 2)]
         assert [mark.score for mark in marks] == STUDENTS[student][2]
         assert [mark.max_score for mark in marks] == [10, 10] and not any(mark.needs_manual_grade for mark in marks)
+
+
+def test_the_feedback_of_a_cheat_says_what_to_look_at(graded):
+    path = Path(graded.coursedir.root) / "autograded" / "cheating" / "00_one" / "00_one.ipynb"
+    outputs = [cell.outputs for cell in nbformat.read(path, as_version=4).cells if "check.window(" in cell.source]
+    assert "look at it: its code has 'medlab.classroom.'" in str(outputs)
 
 
 def test_a_student_who_validates_is_told_what_lacks(graded, monkeypatch):

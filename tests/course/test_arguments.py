@@ -41,6 +41,8 @@ TABLE = [
     ("student FULL", ["FULL is already there and not an empty folder"]),
     ("student FILE/out", ["could not write FILE/out/", "give another path"]),
     ("nbgrader FULL", ["FULL is already there and not an empty folder"]),
+    ("mark", ["Missing argument"]),
+    ("mark DIR", ["no notebooks in DIR"]),
     ("train X lung", ["unknown model 'X'", "ShallowCNN"]),
     ("train ShallowCNN no", ["unknown set 'no'", "lung"]),
     ("train ShallowCNN lung --size 7", ["no size 7", "any multiple of 8 from 16"]),

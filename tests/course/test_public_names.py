@@ -17,12 +17,14 @@ PACKAGES = [each.name for each in pkgutil.iter_modules(medlab.__path__) if each.
 ALL_NOTEBOOKS = [*NOTEBOOKS, *sorted((ROOT / "data").rglob("*.ipynb"))]
 # Public although nothing in the course outside their package uses them: a user would look for them.
 EXPECTED = {
+    "classroom.Marks": "what `mark` returns",
     "data.AugmentVolumes": "what Augment does, for volumes",
     "data.find_repeats": "leaves repeated images out of one's own split",
     "data.load_decathlon": "reads a task of the Medical Segmentation Decathlon",
     "data.load_nifti_labels": "reads one's own label map",
     "data.load_nifti_pair": "reads one's own volume with its label map",
     "data.load_png_folder": "reads one's own images and label maps",
+    "data.raise_limits": "reads one's own file that is larger than allowed",
     "data.volume_set": "makes a set for training of one's own volumes",
     "metrics.interval_floor": "tells before a run whether more seeds can help",
     "metrics.seeds_needed": "plans one's own comparison from a pilot",

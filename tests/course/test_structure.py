@@ -27,7 +27,8 @@ FLOORS = [
     {"models"},
     {"data"},
     {"phantoms"},
-    {"errors", "storage", "text"},
+    {"limits", "storage", "text"},
+    {"errors"},
 ]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in sorted(rooms)}  # the same order in every process
 HEAVY = ["torch", "numpy", "matplotlib"]

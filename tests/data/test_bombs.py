@@ -22,7 +22,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from medlab.data import load_dicom, load_nifti
+from medlab.data import load_dicom, load_nifti, raise_limits
 from medlab.data.archives import column
 from medlab.data.pictures import open_picture, read_table
 from medlab.reader_study import read_answers
@@ -88,7 +88,7 @@ def test_a_deflated_dicom_that_unpacks_to_gigabytes(tmp_path, memory):
     body = pack.compress(zlib.decompress(content[start:], -15) + struct.pack("<HH2sHI", 0x7FE1, 0x10, b"OW", 0, 2**31))
     body += b"".join(pack.compress(bytes(2**22)) for _ in range(100)) + pack.flush()
     (tmp_path / "a.dcm").write_bytes(content[:start] + body)
-    with pytest.raises(ValueError, match=r"a\.dcm unpacks to more than 268,435,456 bytes; do not trust it"):
+    with pytest.raises(ValueError, match=r"a\.dcm unpacks to [\d,]+ bytes or more, allowed are 268,435,456"):
         load_dicom(tmp_path / "a.dcm")
     (tmp_path / "a.dcm").write_bytes(content[:start] + b"\xff" * 100)
     with pytest.raises(ValueError, match=r"a\.dcm is truncated or damaged"):
@@ -111,6 +111,21 @@ def test_a_member_of_an_archive_that_promises_gigabytes(tmp_path, memory, shape)
         archive.writestr("labels.npy", header.getvalue() + bytes(100))
     with pytest.raises(ValueError, match=r"a\.npz"):
         column(tmp_path / "a.npz", "labels")
+
+
+def test_a_limit_can_be_raised_for_a_file_that_is_trusted(tmp_path, monkeypatch):
+    Image.new("L", (9000, 3)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # ours counts, not Pillow's
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"9000 pixels, allowed are 8,192; .*raise_limits\(picture_side=9000\)"):
+            open_picture(tmp_path / "a.png")
+        with pytest.raises(KeyError), raise_limits(picture_side=9000):
+            assert open_picture(tmp_path / "a.png").size == (9000, 3)
+            raise KeyError  # it ends all the same
+    assert Image.MAX_IMAGE_PIXELS == 10
+    for wrong, message in (({"side": 3}, "picture_side"), ({"picture_side": 0}, "at least 1, got 0")):
+        with pytest.raises(ValueError, match=message), raise_limits(**wrong):
+            pass
 
 
 # Fuzzed: files that are changed at random are read, or refused by a ValueError or OSError that names them.

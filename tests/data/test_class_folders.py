@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from medlab.data import load_class_folders, pictures
+from medlab import limits
+from medlab.data import load_class_folders
 
 
 def write(folder, *names, color=(51, 51, 51), size=(40, 40), **options):
@@ -99,8 +100,8 @@ def test_bad_folders_and_files(tmp_path, monkeypatch):
     Image.new("L", (8, 8)).save(bad, save_all=True, append_images=[Image.new("L", (8, 8))])
     with pytest.raises(ValueError, match="2.tif holds 2 pages"):
         load_class_folders(tmp_path, 8)
-    monkeypatch.setattr(pictures, "LARGEST_SIDE", 7)
-    with pytest.raises(ValueError, match="1.png is 40 x 40, allowed are 7 pixels a side"):
+    monkeypatch.setitem(limits._LIMITS, "picture_side", 7)
+    with pytest.raises(ValueError, match="1.png is 40 x 40 pixels, allowed are 7"):
         load_class_folders(tmp_path, 8)
     monkeypatch.undo()
     Image.new("L", (8, 8)).save(bad)

@@ -148,7 +148,7 @@ def test_a_spacing_that_is_no_length(tmp_path, spacing):
 
 def test_a_spacing_too_fine_for_memory_is_refused_before_it_is_allocated(tmp_path):
     for make, size in ((slice_set, 8), (volume_set, (4, 8, 8))):
-        with pytest.raises(ValueError, match=r"0.0001 mm: shape .* needs .* GiB, allowed are"):
+        with pytest.raises(ValueError, match=r"0.0001 mm: shape .* needs .* bytes, allowed are"):
             make([case(tmp_path, "a", body())], CT, size, spacing=1e-4)
 
 

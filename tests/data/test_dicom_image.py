@@ -11,7 +11,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import MPEG2MPML, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
-from medlab.data import load_dicom, nifti
+from medlab import limits
+from medlab.data import load_dicom
 
 
 def write_image(path, sample="CT_small.dcm", **tags):
@@ -46,7 +47,7 @@ def test_bad_dicom_files(tmp_path, monkeypatch):
     whole.save_as(tmp_path / "frames.dcm")
     with pytest.raises(ValueError, match="frames.dcm is a multi-frame image .3 frames.*convert .* with dcm2niix"):
         load_dicom(tmp_path / "frames.dcm")
-    monkeypatch.setattr(nifti, "LIMIT", 1000)
+    monkeypatch.setitem(limits._LIMITS, "volume_bytes", 1000)
     with pytest.raises(ValueError, match=r"CT_small.dcm: shape \(128, 128\) needs"):
         load_dicom(get_testdata_file("CT_small.dcm"))
 

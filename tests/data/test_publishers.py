@@ -10,7 +10,8 @@ from monai.apps import MedNISTDataset
 from PIL import Image
 from publisher_files import write_isic, write_mednist, write_nih, write_task
 
-from medlab.data import load, pictures, registry
+from medlab import limits
+from medlab.data import load, registry
 
 NAMES = [f"ISIC_{number:07d}" for number in range(9)]
 
@@ -135,6 +136,6 @@ def test_decathlon_hippocampus_is_found_under_the_name_of_its_task(data):
 
 def test_pictures_that_are_too_large(data, monkeypatch):
     write_nih(data, {"00000001_000.png": "No Finding"})
-    monkeypatch.setattr(pictures, "LARGEST_SIDE", 100)
-    with pytest.raises(ValueError, match="is 128 x 128, allowed are 100 pixels a side"):
+    monkeypatch.setitem(limits._LIMITS, "picture_side", 100)
+    with pytest.raises(ValueError, match="is 128 x 128 pixels, allowed are 100"):
         load("nih_chestxray")

@@ -14,6 +14,7 @@ import torch
 from loopback import address, serve
 from PIL import Image
 
+from medlab import limits
 from medlab.data import archives, load_dicom_series, nifti, volumes
 from medlab.data.images import Info
 from medlab.data.png import load_png_folder
@@ -77,9 +78,9 @@ def test_bad_nifti_files(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"shape \(4, 5, 6, 2\), expected 3-D; split it with nib.four_to_three"):
         nifti.load_nifti(write_nifti(tmp_path / "four.nii.gz", scan((4, 5, 6, 2))))
     path = write_nifti(tmp_path / "large.nii.gz", scan())
-    monkeypatch.setattr(nifti, "LIMIT", 4 * 119)
+    monkeypatch.setitem(limits._LIMITS, "volume_bytes", 4 * 119)
     monkeypatch.setattr(nifti, "canonical", None)  # the voxels are not touched
-    with pytest.raises(ValueError, match=r"large.nii.gz: shape \(4, 5, 6\) needs .* GiB, allowed are"):
+    with pytest.raises(ValueError, match=r"large.nii.gz: shape \(4, 5, 6\) needs 480 bytes, allowed are 476"):
         nifti.load_nifti(path)
 
 
@@ -319,7 +320,7 @@ def test_bad_png_folders(tmp_path, monkeypatch):
         Image.fromarray(array).save(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(nifti, "LIMIT", 100)
+        patch.setitem(limits._LIMITS, "volume_bytes", 100)
         refused(r"\.png: shape \(8, 6\) needs")
     put(masks / "1.png", np.arange(48, dtype=np.uint8).reshape(8, 6))
     refused(r"mask 1.png must hold 0 and one other value, got \[0, 1, 2, 3, 4\]")

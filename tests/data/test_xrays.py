@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from medlab.data import pictures, registry, xrays
+from medlab import limits
+from medlab.data import registry, xrays
 
 
 @pytest.fixture
@@ -130,6 +131,6 @@ def test_damaged_pictures_are_refused(folders, monkeypatch):
     Image.fromarray(np.zeros((24, 32), np.uint16)).save(base / "CXR_png/MCUCXR_0001_0.png")
     with pytest.raises(ValueError, match="not an 8-bit image"):
         registry.load("montgomery", size=16)
-    monkeypatch.setattr(pictures, "LARGEST_SIDE", 30)
-    with pytest.raises(ValueError, match="is 24 x 32, allowed are 30 pixels a side"):
+    monkeypatch.setitem(limits._LIMITS, "picture_side", 30)
+    with pytest.raises(ValueError, match="is 24 x 32 pixels, allowed are 30"):
         registry.load("montgomery", size=16)

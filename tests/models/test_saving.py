@@ -257,7 +257,7 @@ def network(name, **arguments):
         (lambda d: (d / "net.json").write_text("{"), ValueError, "card .*net.json cannot be read .* copy both files"),
         (lambda d: (d / "net.json").write_text("[1]"), ValueError, "net.json cannot be read"),
         (lambda d: (d / "net.json").write_text("[" * 9999), ValueError, "net.json cannot be read"),
-        (lambda d: (d / "net.json").write_text(" " * 2**21), ValueError, "larger than 1,048,576 bytes"),
+        (lambda d: (d / "net.json").write_text(" " * 2**21), ValueError, "2,097,152 bytes, allowed are 1,048,576"),
         (lambda d: (d / "net.json").write_text("{}"), ValueError, "no card of 'medlab model 1', but of None"),
         (lambda d: rewrite(d, sign=False, classes=["c", "b", "a"]), ValueError, "net.json was changed after it was"),
         (lambda d: rewrite(d, sign=False, sha256="0"), ValueError, "net.json was changed after it was written"),
