@@ -2,5 +2,6 @@
 
 from medlab.classroom.editions import student_edition
 from medlab.classroom.grading import nbgrader_course
+from medlab.classroom.updating import lock_of, update_lessons
 
-__all__ = ["nbgrader_course", "student_edition"]
+__all__ = ["lock_of", "nbgrader_course", "student_edition", "update_lessons"]

@@ -50,7 +50,7 @@ def read_lessons(notebooks: Path, out: Path) -> dict[Path, dict]:
             raise ValueError(f"{one.name} and {other.name} have the same number; move what is no lesson elsewhere.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is already there and not an empty folder; name a new one, or remove it first.")
-    lessons = {path: _read(path) for path in paths}
+    lessons = {path: read_lesson(path) for path in paths}
     for path, notebook in lessons.items():
         for link in local_links(notebook):
             lost = (notebooks / link).exists() and not (out / link).exists()
@@ -62,7 +62,8 @@ def read_lessons(notebooks: Path, out: Path) -> dict[Path, dict]:
     return lessons
 
 
-def _read(lesson: Path) -> dict:
+def read_lesson(lesson: Path) -> dict:
+    """Read a notebook; ValueError if it is none."""
     try:
         notebook = json.loads(lesson.read_text(encoding="utf-8"))
         for cell in notebook["cells"]:
