@@ -164,9 +164,14 @@ TIES = {
     ),
 }
 MAY_NAME = {".ci/run"}
+# The one address that may stand in a file: PyTorch's own builds for processors alone.
+TORCH_CPU = re.compile(
+    r"(?:--index[-]url )?https://download[.]pytorch[.]org/whl/cpu(?![\w/])|--index[-]url \$\(TORCH_CPU\)"
+)
 
 
 def ties(text: str) -> set[str]:
+    text = TORCH_CPU.sub("", text)
     return {what for what, pattern in TIES.items() if pattern.search(text)}
 
 
@@ -185,10 +190,17 @@ def test_no_file_is_tied_to_one_machine():
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [("../sha", "red/data"), ("'/wo", "rk/main'"), ("https://py", "pi.org/x")]
+    ("before", "after"),
+    [
+        ("../sha", "red/data"),
+        ("'/wo", "rk/main'"),
+        ("https://py", "pi.org/x"),
+        ("https://download.py", "torch.org/whl/cu130"),
+    ],
 )
 def test_a_tie_would_be_found(before, after):
     assert len(ties(before + after)) == 1 and ties("a shared axis, 3/work, pip install") == set()
+    assert ties("pip install --index" + "-url https://download.py" + "torch.org/whl/cpu torch") == set()
 
 
 def test_the_workflow_runs_ci_with_pinned_actions_and_no_secret():
