@@ -19,7 +19,7 @@ STAMP = .venv/.set-up
 EXTRAS = .venv/.set-up-extras
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help lab test lint unit notebooks seeds site pictures pins
+.PHONY: help lab test lint unit notebooks seeds site pictures pins hub colab
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -58,6 +58,16 @@ pins: $(STAMP)  ## write constraints.txt anew: pins that are there stay, missing
 	@$(PIP) uv
 	@$(PY) -m uv pip compile --quiet pyproject.toml --universal --all-extras --python-version 3.11 --no-annotate \
 		--custom-compile-command "make pins" -o constraints.txt
+
+hub: $(EXTRAS)  ## a JupyterHub on this computer, with two students and the instructor guide's settings (needs npm)
+	@$(PIP) -e '.[hub]' -c constraints.txt
+	@npm install --silent --prefix build/hub configurable-http-proxy@5
+	@$(PYTEST) -s tests/classroom/test_hub.py
+
+colab: $(EXTRAS)  ## the lessons' widgets with the older Jupyter packages of Colab, put into build/colab
+	@$(PIP) --upgrade --no-deps --target build/colab ipython==7.34.0 ipykernel==6.17.1 ipywidgets==7.7.1 \
+		backcall==0.2.0 pickleshare==0.7.5 decorator==4.4.2 ipython-genutils==0.2.0 nest-asyncio==1.6.0
+	@$(PYTEST) tests/course/test_colab.py
 
 # What the tests, the site and the classroom need (about 400 MB). Not for the lab: nbgrader would add its menu there.
 $(EXTRAS): $(STAMP)

@@ -203,8 +203,9 @@ def test_a_tie_would_be_found(before, after):
     assert ties("pip install --index" + "-url https://download.py" + "torch.org/whl/cpu torch") == set()
 
 
-def test_the_workflow_runs_ci_with_pinned_actions_and_no_secret():
-    text = (ROOT / ".github" / "workflows" / "test.yml").read_text()
+@pytest.mark.parametrize(("name", "command"), [("test", ".ci/run"), ("weekly", "make --keep-going hub colab")])
+def test_a_workflow_runs_its_command_with_pinned_actions_and_no_secret(name, command):
+    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
     used = re.findall(r"uses: (\S+)", text)
     assert used and all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
-    assert "run: .ci/run" in text and "secrets" not in text and "contents: read" in text
+    assert f"run: {command}" in text and "secrets" not in text and "contents: read" in text
