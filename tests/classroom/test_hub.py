@@ -107,10 +107,9 @@ def hub(tmp_path, course):
     finally:
         children = psutil.Process(hub.process.pid).children(recursive=True)
         hub.process.terminate()
-        gone, left = psutil.wait_procs(children, timeout=30)
-        for one in left:
+        for one in psutil.wait_procs(children, timeout=120)[1]:
             one.kill()
-        hub.process.wait(timeout=30)
+        hub.process.wait(timeout=300)
 
 
 def test_two_students_have_their_own_lessons_and_an_update_keeps_their_answers(hub, course, tmp_path):

@@ -87,9 +87,10 @@ def test_builds_for_processors_are_taken_where_they_are_asked_for_and_kept(proje
         renew(project)
         told = make_lab(project, server)
         assert opened_with(told) == "2.12.1+cpu" and "bringing .venv up to date" in told
+    (project / "constraints.txt").write_text("torch==2.13.0\n")
     renew(project)
     told = make_lab(project, server)  # which has gone
-    assert "call the same command again" in told
+    assert "== not everything is installed" in told and "call the same command again" in told and "opened" not in told
 
 
 def test_a_torch_that_is_there_is_kept_and_a_half_failed_installation_goes_on(project, tmp_path):
@@ -97,7 +98,7 @@ def test_a_torch_that_is_there_is_kept_and_a_half_failed_installation_goes_on(pr
     vision.rename(tmp_path / "away")
     with serve(tmp_path / "servers") as server:
         told = make_lab(project, server)
-        assert "No matching distribution found for torchvision" in told and "opened with" not in told
+        assert "torchvision" in told and "opened with" not in told
         assert "== not everything is installed" in told and "call the same command again" in told
         (tmp_path / "away").rename(vision)
         assert opened_with(make_lab(project, server)) == "2.12.1"
