@@ -146,18 +146,38 @@ def table(
         typer.echo(runs.claims_table() if folder is None else str(runs.table(folder)))
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def lab(
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[OPTION]...", help="Options of Jupyter's own, such as --Name.x=1.")
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Open the first lesson in a browser.")] = True,
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port on this computer; by default 8888 or the next free one.")
     ] = None,
 ) -> None:
-    """Open the course in JupyterLab and print its address; Ctrl-C stops it."""
+    """Open your copy of the lessons in JupyterLab, brought up to date, and print its address; Ctrl-C stops it."""
     from medlab.lab import open_lab
 
     with _in_one_line():
-        open_lab(browser, port)
+        open_lab(browser, port, options or ())
+
+
+@app.command()
+def update(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of your copies; by default my-lessons/ in that of the course.")
+    ] = None,
+) -> None:
+    """Bring your copy of the lessons up to date; what you changed stays. `medlab lab` does the same."""
+    from medlab.classroom import update_lessons
+    from medlab.lab import copies_folder
+    from medlab.runs.parameters import lessons_folder
+
+    with _in_one_line("every lesson is whole, as it was or as it is now; the same command does the rest"):
+        folder = folder or copies_folder()
+        for line in update_lessons(lessons_folder(), folder) or [f"{folder}: nothing new"]:
+            typer.echo(line)
 
 
 @app.command()

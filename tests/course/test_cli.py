@@ -1,15 +1,17 @@
 """The command line: exit codes, and one clear message for a wrong argument."""
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import requests
 from notebook_files import write
+from project import ROOT
 from typer.testing import CliRunner
 
 import medlab
@@ -167,20 +169,65 @@ def test_the_module_is_the_command():
     assert done.returncode == 0 and "Usage: medlab" in done.stdout and "train" in done.stdout
 
 
-def test_the_lab_asks_nobody_about_news(tmp_path):
-    places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
-    command = [sys.executable, "-m", "medlab", "lab", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | places) as lab:
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A course of its own, so that a lab makes no copies of the lessons in this one."""
+    for folder in ("medlab", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / "course" / folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "course"))
+    monkeypatch.chdir(tmp_path / "course")
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name))
+    return tmp_path / "course"
+
+
+@contextmanager
+def opened_lab(*options: str):
+    """A lab, and what it prints up to its address."""
+    command = [sys.executable, "-m", "medlab", "lab", "--no-browser", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as lab:
         try:
-            address = re.search(r"http\S+", lab.stdout.readline())[0]
-            page, deadline = None, time.monotonic() + 120
-            while page is None:  # the address is printed before the server listens
-                try:
-                    page = requests.get(address, timeout=60).text
-                except requests.ConnectionError:
-                    assert time.monotonic() < deadline, "the lab does not come up"
-                    time.sleep(1)
+            told = []
+            while "JupyterLab: http" not in "".join(told[-1:]):
+                told.append(lab.stdout.readline())
+                assert told[-1], "the lab has ended"
+            yield lab, told
         finally:
             lab.terminate()
-    shown = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
-    assert "@jupyterlab/apputils-extension:announcements" in shown["disabledExtensions"]
+
+
+def update() -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "medlab", "update"], capture_output=True, text=True, timeout=60)
+
+
+def page_of(told: list[str]) -> str:
+    address, deadline = re.search(r"http\S+", told[-1])[0], time.monotonic() + 120
+    while True:  # the address is printed before the server listens
+        try:
+            return requests.get(address, timeout=60).text
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline, "the lab does not come up"
+            time.sleep(1)
+
+
+def test_the_lab_opens_the_student_s_copies_and_asks_nobody_about_news(course):
+    with opened_lab("--ServerApp.base_url=/of-jupyter/") as (lab, told):
+        assert told[0].startswith("new in my-lessons: 00_start_here.ipynb, ")
+        assert "/of-jupyter/lab/tree/my-lessons/00_start_here.ipynb?token=" in told[1]
+        shown = json.loads(
+            re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page_of(told), re.DOTALL)[1]
+        )
+        assert "@jupyterlab/apputils-extension:announcements" in shown["disabledExtensions"]
+        with opened_lab() as (_, other):
+            assert other[0] == "another lab is open: lessons are brought up to date when it has ended\n"
+        refused = update()
+        assert refused.returncode == 2 and f"in use by process {lab.pid} on " in refused.stderr
+        lab.kill()
+    assert update().stdout == f"{course / 'my-lessons'}: nothing new\n"  # a lab that was killed is in nobody's way
+
+
+def test_the_lab_takes_jupyter_s_options_only():
+    result = call("lab", "--no-browser", "--prot", "8899")
+    assert (
+        result.exit_code == 2 and "unknown option '--prot'; one of Jupyter's is written --Name.option=" in result.output
+    )

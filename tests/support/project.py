@@ -14,7 +14,7 @@ NOT_OURS = {
     "__pycache__",
     "node_modules",
 }  # beside all that begins with a dot, save .ci, .github, .gitignore and the like
-MADE_HERE = {"runs", "build", "data/cache", "medlab.egg-info"}
+MADE_HERE = {"my-lessons", "runs", "build", "data/cache", "medlab.egg-info"}
 
 
 def files() -> Iterator[Path]:
