@@ -99,7 +99,9 @@ def _scan(small: bool, steps: int, settings: dict):
 def _synergic(components: int):
     def run(small: bool, steps: int, settings: dict):
         def backbone(features: int):
-            return models.SmallCNN(3, features, 8) if small else models.resnet50_backbone(features, imagenet=False)
+            if small:
+                return models.SmallCNN(3, features, 8)
+            return torch.nn.Sequential(models.Backbone("resnet50"), torch.nn.Linear(2048, features))
 
         model = models.SynergicNetwork(components, 3, features=32 if small else 1024, backbone=backbone)
         data = random_set(32 * steps, 32 if small else 224, 3)
