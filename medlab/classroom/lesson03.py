@@ -34,7 +34,7 @@ def dice(dice: Attempt) -> None:
         target = torch.rand(shape, generator=generator) < 0.3
         flip = torch.rand(shape, generator=generator) < torch.where(target, 0.3, 0.1)  # FN and FP differ
         cases.append((target ^ flip, target))
-    cases += [(mask, empty), (empty, mask), (empty, empty), (empty[0], empty[0])]
+    cases += [(mask, empty), (empty, mask), (empty, empty), (empty[0], empty[0]), (torch.arange(3) == 0, empty[0])]
     for mask, target in cases:
         dice.compare(dice(mask, target), _dice(mask, target), _mistakes(mask, target), tolerance=1e-6)
 

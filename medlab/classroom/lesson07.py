@@ -97,6 +97,7 @@ def mode_count(mode_count: Attempt) -> None:
         cases.append((points, ring, 3 * 0.02, least))
     close = torch.tensor([[0.0, 0.0], [0.3, 0.0]])  # their circles overlap
     cases.append((torch.tensor([[0.12, 0.0]] * 8 + [[0.3, 0.0]] * 2), close, 0.2, 0.5))
+    cases.append((torch.tensor([[3.0, 4.0], [20.0, 0.0]]), torch.tensor([[0.0, 0.0], [20.0, 0.0]]), 5.0, 0.5))  # border
     for points, centers, radius, least in cases:
         distance = (points[:, None] - centers).square().sum(2).sqrt()
         nearest = distance == distance.amin(1, keepdim=True)

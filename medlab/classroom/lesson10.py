@@ -59,8 +59,10 @@ def temperature(temperature: Attempt) -> None:
     """
     rng = np.random.default_rng(0)
     cases = [(np.tile([2.0, 0.0], (4, 1)), np.array([0, 0, 0, 1]))]
-    for n, k, factor in ((200, 2, 3.0), (150, 4, 0.5), (300, 3, 1.0), (80, 2, 6.0)):
-        logits = rng.normal(0, 1.5, (n, k))
+    drawn = [(200, 2, 3.0, 1.5), (150, 4, 0.5, 1.5), (300, 3, 1.0, 1.5), (80, 2, 6.0, 1.5)]
+    drawn += [(1000, 2, 9.0, 0.5), (300, 2, 0.11, 1.5)]  # near both ends
+    for n, k, factor, spread in drawn:
+        logits = rng.normal(0, spread, (n, k))
         targets = np.array([rng.choice(k, p=p) for p in softmax(logits, 1)])
         cases.append((logits * factor, targets))
     for logits, targets in cases:

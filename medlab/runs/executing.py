@@ -133,9 +133,9 @@ def _written_at_once() -> str:
 
 
 def _write_html(folder: Path, path: Path) -> None:
-    from medlab.runs.page import page
+    from medlab.runs.page import html_page
 
     try:
-        write_file(folder / HTML, page(folder / EXECUTED, path.parent))
+        write_file(folder / HTML, html_page(folder / EXECUTED, path.parent))
     except Exception as error:  # a copy to read is not worth losing a run that took hours
         warnings.warn(f"no HTML copy in {folder}: {error}", stacklevel=2)

@@ -53,7 +53,7 @@ class Page(HTMLExporter):
         return SCRIPT.sub(lambda script: "" if "https://" in script[0] else script[0], page), resources
 
 
-def page(notebook: Path, beside: Path) -> str:
+def html_page(notebook: Path, beside: Path) -> str:
     """The page of an executed notebook, as HTML; its links lead from its folder to the files in the folder `beside`."""
     nb = reads(notebook.read_text(encoding="utf-8"), as_version=4)
     titles = (re.match(r"# (.+)", cell.source) for cell in nb.cells if cell.cell_type == "markdown")

@@ -10,7 +10,7 @@ from ipywidgets.embed import embed_data
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import sync_playwright
 
-from medlab.runs.page import STATE, VIEW, page
+from medlab.runs.page import STATE, VIEW, html_page
 
 TEXT = r"""# 07. A title
 
@@ -42,7 +42,7 @@ def executed(path: Path) -> Path:
 
 @pytest.fixture
 def made(tmp_path) -> str:
-    return page(executed(tmp_path / "runs" / "one" / "executed.ipynb"), tmp_path / "notebooks")
+    return html_page(executed(tmp_path / "runs" / "one" / "executed.ipynb"), tmp_path / "notebooks")
 
 
 def test_a_page_shows_what_its_widgets_showed(made):
