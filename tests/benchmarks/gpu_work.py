@@ -151,7 +151,8 @@ def _lesions(divided: int):
     return models.LesionCNN(1, 3, 64 if divided == 1 else 32, 32 // divided)
 
 
-MAPS, VOLUMES, LUNGS = {"classes": 5, "maps": True}, {"classes": 2, "axes": 3}, {"classes": 4, "maps": True}
+MAPS, LUNGS = {"classes": 5, "maps": True}, {"classes": 4, "maps": True}
+PLANES, VOLUMES = {"classes": 2, "channels": 3}, {"classes": 2, "axes": 3}
 DICE = {"loss": train.dice_cross_entropy}
 FCN = {"dense": False, "inception": False, "unpooling": False}
 SLOW = {"weight_decay": 0.0, "lr": 2e-4, "schedule": "constant"}
@@ -168,7 +169,7 @@ WORK = {
     "U-Net": Work("03", 4324, 573, 355, "wide", _fit(_unet, (128, 16), 8, MAPS, **DICE)),
     "DRINet": Work("03", 17_296, 493, 1700, "wide", _fit(_drinet(), (128, 16), 8, MAPS, **DICE)),
     "FCN": Work("03", 4324, 1325, 529, "wide", _fit(_drinet(**FCN), (128, 16), 8, MAPS, **DICE)),
-    "three planes": Work("04", 11_268, 22, 145, "narrow", _fit(_patches("triplanar"), (24, 12), 64, {"channels": 3})),
+    "three planes": Work("04", 11_268, 22, 145, "narrow", _fit(_patches("triplanar"), (24, 12), 64, PLANES)),
     "cube": Work("04", 2817, 280, 130, "wide", _fit(_patches("volume"), (24, 12), 64, VOLUMES)),
     "whole volumes": Work("04", 120, 161e3, 100, "float32", None),
     "segmenter": Work("05", 32_400, 61, 457, "narrow", _fit(_segmenter, (400, 32), 8, LUNGS, **SLOW)),

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import multiprocessing
+import os
 import traceback
 from pathlib import Path
 
@@ -16,15 +17,18 @@ LIMIT = 3600  # seconds, on a busy machine; a lesson takes 5 to 20
 WRONG_DEVICE = ("MixedDevicesError", "TypeError: can't convert pretend")
 
 
-def child(path: Path, pipe) -> None:
-    """Execute a lesson; sends how many cells there are, and the errors by cell."""
-    import matplotlib
+def child(path: Path, cache: Path, pipe) -> None:
+    """Execute a lesson on phantoms alone; sends how many cells there are, and the errors by cell."""
     import torch
     from IPython.core.interactiveshell import InteractiveShell
+    from matplotlib import pyplot
     from pretend_device import pretend_device
     from reduced import SHORT
 
-    matplotlib.use("agg")
+    os.chdir(path.parent)
+    os.environ.pop("MEDLAB_DATA", None)
+    os.environ["MEDLAB_CACHE"] = str(cache)
+    pyplot.switch_backend("agg")
     torch.set_num_threads(1)
     shell = InteractiveShell.instance()
     shell.display_pub.publish = lambda *args, **kwargs: None
@@ -38,17 +42,14 @@ def child(path: Path, pipe) -> None:
             if error := result.error_in_exec or result.error_before_exec:
                 where = traceback.format_list(traceback.extract_tb(error.__traceback__)[-6:])
                 failed[number] = f"{type(error).__name__}: {error}\n{''.join(where)}"
-            matplotlib.pyplot.close("all")
+            pyplot.close("all")
     pipe.send((len(cells), failed))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_lesson_runs_on_the_device(path, monkeypatch, tmp_path):
-    monkeypatch.chdir(path.parent)
-    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path))  # phantoms alone
-    monkeypatch.delenv("MEDLAB_DATA", raising=False)
+def test_a_lesson_runs_on_the_device(path, tmp_path):
     ours, theirs = CHILDREN.Pipe()
-    process = CHILDREN.Process(target=child, args=(path, theirs), daemon=True)
+    process = CHILDREN.Process(target=child, args=(path, tmp_path, theirs), daemon=True)
     process.start()
     theirs.close()
     try:
