@@ -14,7 +14,7 @@ import os
 import reprlib
 import tomllib
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class Attempt:
             raise
         except BaseException as error:  # SystemExit too: exit() in an answer must not end the notebook
             if isinstance(error, NotImplementedError) and not self.answered:
-                raise NotAttempted(self.name, _text(error)) from None
+                raise NotAttempted(self.name, to_text(error)) from None
             self._crashed(error)
         self.answered = True
         if library.seen:
@@ -132,7 +132,7 @@ class Attempt:
         code = getattr(self.function, "__code__", None)
         lines = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
         where = f", at line {lines[-1].lineno} of its cell or file: {lines[-1].line}" if lines else ""
-        self._end(f"{type(error).__name__}: {_text(error)}{where}", "an answer, not an exception")
+        self._end(f"{type(error).__name__}: {to_text(error)}{where}", "an answer, not an exception")
 
 
 def exercise(body: Callable[..., None]) -> Callable[..., bool]:
@@ -168,7 +168,7 @@ def strict(on: bool = True) -> None:
     os.environ["MEDLAB_STRICT"] = "1" if on else "0"
 
 
-def judge(body: Callable[..., None], attempts: list[Attempt], of: str) -> tuple[bool, str]:
+def judge(body: Callable[..., None], attempts: Sequence[Attempt], of: str) -> tuple[bool, str]:
     """Whether the check `body` is passed, and what it says."""
     try:
         body(*attempts)
@@ -180,7 +180,7 @@ def judge(body: Callable[..., None], attempts: list[Attempt], of: str) -> tuple[
     except Wrong as wrong:
         return False, f"{of} is {wrong}"
     except Exception as error:  # an answer that no comparison foresaw, such as an array of objects
-        return False, f"{of} is not right yet\n  it cannot be read ({type(error).__name__}: {_text(error)})"
+        return False, f"{of} is not right yet\n  it cannot be read ({type(error).__name__}: {to_text(error)})"
     return True, f"{of} passed"
 
 
@@ -194,10 +194,11 @@ def describe(value: object) -> str:
         start = ", ".join(f"{v:.4g}" if values.dtype.kind == "f" else str(v) for v in values[:SHORT])
         shape = "" if value.ndim == 1 and len(values) <= SHORT else f", shape {tuple(value.shape)}"
         return f"{kind}([{start}{', ...' if len(values) > SHORT else ''}]{shape})"
-    return _text(value, reprlib.repr)
+    return to_text(value, reprlib.repr)
 
 
-def _text(value: object, how: Callable[[object], str] = str) -> str:
+def to_text(value: object, how: Callable[[object], str] = str) -> str:
+    """What `how` makes of a value, also of one that raises when it is asked."""
     try:
         return how(value)
     except Exception:

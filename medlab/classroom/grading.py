@@ -20,6 +20,7 @@ CONFIG = """\
 c = get_config()
 c.CourseDirectory.course_id = "medlab"
 c.Execute.timeout = 300  # seconds for a cell; an endless loop is stopped then, and the notebook goes on
+c.Execute.iopub_timeout = 60  # seconds until an output is there, on a busy machine
 c.ClearSolutions.code_stub = {"python": ""}  # above a solution stands the exercise as students get it
 c.GenerateFeedback.exporter_class = "medlab.runs.page.Page"  # asks no other host, and shows formulas offline
 c.OverwriteCells.add_missing_cells = True  # a check that a student has deleted counts all the same

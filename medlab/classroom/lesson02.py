@@ -74,7 +74,7 @@ class _Generator(torch.Generator):
 
 
 @cache
-def _same_generator(number: int, seed: int) -> _Generator:
+def _same_generator(number: int, seed: int) -> torch.Generator:
     return _Generator().manual_seed(seed)
 
 

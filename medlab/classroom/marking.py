@@ -168,17 +168,25 @@ def needed(sources: Sequence[str], names: list[str]) -> list[int]:
     """The positions of the cells that define these names, or what those cells read; star imports count always."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    kept, wanted = [], set(names)
-    for number in reversed(range(len(sources))):
+    bound, read = [], []
+    for source in sources:
         try:
-            table = symtable.symtable(TransformerManager().transform_cell(sources[number]), "cell", "exec")
+            table = symtable.symtable(TransformerManager().transform_cell(source), "cell", "exec")
         except (SyntaxError, ValueError):
+            bound.append(set[str]())
+            read.append(set[str]())
             continue
-        bound = {one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()}
-        if bound & wanted or re.search(r"^\s*from .* import \*", sources[number], re.MULTILINE):
-            kept.insert(0, number)
-            wanted |= set(_read(table))
-    return kept
+        bound.append({one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported()})
+        read.append(set(_read(table)))
+    kept = {
+        number for number, source in enumerate(sources) if re.search(r"^\s*from .* import \*", source, re.MULTILINE)
+    }
+    wanted, before = set(names), -1
+    while before < len(kept):  # a function may use what a later cell defines
+        before = len(kept)
+        kept |= {number for number in range(len(sources)) if bound[number] & wanted}
+        wanted = wanted.union(*(read[number] for number in kept))
+    return sorted(kept)
 
 
 def _read(table: symtable.SymbolTable, top: bool = True) -> Iterator[str]:

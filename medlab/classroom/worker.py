@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medlab.classroom.exercises import MISTAKES, Attempt, NotAttempted, Wrong, describe
+from medlab.classroom.exercises import MISTAKES, Attempt, NotAttempted, Wrong, describe, to_text
 
 LENGTH = 2**26  # characters that an answer may have
 
@@ -44,6 +44,8 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
+        assert self.process.stdout
+        self.process.stdout.readline()  # it is ready: starting it takes none of the time
         self.restart_clock()
 
     def restart_clock(self) -> None:
@@ -126,7 +128,7 @@ def encode(value: Any) -> Any:
             return {"data": data, "dtype": array.dtype.str, "shape": shape, "tensor": tensor, "grad": grad}
     except Exception:  # a value may do anything when it is asked
         pass
-    return {"other": [type(value).__name__, describe(value)]}
+    return {"other": [type(value).__name__, to_text(value, describe)]}
 
 
 def decode(value: Any) -> Any:
@@ -163,6 +165,7 @@ def main() -> None:
     sys.path.append(os.getcwd())  # files that a student hands in beside the notebook
     shell = Shell.instance(config=config)
     attempts: dict[tuple, Attempt] = {}
+    print("ready", file=answers, flush=True)
     while True:
         try:
             request = pickle.load(requests)

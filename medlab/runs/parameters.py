@@ -170,10 +170,10 @@ def runs_folder(path: Path) -> Path:
     return beside / "runs" / path.stem
 
 
-def code_cells(path: Path) -> list[dict]:
+def code_cells(path: str | Path) -> list[dict]:
     """Return the code cells of a notebook, each with its source as one text; ValueError if it is no notebook."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
         return [cell | {"source": "".join(cell["source"])} for cell in cells if cell["cell_type"] == "code"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a Jupyter notebook of format 4 ({error!r}).") from None

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -138,30 +139,35 @@ def test_submissions_are_named_and_marked_as_they_are(course, tmp_path):
             mark(tmp_path / "none" if not message else course, folder)
 
 
+CASES = [*RIGHT.items()]
+CASES += [(name, with_first(name, wrong)) for name, wrong, said in WRONG if not re.search("random|alone", said)]
 FUNCTIONS = """
-cases = list(RIGHT.items())
-cases += [(name, with_first(name, wrong)) for name, wrong, mistake in WRONG if "random" not in mistake]
-for i, (name, functions) in enumerate(cases):
+from test_marking import CASES
+for i, (_, functions) in enumerate(CASES):
     for k, function in enumerate(functions):
         globals()[f"f{i}_{k}"] = function
 """
 
 
+def plain(judged):
+    """Without what may differ: NumPy's numbers come back as Python's, a generator's new seed stays where it is."""
+    return judged[0], re.sub(r"\n  got: .*|Generator of seed \d+", "", judged[1])
+
+
 @pytest.mark.filterwarnings("ignore")  # what wrong answers divide by
 def test_a_check_says_the_same_of_an_answer_in_another_process():
     here = [str(ROOT / "tests" / folder) for folder in ("support", "classroom")]
-    cases = [(name, functions) for name, functions in RIGHT.items()]
-    cases += [(name, with_first(name, function)) for name, function, mistake in WRONG if "random" not in mistake]
     worker = Worker(ROOT, 300)
     try:
-        worker.run(0, f"import sys; sys.path[:0] = {here!r}\nfrom test_classroom import RIGHT, WRONG, with_first")
+        worker.run(0, f"import sys; sys.path[:0] = {here!r}")
         worker.run(1, FUNCTIONS)
-        for i, (name, functions) in enumerate(cases):
+        for i, (name, functions) in enumerate(CASES):
+            worker.restart_clock()
             body = inspect.unwrap(getattr(check, name))
             names = list(inspect.signature(body).parameters)
             there = [RemoteAttempt(worker, name, each, f"f{i}_{k}") for k, each in enumerate(names)]
             near = [Attempt(each, function, MISTAKES[name]) for each, function in zip(names, functions, strict=True)]
-            assert judge(body, there, "it") == judge(body, near, "it"), (name, functions)
+            assert plain(judge(body, there, "it")) == plain(judge(body, near, "it")), (name, functions)
     finally:
         worker.close()
 
@@ -176,20 +182,14 @@ def test_an_answer_of_another_process_is_data():
     values += [torch.ones(2, requires_grad=True), torch.tensor(3), torch.ones(2, dtype=torch.bfloat16), np.int64(7)]
     for value in values:
         got = decode(json.loads(json.dumps(encode(value))))
-        assert (
-            np.array_equal(got, value) if not isinstance(value, torch.Tensor) else torch.equal(got, value.to(got.dtype))
-        )
+        if not isinstance(value, np.ndarray | torch.Tensor):
+            assert got == value
+        else:
+            assert type(got) is type(value) and got.shape == value.shape and bool((got == value).all())
         assert getattr(got, "requires_grad", None) == getattr(value, "requires_grad", None)
     assert isinstance(decode(encode(np.int64(7))), int) and decode(encode(float("nan"))) != 0
-    for value in (
-        Odd(),
-        {},
-        1j,
-        np.array(["a"]),
-        np.array([None]),
-        np.zeros(2, complex),
-        torch.zeros(1, 1).to_sparse(),
-    ):
+    foreign = [Odd(), {}, 1j, np.array(["a"]), np.array([None]), np.zeros(2, complex), torch.zeros(1, 1).to_sparse()]
+    for value in foreign:
         got = decode(json.loads(json.dumps(encode(value))))
         assert type(got).__name__ == type(value).__name__ and not isinstance(got, np.ndarray | torch.Tensor | complex)
     array = encode(np.zeros(2))
@@ -206,7 +206,11 @@ def worker_of(tmp_path, source, seconds=60.0):
 
 @pytest.mark.parametrize(
     "line",
-    ["import os; os._exit(0)", "while True: pass", "import os; [os.write(n, b'[1, {}]' * 99) for n in range(3, 9)]"],
+    [
+        "import os; os._exit(0)",
+        "while True: pass",
+        "__import__('sys')._getframe(2).f_locals['answers'].write('[1, {}]\\n')",
+    ],
 )
 def test_a_process_that_ends_or_hangs_or_raves_is_no_answer(tmp_path, line):
     worker = worker_of(tmp_path, f"def window(hu, level, width):\n    {line}")

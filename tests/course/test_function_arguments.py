@@ -84,7 +84,7 @@ TABLE = {
     "data.oversample": ({"data": SET, "n": 9}, {"n": 0, "seed": -1}),
     "data.channels_as_images": ({"images": SET}, {"names": ["a", "b"]}),
     "data.simulate_phone_photo": (
-        {"strength": 1},
+        {"images": IMAGES, "strength": 1},
         {"images": Says(IMAGES[0], "images must be (N, C, H, W)"), "strength": -1},
     ),
     "data.slice_set": ({"cases": [CASE], "info": INFO, "size": 16}, SPACES | {"cases": Says([], "toy: no case given")}),
@@ -111,7 +111,7 @@ TABLE = {
         },
     ),
     "train.fit": (
-        {"model": NETWORK, "train": SET, "epochs": 1, "progress": False},
+        {"model": NETWORK, "train": SET, "epochs": 1, "batch_size": 8, "progress": False},
         STEPS
         | {
             "train": NO_SET,
