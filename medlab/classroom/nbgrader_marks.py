@@ -5,7 +5,7 @@ from typing import Any
 
 from nbconvert.preprocessors import Preprocessor
 from nbformat.v4 import new_output
-from traitlets import Integer
+from traitlets import Bool, Integer
 
 from medlab.classroom.marking import SECONDS, lesson_checks, mark_cells, suspect
 
@@ -17,6 +17,7 @@ class MarkChecks(Preprocessor):
     lesson's own check cells into the submission. nbgrader gives no points for a cell whose output is an error.
     """
 
+    enabled = Bool(True).tag(config=True)
     timeout = Integer(SECONDS, help="Seconds that an exercise may take.").tag(config=True)
 
     def preprocess(self, nb: Any, resources: dict) -> tuple[Any, dict]:

@@ -142,7 +142,7 @@ def graded(tmp_path_factory):
     config = nbgrader.NbGraderAPI().config
     exec((folder / "course" / "nbgrader_config.py").read_text(), {"get_config": lambda: config})  # as nbgrader does
     assert config.Execute.timeout == 300
-    config.Execute.timeout_func = lambda cell: 30 if "check.window(" in cell.source else 120
+    config.Execute.timeout_func = lambda cell: 4 if "check.window(" in cell.source else 120
     config.MarkChecks.timeout = 30
     config.CourseDirectory.root = str(folder / "course")
     with pytest.MonkeyPatch.context() as patch:
