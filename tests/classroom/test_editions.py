@@ -23,7 +23,7 @@ from medlab.classroom.editions import local_links
 from medlab.cli import app
 from medlab.runs import parameters
 
-CHECK = re.compile(r"\bcheck\.\w+\(")
+CHECK = re.compile(r"\bcheck\.(?!predict)\w+\(")
 
 
 def exercises(path: Path, solved: bool) -> list[list[dict]]:

@@ -59,7 +59,7 @@ TABLE = {
     "data.load_sample": ({}, {"name": Says("lnug", "unknown sample 'lnug'")}),
     "data.read_volume": (
         {"name": "lung_ct", "case": 0},
-        {"name": Says("lnug", "unknown set of volumes 'lnug'"), "case": -1},
+        {"name": Says("lnug", "unknown set of volumes 'lnug'"), "case": Says("none", "lung_ct")},
     ),
     "data.load_class_folders": ({"folder": "FOLDER", "size": 16}, {"folder": NONE, "size": 0, "window": (5, 0)}),
     "data.load_decathlon": ({}, {"folder": NONE}),
