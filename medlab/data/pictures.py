@@ -54,7 +54,7 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
         FileNotFoundError: no such file.
         ValueError: damaged, larger than allowed, of several pages, or of another kind.
     """
-    with damage(path, *ERRORS), _no_pillow_limit(), Image.open(path, formats=FORMATS) as image:
+    with damage(path, *ERRORS), _our_limit(), Image.open(path, formats=FORMATS) as image:
         if more := excess("picture_side", max(image.size)):
             wrong = f"is {image.height} x {image.width} pixels, {more}"
         elif image.mode not in kinds:  # 16 bits would turn white
@@ -68,8 +68,8 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
 
 
 @contextmanager
-def _no_pillow_limit() -> Iterator[None]:
-    """Let Pillow read any header: the size in it is checked before the pixels are read."""
+def _our_limit() -> Iterator[None]:
+    """Let Pillow refuse no picture by its own limit; it reads the size first, and ours decides."""
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
