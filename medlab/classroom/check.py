@@ -3,6 +3,9 @@
 A check prints "not attempted yet", "your answer passed" or the first case that failed, and returns whether it passed.
 The cells with solutions call it with ``of="the solution"``, and it says so. It raises only in strict mode:
 ``check.strict()``, or MEDLAB_STRICT=1 in the environment.
+
+``check.predict("00-organ", "Which organ?", ["heart", "lung"])`` asks for a prediction, and in a later cell
+``print(check.predicted("00-organ", "heart"))`` shows it beside the result.
 """
 
 from medlab.classroom.exercises import strict
@@ -17,6 +20,7 @@ from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
 from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 from medlab.classroom.lesson10 import coverage, membership, temperature
+from medlab.classroom.predictions import predict, predicted
 
 __all__ = [
     "balanced_pairs",
@@ -40,6 +44,8 @@ __all__ = [
     "mode_count",
     "nested_groups",
     "optimal_discriminator",
+    "predict",
+    "predicted",
     "psnr_rmse",
     "receptive_field",
     "sensitivity_specificity",

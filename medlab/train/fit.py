@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
@@ -85,7 +85,7 @@ def fit(
         resume: go on from `checkpoint` if it is there; the result is bit for bit that of a run never interrupted. A
             finished training goes on for more epochs with the schedule "constant".
         overwrite: start anew although `checkpoint` holds a training; else that is refused.
-        progress: show a progress bar with the loss.
+        progress: show a bar with the loss; in a notebook one line, shared by all trainings of a cell.
 
     Under ``torchrun --nproc_per_node=K`` the same call trains with K processes: same batches, and the same loss to
     rounding, for losses that are means over images and without dropout (each process draws its own).

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from medlab.data.images import ImageSet
 from medlab.storage import only_writer
@@ -34,6 +34,7 @@ from medlab.train.checkpoint import (
 )
 from medlab.train.devices import Placement
 from medlab.train.distributed import ProcessGroup
+from medlab.train.progress import progress_bar
 
 ROWS_AT_A_TIME = 256  # images hashed at once: a set may be mapped from disk
 LARGE_PRIME = 1_000_003  # keeps the seeds of runs apart: those of the epochs of one run are neighbors
@@ -170,7 +171,7 @@ class TrainState:
             if not len(history):
                 self.save()  # the initial weights; a path that cannot be written fails now, not after an epoch
             hidden = not (progress and self.processes.is_main)
-            bar = tqdm(
+            bar = progress_bar(
                 total=epochs * steps_per_epoch, initial=len(history) * steps_per_epoch, disable=hidden, unit="step"
             )
             try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet

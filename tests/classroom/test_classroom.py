@@ -425,5 +425,5 @@ def test_the_task_of_macro_f1_is_what_scikit_learn_means():
 
 
 def test_every_check_states_its_task():
-    for name in set(check.__all__) - {"strict"}:
+    for name in set(check.__all__) - {"predict", "predicted", "strict"}:
         assert name in RIGHT and getattr(check, name).__doc__.startswith("Write ")

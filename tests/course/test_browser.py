@@ -110,6 +110,42 @@ def test_a_link_to_the_glossary_lands_on_its_term(lab):
         )
 
 
+PREDICTION = """\
+from medlab.classroom import check
+
+check.predict("00-organ", "Which organ drowns first?", ["the lungs", "the heart"])
+check.predict("00-hu", "What is the smallest HU?")
+"""
+RESULT = 'print(check.predicted("00-organ", "the heart"))\nprint(check.predicted("00-hu", "-907 HU"))'
+
+
+@in_browser
+def test_a_prediction_is_made_by_keys_and_stands_beside_its_result(lab):
+    with lab.open(notebook(PREDICTION, RESULT), "prediction") as opened:
+        opened.run_all()
+        asked, result, keyboard = opened.output(0), opened.output(1), opened.page.keyboard
+        assert result.inner_text().splitlines() == [
+            "No prediction yet. It is: the heart.",
+            "No prediction yet. It is: -907 HU.",
+        ]
+        first = asked.get_by_role("radio", name="the lungs")
+        first.focus()
+        keyboard.press("Tab")
+        keyboard.press("Space")
+        asked.get_by_text("Kept").first.wait_for()
+        asked.get_by_role("textbox", name="Your prediction:").focus()
+        keyboard.type("about -900")
+        keyboard.press("Enter")
+        wait_until(lambda: asked.get_by_text("Kept").count() == 2, "what was typed is not kept", lab.page)
+        opened.run_all()
+        assert result.inner_text().splitlines() == [
+            "You said: the heart. It is: the heart.",
+            "You said: about -900. It is: -907 HU.",
+        ]
+        assert asked.get_by_role("radio", name="the heart").is_checked()
+        assert opened.errors() == [] and not lab.elsewhere
+
+
 TURING = """\
 import numpy as np
 from medlab.reader_study import TuringTest, turing_widget
