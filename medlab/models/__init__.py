@@ -1,7 +1,7 @@
 """Networks: one file per surveyed paper, each reads like the figure of its paper."""
 
 from medlab.models.acgan import ACDiscriminator, ACGenerator
-from medlab.models.backbone import Backbone, pretrained_backbone, resnet50_backbone
+from medlab.models.backbone import Backbone, pretrained_backbone
 from medlab.models.convolution import conv2d_unfold
 from medlab.models.cost import count_parameters, multiply_adds, training_bytes
 from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
@@ -61,7 +61,6 @@ __all__ = [
     "pretrained_backbone",
     "pretrained_names",
     "receptive_field_size",
-    "resnet50_backbone",
     "save_model",
     "small_resnet18",
     "training_bytes",

@@ -87,20 +87,6 @@ def pretrained_backbone(name: str) -> Backbone:
     return backbone
 
 
-def resnet50_backbone(features: int = 1024, imagenet: bool = True) -> nn.Module:
-    """ResNet-50 with a new last layer: gray or RGB images in [0, 1], ``(N, 1 or 3, H, W)``, to ``(N, features)``.
-
-    Args:
-        features: length of the new last layer.
-        imagenet: start from the weights of `pretrained_backbone`, else from random ones.
-
-    Raises:
-        ConnectionError: the weights are neither on this computer nor can they be downloaded.
-    """
-    backbone = pretrained_backbone("resnet50") if imagenet else Backbone("resnet50")
-    return nn.Sequential(backbone, nn.Linear(backbone.features, features))
-
-
 def _read_lite() -> dict[str, Tensor]:
     try:
         file = Path(str(distribution(LITE_PACKAGE).locate_file(LITE_FILE)))  # importing the package would run its code

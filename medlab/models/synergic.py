@@ -10,9 +10,10 @@ doi:10.1016/j.media.2019.02.010.
 | synergic network  | two features concatenated (2048), fully connected, ReLU;    | n(n-1)/2   |
 |                   | fully connected to 1: do the two images share a class?      |            |
 
-The paper's backbone is ResNet-50 with ImageNet weights (`resnet50_backbone`). Width and activation of the
-synergic network's hidden layer are not given: the length of a feature, and ReLU, are our choice, as is the ReLU of the
-feature.
+The paper's backbone is ResNet-50 with ImageNet weights:
+``lambda features: nn.Sequential(pretrained_backbone("resnet50"), nn.Linear(2048, features))``. Width and activation of
+the synergic network's hidden layer are not given: the length of a feature, and ReLU, are our choice, as is the ReLU of
+the feature.
 """
 
 from collections.abc import Callable

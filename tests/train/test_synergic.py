@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from medlab.data.images import ImageSet, Info
-from medlab.models import SynergicNetwork, count_parameters, resnet50_backbone
+from medlab.models import Backbone, SynergicNetwork, count_parameters
 from medlab.train import CheckpointError, fit_synergic, predict
 from medlab.train.synergic import sample_pairs
 
@@ -51,7 +51,10 @@ def test_there_is_a_verifier_for_every_pair(components, heads):
 
 
 def test_the_papers_sizes():
-    model = SynergicNetwork(2, classes=30, backbone=lambda features: resnet50_backbone(features, imagenet=False))
+    def backbone(features):
+        return nn.Sequential(Backbone("resnet50"), nn.Linear(2048, features))
+
+    model = SynergicNetwork(2, classes=30, backbone=backbone)
     component, verifier = model.components[0], model.verifiers[0]
     assert count_parameters(verifier) == 2048 * 1024 + 1024 + 1024 + 1
     assert count_parameters(component.classifier) == 1024 * 30 + 30
