@@ -20,6 +20,7 @@ c = get_config()
 c.CourseDirectory.course_id = "medlab"
 c.Execute.timeout = 300  # seconds for a cell; an endless loop is stopped then, and the notebook goes on
 c.ClearSolutions.code_stub = {"python": ""}  # above a solution stands the exercise as students get it
+c.GenerateFeedback.exporter_class = "medlab.runs.page.Page"  # asks no other host, and shows formulas offline
 c.OverwriteCells.add_missing_cells = True  # a check that a student has deleted counts all the same
 """
 

@@ -65,13 +65,13 @@ def run(
         try:
             _execute(path, folder, chosen, timeout, progress)
             results = provenance(path.parent) | {"seconds": round(time.perf_counter() - clock, 1)}
-            _write_html(folder)
+            _write_html(folder, path)
             finish_run(folder, facts, results)
         except BaseException as error:  # Ctrl-C too: the record must not go on saying "running"
             fail_run(folder, facts, error)
             if not isinstance(error, Exception):
                 raise
-            _write_html(folder)
+            _write_html(folder, path)
     return read_run(folder)
 
 
@@ -128,21 +128,10 @@ def _written_at_once() -> str:
     return scheme
 
 
-# JupyterLab's look, with the alt text of a figure taken from its output's metadata: nbconvert's template leaves it out.
-_TEMPLATE = """{% extends 'lab/index.html.j2' %}
-{% macro described(image, alt) -%}
-{{ image | replace('<img', '<img alt="' ~ (alt | escape_html) ~ '"', 1) if alt else image }}
-{%- endmacro %}
-{% block data_png scoped %}{{ described(super(), output | get_metadata('alt', 'image/png')) }}{% endblock %}
-{% block data_jpg scoped %}{{ described(super(), output | get_metadata('alt', 'image/jpeg')) }}{% endblock %}
-"""
-
-
-def _write_html(folder: Path) -> None:
-    from nbconvert import HTMLExporter
+def _write_html(folder: Path, path: Path) -> None:
+    from medlab.runs.page import page
 
     try:
-        html, _ = HTMLExporter(raw_template=_TEMPLATE).from_filename(str(folder / EXECUTED))
-        write_file(folder / HTML, html)
+        write_file(folder / HTML, page(folder / EXECUTED, path.parent))
     except Exception as error:  # a copy to read is not worth losing a run that took hours
         warnings.warn(f"no HTML copy in {folder}: {error}", stacklevel=2)

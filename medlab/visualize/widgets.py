@@ -7,12 +7,25 @@ from traceback import format_exc
 from typing import Any
 
 import numpy as np
+from IPython import get_ipython
+from IPython.display import display
 from ipywidgets import HTML, FloatSlider, IntSlider, VBox
 from numpy.typing import ArrayLike
 
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import Figure
 from medlab.visualize.images import PLANES, orthoviews
+
+# ipywidgets leaves the handle of a slider without a name for screen readers. Views come and go as a page is scrolled.
+NAMES = """
+window.medlabNames ??= new MutationObserver(() => {
+  for (const handle of document.querySelectorAll(".widget-slider [role=slider]:not([aria-label])")) {
+    const label = handle.closest(".widget-slider").querySelector(".widget-label");
+    if (label) handle.setAttribute("aria-label", label.textContent);
+  }
+});
+window.medlabNames.observe(document.body, {childList: true, subtree: true});
+"""
 
 
 def browse(draw: Callable[..., Figure], **sliders: Sequence) -> VBox:
@@ -46,6 +59,8 @@ def browse(draw: Callable[..., Figure], **sliders: Sequence) -> VBox:
     update()
     for control in controls.values():
         control.observe(update, names="value")
+    if get_ipython() is not None:
+        display({"application/javascript": NAMES, "text/plain": ""}, raw=True)
     return VBox([*controls.values(), picture])
 
 

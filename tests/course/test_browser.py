@@ -63,6 +63,7 @@ def use(lab: Lab, output: Locator) -> None:
     output.locator(".jupyter-widgets").first.wait_for()
     sliders = output.get_by_role("slider")
     for slider in sliders.all():
+        wait_until(lambda slider=slider: slider.get_attribute("aria-label"), "a handle without a name", lab.page)
         at_the_end = slider.get_attribute("aria-valuenow") == slider.get_attribute("aria-valuemax")
         press(lab, output, slider, "ArrowLeft" if at_the_end else "ArrowRight")
     if not sliders.count():
