@@ -15,11 +15,6 @@ _LIMITS = {
 }
 
 
-def limit(name: str) -> int:
-    """The limit of this name, as it is now."""
-    return _LIMITS[name]
-
-
 def excess(name: str, size: int) -> str:
     """What to say of `size` if it is larger than the limit of this name, and else nothing."""
     if size <= _LIMITS[name]:

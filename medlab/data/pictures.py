@@ -14,7 +14,7 @@ from medlab.data.archives import array_shape, channels_first, read_rows
 from medlab.data.files import damage, present
 from medlab.data.listing import Read
 from medlab.data.nifti import check_size
-from medlab.limits import excess, limit
+from medlab.limits import excess
 from medlab.text import from_spreadsheet
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
         FileNotFoundError: no such file.
         ValueError: damaged, larger than allowed, of several pages, or of another kind.
     """
-    with damage(path, *ERRORS), _pillow_limit(), Image.open(path, formats=FORMATS) as image:
+    with damage(path, *ERRORS), _our_limit(), Image.open(path, formats=FORMATS) as image:
         if more := excess("picture_side", max(image.size)):
             wrong = f"is {image.height} x {image.width} pixels, {more}"
         elif image.mode not in kinds:  # 16 bits would turn white
@@ -68,9 +68,9 @@ def open_picture(path: Path, kinds: Sequence[str] = EIGHT_BITS) -> Image.Image:
 
 
 @contextmanager
-def _pillow_limit() -> Iterator[None]:
-    """Let Pillow refuse no picture that is allowed here."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, limit("picture_side") ** 2
+def _our_limit() -> Iterator[None]:
+    """Let Pillow refuse no picture by its own limit; it reads the size first, and ours decides."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
     finally:
