@@ -31,6 +31,12 @@ def test_a_record_prints_verdicts_scores_and_origin(tmp_path, monkeypatch):
     assert text.splitlines()[-1].split() == ["auc", "0.500", "[0.400,", "0.625]"]
 
 
+def test_a_record_of_no_lesson_is_not_in_the_table_of_claims(tmp_path, monkeypatch):
+    (tmp_path / "breaker.json").write_text('["of another form"]')
+    monkeypatch.setattr("medlab.runs.results.results_folder", lambda: tmp_path)
+    assert claims_table().endswith("0 of 0 claims are undecided (*cannot tell* or *no room*).")
+
+
 @pytest.mark.parametrize("file", sorted(results_folder().glob("[0-9]*.json")), ids=lambda file: file.stem)
 def test_records_in_the_repository_are_whole(file):
     result = recorded(file.stem)
