@@ -10,7 +10,7 @@ The cells with solutions call it with ``of="the solution"``, and it says so. It 
 
 from medlab.classroom.exercises import strict
 from medlab.classroom.lesson00 import split_patients, window
-from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1
+from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1, momentum_descent
 from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_size
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
@@ -42,6 +42,7 @@ __all__ = [
     "membership",
     "minibatch_discrimination",
     "mode_count",
+    "momentum_descent",
     "nested_groups",
     "optimal_discriminator",
     "predict",

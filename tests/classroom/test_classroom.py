@@ -63,12 +63,21 @@ def macro_f1(targets, predictions, classes):
     return float(np.mean(scores))
 
 
+def momentum_descent(weight, gradient, rate, momentum, decay, steps):
+    velocity = 0 * weight
+    for _ in range(steps):
+        velocity = momentum * velocity + gradient(weight) + decay * weight
+        weight = weight - rate * velocity
+    return weight
+
+
 RIGHT = {
     "window": [window],
     "split_patients": [split_patients],
     "conv_arithmetic": [conv_shape, conv_parameters],
     "conv2d_unfold": [conv2d_unfold],
     "macro_f1": [macro_f1],
+    "momentum_descent": [momentum_descent],
 }
 
 
@@ -110,11 +119,21 @@ def unfold_by_views(images, weight, bias):
     return torch.einsum("nchwij,ocij->nohw", patches, weight) + bias[:, None, None]
 
 
+def by_torch(weight, gradient, rate, momentum, decay, steps):
+    weight = torch.nn.Parameter(weight.clone())
+    optimizer = torch.optim.SGD([weight], rate, momentum, weight_decay=decay)
+    for _ in range(steps):
+        weight.grad = gradient(weight.detach())
+        optimizer.step()
+    return weight.detach()
+
+
 OTHER = [
     ("window", [lambda hu, level, width: (hu * 1.0 - level + width / 2).clip(0, width) / width]),
     ("split_patients", [draw_by_shuffling]),
     ("conv_arithmetic", [lambda *a, **k: np.int64(conv_shape(*a, **k)), conv_parameters]),
     ("conv2d_unfold", [unfold_by_views]),
+    ("momentum_descent", [by_torch]),
     ("macro_f1", [lambda t, p, c: f1_score(t, p, average="macro", labels=range(c), zero_division=0)]),
     ("macro_f1", [lambda t, p, c: torch.tensor(macro_f1(t, p, c))]),
 ]
@@ -235,6 +254,16 @@ WRONG = [
     ("conv2d_unfold", F.conv2d, "use unfold and a matrix product"),
     ("conv2d_unfold", OneConvolution(), "use unfold and a matrix product"),
     ("conv2d_unfold", lambda i, w, b: torch.conv2d(i, w) + b[:, None, None], "use unfold and a matrix product"),
+    ("momentum_descent", lambda w, g, r, m, d, n: momentum_descent(w, g, r, 0, d, n), "the velocity forgets"),
+    ("momentum_descent", lambda w, g, r, m, d, n: momentum_descent(w, g, r, m, 0, n), "the weight decay is missing"),
+    ("momentum_descent", lambda w, g, r, m, d, n: momentum_descent(w, g, -r, m, d, n), "uphill"),
+    ("momentum_descent", lambda w, g, r, m, d, n: momentum_descent(w, g, r * (1 - m), m, d, n), "not times (1"),
+    (
+        "momentum_descent",
+        lambda w, g, r, m, d, n: momentum_descent(w, lambda _: g(w), r, m, d, n),
+        "ask gradient(weight)",
+    ),
+    ("momentum_descent", lambda w, g, r, m, d, n: momentum_descent(w, g, r, m, d, n - 1), "one step is missing"),
     ("macro_f1", lambda t, p, c: float((t == p).mean()), "this is the accuracy"),
     ("macro_f1", sk(average="micro"), "this is the accuracy (and micro F1)"),
     ("macro_f1", sk(average="weighted"), "this is weighted F1"),
