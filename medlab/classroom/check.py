@@ -19,13 +19,15 @@ from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
 from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
-from medlab.classroom.lesson10 import coverage, membership, temperature
+from medlab.classroom.lesson10 import coverage, membership
+from medlab.classroom.lesson11 import class_thresholds, temperature
 from medlab.classroom.predictions import predict, predicted
 
 __all__ = [
     "balanced_pairs",
     "better_than_chance",
     "cardiothoracic_ratio",
+    "class_thresholds",
     "conv2d_unfold",
     "conv_arithmetic",
     "coverage",

@@ -1,10 +1,7 @@
-"""Exercises of lesson 10: membership inference, temperature scaling, coverage of prediction sets."""
-
-from collections.abc import Callable
+"""Exercises of lesson 10: membership inference, coverage of prediction sets."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from medlab.classroom.exercises import Attempt, exercise
 
@@ -46,48 +43,6 @@ def membership(membership: Attempt) -> None:
 def _one_by_one(members: np.ndarray, others: np.ndarray) -> float:
     n = min(len(members), len(others))
     return float((members[:n] < others[:n]).mean() + (members[:n] == others[:n]).mean() / 2)
-
-
-@exercise
-def temperature(temperature: Attempt) -> None:
-    """Write ``temperature(logits, targets)``: the best temperature for validation cases, a float.
-
-    `logits` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. Divided by a temperature T, the logits give the
-    probabilities ``softmax(logits / T)``; the best T has the smallest mean of ``-log(probability of the target)``. In
-    every case it lies between 0.1 and 10; within 2 % of it is right, so trying many T will do. Two logits ``[2, 0]``
-    each, of which the first class is right in 3 of 4 cases, have T = 2 / log(3) = 1.82: 75 % sure, and 75 % right.
-    """
-    rng = np.random.default_rng(0)
-    cases = [(np.tile([2.0, 0.0], (4, 1)), np.array([0, 0, 0, 1]))]
-    drawn = [(200, 2, 3.0, 1.5), (150, 4, 0.5, 1.5), (300, 3, 1.0, 1.5), (80, 2, 6.0, 1.5)]
-    drawn += [(1000, 2, 9.0, 0.5), (300, 2, 0.11, 1.5)]  # near both ends
-    for n, k, factor, spread in drawn:
-        logits = rng.normal(0, spread, (n, k))
-        targets = np.array([rng.choice(k, p=p) for p in softmax(logits, 1)])
-        cases.append((logits * factor, targets))
-    for logits, targets in cases:
-        probs = softmax(logits, 1)
-        best = _best(lambda t, a=logits, b=targets: _loss(a / t, b))
-        temperature.compare(
-            temperature(logits, targets),
-            best,
-            {
-                "inverse": 1 / best,
-                "softmax_first": _best(lambda t, a=probs, b=targets: _loss(a / t, b)),
-                "without_targets": _best(lambda t, a=logits: _loss(a / t, a.argmax(1))),
-                "not_fitted": 1.0,
-                "logarithm": np.log(best),
-            },
-            tolerance=0.02,
-        )
-
-
-def _loss(logits: np.ndarray, targets: np.ndarray) -> float:
-    return float(-log_softmax(logits, 1)[np.arange(len(targets)), targets].mean())
-
-
-def _best(loss: Callable[..., float]) -> float:
-    return float(np.exp(minimize_scalar(lambda log_t: loss(np.exp(log_t)), bounds=(-4, 4), method="bounded").x))
 
 
 @exercise

@@ -11,6 +11,7 @@ import answers_07
 import answers_08
 import answers_09
 import answers_10
+import answers_11
 import numpy as np
 import pytest
 import torch
@@ -97,6 +98,7 @@ LATER = (
     answers_08,
     answers_09,
     answers_10,
+    answers_11,
 )
 RIGHT |= {name: listed(function) for lesson in LATER for name, function in lesson.RIGHT.items()}
 

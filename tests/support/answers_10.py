@@ -1,13 +1,9 @@
 """Right and wrong answers to the exercises of lesson 10, as students would write them."""
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 from scipy.stats import mannwhitneyu
 
 from medlab import metrics
-
-TRIED = np.exp(np.linspace(-3, 3, 1200))
-
 
 # The right answers, as a student would write them
 
@@ -15,13 +11,6 @@ TRIED = np.exp(np.linspace(-3, 3, 1200))
 def pairs(members, others):
     gap = others[None, :] - members[:, None]
     return float(((gap > 0) + 0.5 * (gap == 0)).mean())
-
-
-def search(logits, targets, of=lambda logits, t: logits / t):
-    def loss(t):
-        return -log_softmax(of(logits, t), 1)[np.arange(len(targets)), targets].mean()
-
-    return float(TRIED[np.argmin([loss(t) for t in TRIED])])
 
 
 def shares(held, classes, count):
@@ -32,7 +21,7 @@ def rates(probs, targets, threshold):
     return shares(probs[np.arange(len(targets)), targets] >= threshold, targets, probs.shape[1])
 
 
-RIGHT = {"membership": [pairs], "temperature": [search], "coverage": [rates]}
+RIGHT = {"membership": [pairs], "coverage": [rates]}
 
 
 # Other right answers
@@ -45,7 +34,6 @@ def from_course(probs, targets, threshold):
 
 OTHER = [
     ("membership", [lambda a, b: mannwhitneyu(b, a).statistic / (len(a) * len(b))]),
-    ("temperature", [lambda logits, targets: metrics.fit_temperature(softmax(logits, 1), targets)]),
     ("coverage", [from_course]),
 ]
 
@@ -77,12 +65,6 @@ WRONG = [
     ("membership", [lambda a, b: b.mean() - a.mean()], "the difference of the means"),
     ("membership", [lambda a, b: 100 * pairs(a, b)], "in percent"),
     ("membership", [lambda a, b: a[:, None] < b], "a number"),
-    ("temperature", [lambda x, y: 1 / search(x, y)], "1 / T"),
-    ("temperature", [lambda x, y: search(x, y, lambda x, t: x * t)], "1 / T"),
-    ("temperature", [lambda x, y: search(softmax(x, 1), y)], "divide the logits"),
-    ("temperature", [lambda x, y: search(x, x.argmax(1))], "the *largest* probability"),
-    ("temperature", [lambda x, y: 1.0], "nothing was fitted"),
-    ("temperature", [lambda x, y: np.log(search(x, y))], "log(T)"),
     ("coverage", [lambda p, y, t: rates(p, y, t)[1:]], "the shape is"),
     ("coverage", [lambda p, y, t: np.array([rates(p, y, t)[1:].mean(), *rates(p, y, t)[1:]])], "mean of the classes"),
     ("coverage", [lambda p, y, t: rates(p, y, t + 1e-9)], ">=, not >"),
