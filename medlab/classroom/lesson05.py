@@ -57,8 +57,8 @@ def iou_and_dice(iou: Attempt, dice_from_iou: Attempt) -> None:
 
 
 @exercise
-def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
-    """Write ``critic_loss(real, fake)`` and ``non_saturating_loss(fake)``: what the critic and the segmenter minimize.
+def critic_losses(critic_loss: Attempt, segmenter_loss: Attempt) -> None:
+    """Write ``critic_loss(real, fake)`` and ``segmenter_loss(fake)``: what the critic and the segmenter minimize.
 
     `real` ``(N,)`` are the critic's logits for masks drawn by hand, `fake` ``(M,)`` those for masks of the segmenter;
     with ``p = sigmoid(logit)`` the critic's target is p = 1 for the first and p = 0 for the second. Its loss is the
@@ -96,9 +96,9 @@ def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
         )
     for _, fake in cases:
         expected = -logsigmoid(fake).mean()
-        got = non_saturating_loss(fake)
-        _finite(non_saturating_loss, got, expected)
-        non_saturating_loss.compare(
+        got = segmenter_loss(fake)
+        _finite(segmenter_loss, got, expected)
+        segmenter_loss.compare(
             got,
             expected,
             {
@@ -109,7 +109,7 @@ def critic_losses(critic_loss: Attempt, non_saturating_loss: Attempt) -> None:
                 "two_sigmoids": binary_cross_entropy_with_logits(fake.sigmoid(), torch.ones_like(fake)),
             },
         )
-    non_saturating_loss.check_gradient(torch.tensor([0.5, -1.0], requires_grad=True))
+    segmenter_loss.check_gradient(torch.tensor([0.5, -1.0], requires_grad=True))
 
 
 def _finite(attempt: Attempt, got: Any, expected: Tensor) -> None:

@@ -15,7 +15,7 @@ from medlab.models.receptive import effective_receptive_field, receptive_field_s
 from medlab.models.resnet import small_resnet18
 from medlab.models.ring_gan import RingDiscriminator, RingGenerator
 from medlab.models.saving import ModelCard, load_model, save_model
-from medlab.models.scan import ResidualBlock, SCANCritic, SCANSegmenter
+from medlab.models.scan import SCANCritic, SCANSegmenter
 from medlab.models.shallow_cnn import ShallowCNN
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardize import Standardize
@@ -36,7 +36,6 @@ __all__ = [
     "MinibatchDiscrimination",
     "ModelCard",
     "PatchCNN",
-    "ResidualBlock",
     "RingDiscriminator",
     "RingGenerator",
     "SCANCritic",

@@ -25,7 +25,7 @@ def critic_loss(real, fake):
     return -F.logsigmoid(real).mean() - F.logsigmoid(-fake).mean()
 
 
-def non_saturating_loss(fake):
+def segmenter_loss(fake):
     return -F.logsigmoid(fake).mean()
 
 
@@ -40,7 +40,7 @@ def cardiothoracic_ratio(label):
 
 RIGHT = {
     "iou_and_dice": [iou, dice_from_iou],
-    "critic_losses": [critic_loss, non_saturating_loss],
+    "critic_losses": [critic_loss, segmenter_loss],
     "cardiothoracic_ratio": [cardiothoracic_ratio],
 }
 
@@ -69,7 +69,7 @@ OTHER = [
 # Wrong answers, and what the check must say to them
 
 
-def losses(critic=critic_loss, fooling=non_saturating_loss):
+def losses(critic=critic_loss, fooling=segmenter_loss):
     return [critic, fooling]
 
 
@@ -110,20 +110,20 @@ WRONG = [
     ("critic_losses", losses(lambda t, m: critic_loss(m, t)), "expected: "),
     ("critic_losses", losses(lambda t, m: critic_loss(-t, -m)), "1 and 0 are swapped"),
     ("critic_losses", losses(lambda t, m: -critic_loss(t, m)), "this rewards wrong answers"),
-    ("critic_losses", losses(lambda t, m: non_saturating_loss(t)), "the masks of the segmenter are left out"),
+    ("critic_losses", losses(lambda t, m: segmenter_loss(t)), "the masks of the segmenter are left out"),
     ("critic_losses", losses(lambda t, m: critic_loss(t, m) / 2), "the half of it"),
     (
         "critic_losses",
-        losses(lambda t, m: non_saturating_loss(t) + non_saturating_loss(m)),
+        losses(lambda t, m: segmenter_loss(t) + segmenter_loss(m)),
         "both kinds are labeled real",
     ),
     ("critic_losses", losses(lambda t, m: -t.sigmoid().log().mean() - (1 - m.sigmoid()).log().mean()), "sigmoid(60)"),
     ("critic_losses", losses(lambda t, m: critic_loss(t, m).item()), "returned float, not a torch tensor"),
     ("critic_losses", losses(fooling=lambda m: -F.logsigmoid(-m).mean()), "this is the critic's term"),
     ("critic_losses", losses(fooling=lambda m: F.logsigmoid(-m).mean()), "the saturating form"),
-    ("critic_losses", losses(fooling=lambda m: -non_saturating_loss(m)), "rewards masks that are recognized"),
+    ("critic_losses", losses(fooling=lambda m: -segmenter_loss(m)), "rewards masks that are recognized"),
     ("critic_losses", losses(fooling=lambda m: -F.logsigmoid(m).sum()), "the sum; take the mean"),
-    ("critic_losses", losses(fooling=lambda m: non_saturating_loss(m.detach())), "cut the gradient to the segmenter"),
+    ("critic_losses", losses(fooling=lambda m: segmenter_loss(m.detach())), "cut the gradient to the segmenter"),
     ("cardiothoracic_ratio", [lambda x: 1 / cardiothoracic_ratio(x)], "upside down"),
     ("cardiothoracic_ratio", ratio(one_too_few), "one too few"),
     ("cardiothoracic_ratio", ratio(lambda where: int(where.sum())), "areas, not widths"),
