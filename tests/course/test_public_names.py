@@ -29,7 +29,6 @@ EXPECTED = {
     "metrics.interval_floor": "tells before a run whether more seeds can help",
     "metrics.seeds_needed": "plans one's own comparison from a pilot",
     "metrics.smallest_detectable": "what a comparison could have found",
-    "metrics.success_rate": "counts trainings that succeed or collapse",
     "models.Backbone": "what pretrained_backbone returns",
     "models.DRINetBaseline": "the paper's own FCN, to compare with",
     "reader_study.advice_report": "the errors of a reader whose answers were collected elsewhere",
