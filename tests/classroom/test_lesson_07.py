@@ -1,6 +1,7 @@
 """The right answers of lesson 07 against the course."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,9 @@ import torch
 from answers_07 import clip_weights, critic_loss, d_prime, mode_count
 
 from medlab.reader_study import turing_counts
+from medlab.runs import recorded
+
+LESSON = nbformat.read(Path(__file__).parents[2] / "notebooks" / "07_wgan_mr.ipynb", 4)
 
 
 def test_the_worked_numbers():
@@ -22,8 +26,7 @@ def test_the_worked_numbers():
 
 def test_the_table_of_the_lesson_adds_up():
     """Counts of 50 real and 50 synthetic images; accuracies as quoted beside them: 70, 71, 64, 54, 77 and 54 %."""
-    lesson = nbformat.read(Path(__file__).parents[2] / "notebooks" / "07_wgan_mr.ipynb", 4)
-    source = next(cell.source for cell in lesson.cells if cell.id == "turing")
+    source = next(cell.source for cell in LESSON.cells if cell.id == "turing")
     assigned = next(line.value for line in ast.parse(source).body if isinstance(line, ast.Assign))
     table = ast.literal_eval(assigned)
     accuracy = dict(zip(table, (70, 71, 64, 54, 77, 54), strict=True))
@@ -32,3 +35,18 @@ def test_the_table_of_the_lesson_adds_up():
         assert abs(d_prime(a, b, c, d) - turing_counts(a, b, c, d).d_prime.value) < 1e-9
     inside = [name for name, right in accuracy.items() if 40 <= right <= 60]
     assert inside == ["FLAIR", "Concat, 64"]  # those that may be guessing
+
+
+def test_the_text_gives_the_verdicts_of_the_records():
+    text = next(cell.source for cell in LESSON.cells if cell.id == "verdict")
+    outcomes = recorded("07-ring").outcomes + recorded("07-brains").outcomes
+    assert len(outcomes) == 3
+    for one in outcomes:
+        assert re.search(f"{one.claim.name}: (it )?{one.verdict}", text, re.IGNORECASE), one.claim.name
+
+
+def test_the_counts_of_the_text_are_those_of_the_record():
+    modes = recorded("07-ring").scores["modes covered"]
+    assert set(modes["WGAN-GP"]) == {8} and max(modes["plain"]) <= 1 and max(modes["WGAN"]) <= 1
+    assert max(modes["WGAN-GP, slow opponent"]) <= 2 < 7 <= min(modes["plain, faster opponent"])
+    assert set(modes["plain, 5 to 1"]) <= {1, 2, 3, 4}
