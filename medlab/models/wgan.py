@@ -29,12 +29,15 @@ class WGANCritic(DCDiscriminator):
         kernel: side of the kernels, 4 or 5.
         norm: batch normalization in all layers but the first. False for the gradient penalty (Gulrajani et al. 2017,
             arXiv:1704.00028), which is computed image by image.
+        activation: "elu", or "leaky_relu". Clipped weights keep what reaches an activation near 0, where ELU is
+            almost straight: such a critic is almost linear, and one with leaky ReLU is not.
 
     Raises:
-        ValueError: a size that is not reached by halving.
+        ValueError: a size that is not reached by halving, an unknown activation.
     """
 
     def __init__(
-        self, size: int = 128, channels: int = 1, *, width: int = 32, kernel: int = 4, norm: bool = True
-    ) -> None:
-        super().__init__(size, channels, width=width, kernel=kernel, activation="elu", norm=norm)
+        self, size: int = 128, channels: int = 1, *, width: int = 32, kernel: int = 4, norm: bool = True,
+        activation: str = "elu",
+    ) -> None:  # fmt: skip
+        super().__init__(size, channels, width=width, kernel=kernel, activation=activation, norm=norm)

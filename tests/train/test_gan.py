@@ -64,6 +64,19 @@ def test_the_papers_sizes():
     assert count_parameters(WGANCritic()) == 2_795_937
 
 
+@pytest.mark.parametrize(("activation", "low", "high"), [("elu", 0.0, 0.02), ("leaky_relu", 0.1, 2.0)])
+def test_clipped_weights_make_a_critic_with_elu_almost_linear(activation, low, high):
+    torch.manual_seed(0)
+    critic, images = WGANCritic(16, width=8, activation=activation), 2 * torch.rand(64, 1, 16, 16) - 1
+    with torch.no_grad():
+        for weight in critic.parameters():
+            weight.clamp_(-0.01, 0.01)
+        for _ in range(50):
+            critic.train()(images)  # statistics of batch normalization
+        half_way = critic.eval()((images[:32] + images[32:]) / 2) - (critic(images[:32]) + critic(images[32:])) / 2
+        assert low < half_way.square().mean().sqrt() / critic(images).std() < high
+
+
 def test_the_five_rules_of_dcgan():
     generator, discriminator = DCGenerator(64, width=64), DCDiscriminator(64, width=8)
     for network in (generator, discriminator):
