@@ -31,7 +31,6 @@ EXPECTED = {
     "metrics.smallest_detectable": "what a comparison could have found",
     "metrics.success_rate": "counts trainings that succeed or collapse",
     "models.Backbone": "what pretrained_backbone returns",
-    "models.DRINetBaseline": "the paper's own FCN, to compare with",
     "reader_study.advice_report": "the errors of a reader whose answers were collected elsewhere",
     "reader_study.rater_agreement": "the agreement of raters whose answers were collected elsewhere",
     "reader_study.turing_table": "the results of several raters side by side",
