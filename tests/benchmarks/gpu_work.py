@@ -135,12 +135,12 @@ def _acgan(side: int, divided: int):
     return generator, models.ACDiscriminator(3, side, width=64 // divided, kernel=4)
 
 
-def _drinet(**how):
-    return lambda divided: models.DRINet(1, 5, growth=48 // divided, **how)
+def _drinet(divided: int):
+    return models.DRINet(1, 5, growth=24 // divided, weight_std=None)
 
 
 def _unet(divided: int):
-    return models.UNet(1, 5, 73 // divided, 4)
+    return models.DRINetBaseline(1, 5, 32 // divided, 4, weight_std=None)
 
 
 def _segmenter(divided: int):
@@ -154,7 +154,6 @@ def _lesions(divided: int):
 MAPS, LUNGS = {"classes": 5, "maps": True}, {"classes": 4, "maps": True}
 PLANES, VOLUMES = {"classes": 2, "channels": 3}, {"classes": 2, "axes": 3}
 DICE = {"loss": train.dice_cross_entropy}
-FCN = {"dense": False, "inception": False, "unpooling": False}
 SLOW = {"weight_decay": 0.0, "lr": 2e-4, "schedule": "constant"}
 HAN = {"kernel": 4, "tanh": False}  # of the generators of lesson 07
 CRITIC, PENALTY = HAN | {"critic": models.WGANCritic}, HAN | {"critic": models.WGANCritic, "penalty": True}
@@ -166,9 +165,8 @@ WORK = {
     "one network": Work("02", 11_250, 778, 960, "resnet", _synergic(1)),
     "SDL, 2 networks": Work("02", 45_000, 1556, 1920, "resnet", _synergic(2)),
     "SDL, 3 networks": Work("02", 22_500, 2334, 2932, "resnet", _synergic(3)),
-    "U-Net": Work("03", 4324, 573, 355, "wide", _fit(_unet, (128, 16), 8, MAPS, **DICE)),
-    "DRINet": Work("03", 17_296, 493, 1700, "wide", _fit(_drinet(), (128, 16), 8, MAPS, **DICE)),
-    "FCN": Work("03", 4324, 1325, 529, "wide", _fit(_drinet(**FCN), (128, 16), 8, MAPS, **DICE)),
+    "U-Net": Work("03", 4324, 161, 497, "wide", _fit(_unet, (128, 16), 8, MAPS, **DICE)),
+    "DRINet": Work("03", 4324, 145, 1700, "wide", _fit(_drinet, (128, 16), 8, MAPS, **DICE)),
     "three planes": Work("04", 11_268, 22, 145, "narrow", _fit(_patches("triplanar"), (24, 12), 64, PLANES)),
     "cube": Work("04", 2817, 280, 130, "wide", _fit(_patches("volume"), (24, 12), 64, VOLUMES)),
     "whole volumes": Work("04", 120, 161e3, 100, "float32", None),

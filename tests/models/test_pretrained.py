@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +12,20 @@ from nbformat.v4 import reads
 from project import ROOT
 from toys import network, stripes
 
-from medlab.metrics import psnr_ssim
+from medlab.data import load
+from medlab.metrics import psnr_ssim, segmentation_report
 from medlab.models import DCGenerator, count_parameters, load_pretrained, pretrained_names, save_model
 from medlab.models.pretrained import checkpoints_folder, fingerprint
 from medlab.runs import publish, run
 from medlab.runs.sweeping import read_plan
-from medlab.train import sample
+from medlab.train import predict, sample
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
-NOTEBOOK = CHECKPOINTS / "train.ipynb"
+NOTEBOOK, SEGMENTER = CHECKPOINTS / "train.ipynb", CHECKPOINTS / "segment.ipynb"
+TASKS = {
+    name: json.loads((CHECKPOINTS / f"{name}.json").read_text(encoding="utf-8"))["task"]
+    for name in pretrained_names(CHECKPOINTS)
+}
 
 
 # The files that came with the course
@@ -35,10 +41,20 @@ def test_a_shipped_network_fits_its_card(name):
     needed = {"about", "commit", "hardware", "versions", "started", "seconds", "steps", "seed", "loss", "drawn"}
     assert needed <= set(card) and not card["commit"].endswith("-dirty")
     assert all((card["unit"], card["images"]["license"], card["classes"])) and card["images"]["phantom"]
-    assert card["plan"].startswith("medlab run data/checkpoints/train.ipynb") and card["plan"] in str(card)
+    notebook = NOTEBOOK if card["task"] == "generation" else SEGMENTER
+    assert card["plan"].startswith(f"medlab run data/checkpoints/{notebook.name}") and card["plan"] in str(card)
 
 
-@pytest.mark.parametrize("name", pretrained_names(CHECKPOINTS))
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task == "segmentation"])
+def test_a_shipped_segmenter_finds_the_organs_of_new_patients(name):
+    segmenter = load_pretrained(name)
+    patients = load(segmenter.card["images"]["name"], size=segmenter.card["size"][0], patients=4, seed=7)
+    report = segmentation_report(predict(segmenter, patients, labels=True), patients, resamples=1)
+    for organ, scores in report.per_class.items():
+        assert scores.dice.value == pytest.approx(segmenter.card["figures"][f"dice_{organ}"], abs=0.15)
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task == "generation"])
 def test_a_shipped_generator_is_measured_and_did_not_collapse(name):
     generator = load_pretrained(name)
     pairs = {"fid": "fid_of_training", "kid": "kid_of_training", "nearest": "nearest_of_held_out"}
@@ -60,18 +76,20 @@ def test_the_plans_make_what_is_published_and_nothing_else(monkeypatch):
     planned, made = [], []
     for plan in sorted(CHECKPOINTS.glob("*.yaml")):
         notebook, runs, _ = read_plan(plan)
-        assert notebook == NOTEBOOK
-        planned += [{name: str(value) for name, value in run.items()} for run in runs]
+        planned += [{"notebook": notebook.name} | {name: str(value) for name, value in run.items()} for run in runs]
     for card in sorted(CHECKPOINTS.glob("*.json")):
         words = shlex.split(json.loads(card.read_text(encoding="utf-8"))["plan"])
-        made.append(dict(zip(words[4::3], words[5::3])))  # medlab run NOTEBOOK -p NAME VALUE ...
+        made.append(
+            dict(zip(words[4::3], words[5::3])) | {"notebook": Path(words[2]).name}
+        )  # medlab run NOTEBOOK -p ...
     assert sorted(made, key=str) == sorted(planned, key=str) and made
 
 
-def test_the_notebook_has_the_form_of_the_course():
-    notebook = reads(NOTEBOOK.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", [NOTEBOOK, SEGMENTER], ids=lambda path: path.stem)
+def test_the_notebook_has_the_form_of_the_course(path):
+    notebook = reads(path.read_text(encoding="utf-8"))
     for rule in (is_valid, is_stripped, has_one_cell_of_commented_parameters, describes_its_images):
-        assert list(rule(notebook, NOTEBOOK)) == []
+        assert list(rule(notebook, path)) == []
     assert all(len(cell.source.splitlines()) <= 25 for cell in notebook.cells if cell.cell_type == "code")
 
 
@@ -134,3 +152,12 @@ def test_a_run_of_the_notebook_publishes(tmp_path):
     assert figures["fid"] == result.values["fid"] > figures["fid_of_training"] and card["classes"] == ["normal"]
     assert card["commit"] == result.details["commit"] and card["hardware"] == result.details["hardware"]
     assert fingerprint(generator, 1, (16, 16)) == card["output"]
+
+
+def test_a_run_of_the_segmenter_publishes(tmp_path):
+    tiny = {"patients": 3, "exam_patients": 3, "size": 32, "width": 4, "steps": 15}
+    result = run(SEGMENTER, tiny, out=tmp_path / "run", progress=False)
+    assert result.ok, result
+    network = load_pretrained("abdomen-unet", result.folder)
+    assert network.card["steps"] == 15 and network.card["figures"]["exam_patients"] == 3
+    assert fingerprint(network, 1, (32, 32)) == network.card["output"]
