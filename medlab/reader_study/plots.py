@@ -43,11 +43,11 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
 
 
 def advice_plot(reports: Mapping[str, AdviceReport]) -> Figure:
-    """Plot of the error rates of readers with their intervals: alone, with right and with wrong advice.
+    """Plot of the error rates of readers with their intervals: alone, with any, with right and with wrong advice.
 
     Raises:
         ValueError: no report.
     """
-    fields = {"alone": "alone", "right advice": "right_advice", "wrong advice": "wrong_advice"}
+    fields = {"alone": "alone", "advised": "advised", "right advice": "right_advice", "wrong advice": "wrong_advice"}
     rates = {kind: {name: getattr(report, field) for name, report in reports.items()} for kind, field in fields.items()}
     return grouped_bars(rates, "error rate, 95 % interval")
