@@ -79,9 +79,8 @@ def test_the_plans_make_what_is_published_and_nothing_else(monkeypatch):
         planned += [{"notebook": notebook.name} | {name: str(value) for name, value in run.items()} for run in runs]
     for card in sorted(CHECKPOINTS.glob("*.json")):
         words = shlex.split(json.loads(card.read_text(encoding="utf-8"))["plan"])
-        made.append(
-            dict(zip(words[4::3], words[5::3])) | {"notebook": Path(words[2]).name}
-        )  # medlab run NOTEBOOK -p ...
+        arguments = dict(zip(words[4::3], words[5::3]))  # medlab run NOTEBOOK -p NAME VALUE ...
+        made.append({"notebook": Path(words[2]).name} | arguments)
     assert sorted(made, key=str) == sorted(planned, key=str) and made
 
 
