@@ -188,8 +188,6 @@ def describe(value: object) -> str:
     """One line on any value, also on one that cannot describe itself; a text is given as it is."""
     if isinstance(value, str):
         return value if len(value) < 500 else f"{value[:500]}..."
-    if inspect.isfunction(value):
-        return f"the function {value.__name__}"  # without an address, which differs at every call
     if isinstance(value, Tensor | np.ndarray):
         kind = "tensor" if isinstance(value, Tensor) else "array"
         values = _array(value).ravel()

@@ -1,7 +1,6 @@
 """Exercises of lesson 01: macro F1, size and parameters of a convolution, convolution as a matrix product, momentum."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -149,48 +148,42 @@ def macro_f1(macro_f1: Attempt) -> None:
 
 @exercise
 def momentum_descent(momentum_descent: Attempt) -> None:
-    """Write ``momentum_descent(weight, gradient, rate, momentum, decay, steps)``: what an optimizer does.
+    """Write ``momentum_descent(weight, curvature, rate, momentum, decay, steps)``: what an optimizer does.
 
-    `weight` is a tensor of any shape, and ``gradient(weight)`` the derivative of the loss there, of the same shape.
-    Every step adds ``decay * weight`` to the gradient, adds the sum to `momentum` times the velocity of the step before
-    (zeros at first), and moves the weight by `rate` times the new velocity against it. The answer is the weight after
-    so many steps, that of ``torch.optim.SGD``. For the weight 1.0, ``gradient(w) = w``, rate 0.1, momentum 0.9, no
-    decay and two steps it is 0.72: the velocity is 1, then 1.8.
+    `weight` and `curvature` are tensors of one shape; the loss is the sum of ``curvature * weight**2 / 2``, so its
+    derivative is ``curvature * weight``. Every step adds ``decay * weight`` to the derivative, adds the sum to
+    `momentum` times the velocity of the step before (zeros at first), and moves the weight by `rate` times the new
+    velocity against it. The answer is the weight after so many steps, that of ``torch.optim.SGD``. For weight 1,
+    curvature 1, rate 0.1, momentum 0.9, no decay and two steps it is 0.72: the velocity is 1, then 1.8.
     """
     generator = torch.Generator().manual_seed(0)
-
-    def identity(weight: Tensor) -> Tensor:
-        return weight
-
-    def steep(weight: Tensor) -> Tensor:
-        return weight * torch.arange(1.0, weight.numel() + 1).reshape(weight.shape)
-
-    cases: list[tuple] = [(torch.tensor([1.0]), identity, 0.1, 0.9, 0.0, 2)]
+    cases: list[tuple] = [(torch.ones(1), torch.ones(1), 0.1, 0.9, 0.0, 2)]
     for recipe in [(0.1, 0.9, 0.5, 3), (0.05, 0.0, 0.0, 4), (0.02, 0.5, 0.1, 5), (0.3, 0.9, 0.0, 1)]:
-        cases.append((torch.randn(2, 3, generator=generator), steep, *recipe))
-    for weight, gradient, rate, momentum, decay, steps in cases:
-        first = gradient(weight)
-        moved = {
-            "": _moved(weight, gradient, rate, momentum, decay, steps),
-            "no_momentum": _moved(weight, gradient, rate, 0.0, decay, steps),
-            "no_decay": _moved(weight, gradient, rate, momentum, 0.0, steps),
-            "uphill": _moved(weight, gradient, -rate, momentum, decay, steps),
-            "no_rate": _moved(weight, gradient, 1.0, momentum, decay, steps),
-            "averaged": _moved(weight, gradient, rate * (1 - momentum), momentum, decay, steps),
-            "decay_grows": _moved(weight, gradient, rate, momentum, -decay, steps),
-            "one_step_more": _moved(weight, gradient, rate, momentum, decay, steps + 1),
-            "one_step_less": _moved(weight, gradient, rate, momentum, decay, steps - 1),
-            "same_gradient": _moved(weight, lambda _, first=first: first, rate, momentum, decay, steps),
-        }
-        got = momentum_descent(weight, gradient, rate, momentum, decay, steps)
-        momentum_descent.compare(got, moved.pop(""), moved)
+        cases.append((torch.randn(2, 3, generator=generator), torch.arange(1.0, 7).reshape(2, 3), *recipe))
+    for weight, curvature, rate, momentum, decay, steps in cases:
+        right = _moved(weight, curvature, rate, momentum, decay, steps)
+        momentum_descent.compare(
+            momentum_descent(weight, curvature, rate, momentum, decay, steps),
+            right,
+            {
+                "no_momentum": _moved(weight, curvature, rate, 0.0, decay, steps),
+                "no_decay": _moved(weight, curvature, rate, momentum, 0.0, steps),
+                "uphill": _moved(weight, curvature, -rate, momentum, decay, steps),
+                "no_rate": _moved(weight, curvature, 1.0, momentum, decay, steps),
+                "averaged": _moved(weight, curvature, rate * (1 - momentum), momentum, decay, steps),
+                "decay_grows": _moved(weight, curvature, rate, momentum, -decay, steps),
+                "one_step_more": _moved(weight, curvature, rate, momentum, decay, steps + 1),
+                "one_step_less": _moved(weight, curvature, rate, momentum, decay, steps - 1),
+                "no_curvature": _moved(weight, torch.ones_like(weight), rate, momentum, decay, steps),
+            },
+        )
 
 
-def _moved(weight: Tensor, gradient: Callable, rate: float, momentum: float, decay: float, steps: int) -> Tensor:
+def _moved(weight: Tensor, curvature: Tensor, rate: float, momentum: float, decay: float, steps: int) -> Tensor:
     """The weight after so many steps."""
     velocity = torch.zeros_like(weight)
     for _ in range(steps):
-        velocity = momentum * velocity + gradient(weight) + decay * weight
+        velocity = momentum * velocity + (curvature + decay) * weight
         weight = weight - rate * velocity
     return weight
 

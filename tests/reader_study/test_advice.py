@@ -138,6 +138,6 @@ def test_the_figure_says_the_errors_of_every_reader():
     session = clinic()
     session.decide_all(simulated_reader(0.9, 0.5))
     figure = advice_plot({"a reader": session.report()})
-    assert "a reader: alone" in figure.alt and len(figure.axes[0].containers) == 3
+    assert "a reader: alone" in figure.alt and len(figure.axes[0].containers) == 4
     with pytest.raises(ValueError, match="a value for the same categories"):
         advice_plot({})
