@@ -83,5 +83,5 @@ WRONG = [
     ("class_thresholds", [by_quantile], "by its rank"),
     ("class_thresholds", [lambda p, t, kept: by_rank(p, t, kept, few=None)], "then the threshold is 0"),
     ("class_thresholds", [lambda p, t, kept: by_rank(p, t, kept).tolist()], "not a NumPy array"),
-    ("class_thresholds", [lambda p, t, kept: by_rank(p, t, kept)[0]], "not a NumPy array"),
+    ("class_thresholds", [lambda p, t, kept: float(by_rank(p, t, kept)[0])], "not a NumPy array"),
 ]
