@@ -1,7 +1,7 @@
 """Nine minutes on one GPU: does a training repeat, how fast is it, what do the lessons take?
 
     python tests/benchmarks/prove_gpu.py --out data/results/gpu.json      # what `make gpu` does
-    python tests/benchmarks/prove_gpu.py --out /tmp/gpu.json --small      # tiny sizes, also without a GPU
+    python tests/benchmarks/prove_gpu.py --out gpu.json --small      # tiny sizes, also without a GPU
 
 Stages, each written to the file when it is done; "seconds" says how long they took:
 
