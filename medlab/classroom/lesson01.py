@@ -161,10 +161,9 @@ def momentum_descent(momentum_descent: Attempt) -> None:
     for recipe in [(0.1, 0.9, 0.5, 3), (0.05, 0.0, 0.0, 4), (0.02, 0.5, 0.1, 5), (0.3, 0.9, 0.0, 1)]:
         cases.append((torch.randn(2, 3, generator=generator), torch.arange(1.0, 7).reshape(2, 3), *recipe))
     for weight, curvature, rate, momentum, decay, steps in cases:
-        right = _moved(weight, curvature, rate, momentum, decay, steps)
         momentum_descent.compare(
             momentum_descent(weight, curvature, rate, momentum, decay, steps),
-            right,
+            _moved(weight, curvature, rate, momentum, decay, steps),
             {
                 "no_momentum": _moved(weight, curvature, rate, 0.0, decay, steps),
                 "no_decay": _moved(weight, curvature, rate, momentum, 0.0, steps),

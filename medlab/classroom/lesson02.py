@@ -158,42 +158,42 @@ def _check_draw(attempt: Attempt, targets: Tensor) -> None:
 
 @exercise
 def synergic_size(synergic_size: Attempt) -> None:
-    """Write ``synergic_size(components, features, width, classes, backbone)``: heads and parameters of the network.
+    """Write ``synergic_size(components, features, width, classes, backbone)``: verifiers and parameters of a network.
 
-    The answer is a tuple of two ints, ``(heads, parameters)``. There is one verifier head for every pair of components.
-    A component has `backbone` parameters of its own and a linear layer from `features` to `classes`. A head sees the
-    features of two components side by side: a linear layer from there to `width`, and one from `width` to 1. All linear
-    layers have biases. ``synergic_size(3, 4, 5, 2, 100)`` is ``(3, 483)``: 3 components of 110, 3 heads of 51.
+    The answer is a tuple of two ints, ``(verifiers, parameters)``. There is one verifier for every pair of components.
+    A component has `backbone` parameters of its own and a linear layer from `features` to `classes`. A verifier sees
+    the features of two components side by side: a linear layer from there to `width`, and one from `width` to 1. All linear
+    layers have biases. ``synergic_size(3, 4, 5, 2, 100)`` is ``(3, 483)``: 3 components of 110, 3 verifiers of 51.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [(4, 6, 3, 5, 70), (3, 4, 5, 2, 100), (2, 1024, 1024, 3, 23_508_032), (1, 8, 8, 2, 50)]
     cases += [tuple(torch.randint(2, 40, (5,), generator=generator).tolist()) for _ in range(10)]
     for case in cases:
         n, features, width, classes, backbone = case
-        heads, head = n * (n - 1) // 2, (2 * features + 1) * width + width + 1
-        total = n * (backbone + (features + 1) * classes) + heads * head
+        verifiers, verifier = n * (n - 1) // 2, (2 * features + 1) * width + width + 1
+        total = n * (backbone + (features + 1) * classes) + verifiers * verifier
         got = synergic_size(*case)
         if not isinstance(got, tuple) or len(got) != 2:
-            synergic_size.wrong(got, f"a tuple, {(heads, total)}", "one_number")
+            synergic_size.wrong(got, f"a tuple, {(verifiers, total)}", "one_number")
         call = synergic_size.case
         mistakes = {
             "order": total,
             "pairs_twice": n * (n - 1),
             "squared": n**2,
             "with_itself": n * (n + 1) // 2,
-            "head_per_component": n,
-            "one_head": 1,
+            "verifier_per_component": n,
+            "one_verifier": 1,
         }
-        synergic_size.case = f"the heads of {call}"
-        synergic_size.compare(got[0], heads, mistakes)
+        synergic_size.case = f"the verifiers of {call}"
+        synergic_size.compare(got[0], verifiers, mistakes)
         mistakes = {
             "shared_backbone": total - (n - 1) * backbone,
-            "one_component_seen": total - heads * features * width,
-            "no_biases": total - n * classes - heads * (width + 1),
+            "one_component_seen": total - verifiers * features * width,
+            "no_biases": total - n * classes - verifiers * (width + 1),
             "no_classifier_biases": total - n * classes,
-            "no_head_biases": total - heads * (width + 1),
-            "no_hidden_bias": total - heads * width,
-            "no_last_bias": total - heads,
+            "no_verifier_biases": total - verifiers * (width + 1),
+            "no_hidden_bias": total - verifiers * width,
+            "no_last_bias": total - verifiers,
         }
         synergic_size.case = f"the parameters of {call}"
         synergic_size.compare(got[1], total, mistakes)

@@ -8,7 +8,9 @@ def test_the_worked_numbers():
     assert round(search(np.tile([2.0, 0.0], (4, 1)), np.array([0, 0, 0, 1])), 2) == 1.82
     worked = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
     assert by_rank(worked, np.array([0, 0, 0, 1]), 0.5).tolist() == [0.7, 0.8]
-    assert 0.9 * (7 + 1) > 7 and 0.9 * (9 + 1) <= 9  # cases of a class, for a promise of 90 %
+    for cases, lowest in ((7, 0.0), (9, 0.1)):  # of a class, for a promise of 90 %: eight of seven cannot keep it
+        probs = np.linspace(0.1, 0.9, cases)
+        assert from_course(np.stack([probs, 1 - probs], 1), np.zeros(cases, int), 0.9)[0] == lowest
 
 
 def test_new_cases_of_every_class_keep_the_promise():

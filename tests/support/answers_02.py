@@ -34,10 +34,10 @@ def pairs(toss=None, other=None, alike=None):
 
 
 def synergic_size(components, features, width, classes, backbone):
-    heads = components * (components - 1) // 2
+    verifiers = components * (components - 1) // 2
     component = backbone + features * classes + classes
-    head = 2 * features * width + width + width + 1
-    return heads, components * component + heads * head
+    verifier = 2 * features * width + width + width + 1
+    return verifiers, components * component + verifiers * verifier
 
 
 RIGHT = {"synergic_loss": synergic_loss, "balanced_pairs": pairs(), "synergic_size": synergic_size}
@@ -147,14 +147,14 @@ def half_unseeded(targets, n, generator):
     return by_weights(targets, n, generator)[:, torch.from_numpy(np.random.default_rng().permutation(n))]
 
 
-def size(heads=None, concatenated=2, bias=(1, 1, 1), shared=False):
+def size(verifiers=None, concatenated=2, bias=(1, 1, 1), shared=False):
     """A `synergic_size` with a mistake."""
 
     def wrong(n, features, width, classes, backbone):
-        number = heads(n) if heads else n * (n - 1) // 2
-        head = (concatenated * features + bias[1]) * width + width + bias[2]
+        number = verifiers(n) if verifiers else n * (n - 1) // 2
+        verifier = (concatenated * features + bias[1]) * width + width + bias[2]
         components = (1 if shared else n) * backbone + n * (features + bias[0]) * classes
-        return number, components + number * head
+        return number, components + number * verifier
 
     return wrong
 
@@ -201,17 +201,17 @@ WRONG = [
     ("synergic_size", size(lambda n: n**2), "n squared counts every pair twice"),
     ("synergic_size", size(lambda n: n * (n - 1)), "every pair is counted twice"),
     ("synergic_size", size(lambda n: n * (n + 1) // 2), "no component is paired with itself"),
-    ("synergic_size", size(lambda n: n), "one head per component"),
-    ("synergic_size", size(lambda n: 1), "one head in all"),
+    ("synergic_size", size(lambda n: n), "one verifier per component"),
+    ("synergic_size", size(lambda n: 1), "one verifier in all"),
     ("synergic_size", size(lambda n: n * (n - 1) / 2), "returned float, not int: divide with //"),
     ("synergic_size", size(concatenated=1), "2 * features inputs"),
     ("synergic_size", size(bias=(0, 0, 0)), "the biases of all linear layers"),
     ("synergic_size", size(bias=(0, 1, 1)), "the biases of the classifiers"),
-    ("synergic_size", size(bias=(1, 0, 0)), "the biases of the heads"),
-    ("synergic_size", size(bias=(1, 0, 1)), "the bias of a head's hidden layer"),
-    ("synergic_size", size(bias=(1, 1, 0)), "the bias of a head's last layer"),
+    ("synergic_size", size(bias=(1, 0, 0)), "the biases of the verifiers"),
+    ("synergic_size", size(bias=(1, 0, 1)), "the bias of a verifier's hidden layer"),
+    ("synergic_size", size(bias=(1, 1, 0)), "the bias of a verifier's last layer"),
     ("synergic_size", size(shared=True), "the backbone is not shared"),
-    ("synergic_size", lambda *case: synergic_size(*case)[::-1], "first the heads, then the parameters"),
+    ("synergic_size", lambda *case: synergic_size(*case)[::-1], "first the verifiers, then the parameters"),
     ("synergic_size", lambda *case: synergic_size(*case)[1], "return both numbers"),
     ("synergic_size", lambda *case: (synergic_size(*case)[0], 483), "case:     the parameters of synergic_size(4, "),
 ]
