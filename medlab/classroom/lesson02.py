@@ -162,8 +162,9 @@ def synergic_size(synergic_size: Attempt) -> None:
 
     The answer is a tuple of two ints, ``(verifiers, parameters)``. There is one verifier for every pair of components.
     A component has `backbone` parameters of its own and a linear layer from `features` to `classes`. A verifier sees
-    the features of two components side by side: a linear layer from there to `width`, and one from `width` to 1. All linear
-    layers have biases. ``synergic_size(3, 4, 5, 2, 100)`` is ``(3, 483)``: 3 components of 110, 3 verifiers of 51.
+    the features of two components side by side: a linear layer from there to `width`, and one from `width` to 1. All
+    linear layers have biases. ``synergic_size(3, 4, 5, 2, 100)`` is ``(3, 483)``: 3 components of 110, 3 verifiers of
+    51.
     """
     generator = torch.Generator().manual_seed(0)
     cases = [(4, 6, 3, 5, 70), (3, 4, 5, 2, 100), (2, 1024, 1024, 3, 23_508_032), (1, 8, 8, 2, 50)]
