@@ -32,14 +32,6 @@ def make(n: int, size: int, seed: int, plane: str = "axial") -> tuple[Tensor, Te
     return anatomy.in_chunks(lambda numbers, generator: _slices(numbers, generator, size, plane), n, chunk, seed)
 
 
-def colored(images: Tensor) -> Tensor:
-    """Map uptake ``(N, 1, H, W)`` in [0, 1] to the hot metal colors ``(N, 3, H, W)``: black, red, yellow, white.
-
-    Three channels, and still one measurement: their mean is the uptake again.
-    """
-    return torch.cat([3 * images, 3 * images - 1, 3 * images - 2], 1).clamp(0, 1)
-
-
 def _slices(numbers: Tensor, generator: torch.Generator, size: int, plane: str = "axial") -> tuple[Tensor, Tensor]:
     n, patient = len(numbers), torch.arange(len(numbers)) // SLICES_PER_PATIENT
     patients = int(patient[-1]) + 1

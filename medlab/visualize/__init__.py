@@ -12,7 +12,6 @@ from medlab.visualize.figures import Figure, subplots
 from medlab.visualize.forest import forest_plot
 from medlab.visualize.generation import live_grid, nearest_pairs, ring_scatter, sample_grid
 from medlab.visualize.images import class_grid, image_grid, intensity_histogram, orthoviews, window_level
-from medlab.visualize.latent import latent_walk
 from medlab.visualize.segmentation import error_map, segmentation_grid
 from medlab.visualize.widgets import browse, slice_widget
 
@@ -34,7 +33,6 @@ __all__ = [
     "grouped_bars",
     "image_grid",
     "intensity_histogram",
-    "latent_walk",
     "learning_curves",
     "live_grid",
     "nearest_pairs",

@@ -172,15 +172,6 @@ def test_pet_in_three_planes_shows_other_patients():
     assert 0 < rows[0] and rows[-1] < 63  # the whole brain is in view
 
 
-def test_colors_of_pet_are_one_measurement():
-    images = made("pet", 5, 32, 0)[0]
-    colors = pet.colored(images)
-    assert colors.shape == (5, 3, 32, 32) and (colors[:, :2] >= colors[:, 1:]).all()
-    torch.testing.assert_close(colors.mean(1, keepdim=True), images)
-    ends = pet.colored(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)).flatten(1)
-    assert ends.tolist() == [[0, 0, 0], [1, 1, 1]]
-
-
 def test_the_mean_brain_is_closer_to_a_brain_than_another_brain_is():
     images, stages, _ = made("pet", 300, 32, 0)
     ours, others = images[stages == 0].split(50)

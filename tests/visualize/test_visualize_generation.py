@@ -9,37 +9,15 @@ import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
-from torch import nn
 
 from medlab import visualize
 from medlab.phantoms import ring
 from medlab.visualize.figures import Figure
-from medlab.visualize.latent import _slerp
 
 RNG = torch.Generator().manual_seed(0)
 IMAGES = torch.rand(20, 1, 16, 16, generator=RNG)
 POINTS, MODE = ring.make(800, 1, 0)
 RADIUS = 3 * ring.SIGMA
-
-
-class Squares(nn.Module):
-    """A generator whose images show their latent vector: two numbers, two halves."""
-
-    latent = 2
-
-    def __init__(self, classes: int = 0) -> None:
-        super().__init__()
-        self.classes, self.scale = classes, nn.Parameter(torch.tensor(0.3))
-        self.norm = nn.BatchNorm2d(1, affine=False)
-
-    def sample_latent(self, n: int, rng: torch.Generator) -> torch.Tensor:
-        return torch.randn(n, 2, generator=rng)
-
-    def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        if (labels is not None) != bool(self.classes):
-            raise TypeError("labels, or none")
-        shift = 0 if labels is None else 0.1 * labels[:, None, None, None]
-        return self.norm((self.scale * z)[:, None, None].repeat_interleave(4, 3).expand(-1, -1, 8, -1)) + shift
 
 
 FIGURES = {
@@ -59,8 +37,6 @@ FIGURES = {
         lambda: visualize.nearest_pairs(IMAGES[:10] * 0.9, IMAGES, n=3, title="Memory"),
         r"^Memory: the 3 of 10 samples .* from 0\.05\d to 0\.05\d; median of all 0\.05\d",
     ),
-    "walk": (lambda: visualize.latent_walk(Squares(), 1.25), "position 1.25 of 4, from seed 1 to seed 2; truncation 1"),
-    "walk_label": (lambda: visualize.latent_walk(Squares(3), 4, label=2), "4 of 4, from seed 3 to seed 0"),
 }
 
 
@@ -93,24 +69,6 @@ def test_the_closest_pairs_come_first():
 def test_a_covered_mode_has_a_full_circle():
     fig = visualize.ring_scatter({"two": POINTS[MODE < 2]}, POINTS, ring.CENTERS, RADIUS)
     assert [circle.get_linestyle() for circle in fig.axes[0].patches] == ["-"] * 2 + [":"] * 6
-
-
-def test_interpolation_keeps_the_length_and_ends_at_both():
-    one, other = torch.randn(2, 50, generator=torch.Generator().manual_seed(1))
-    other = other * one.norm() / other.norm()
-    torch.testing.assert_close(_slerp(one, other, 0.0), one)
-    torch.testing.assert_close(_slerp(one, other, 1.0), other)
-    middle = _slerp(one, other, 0.5)
-    assert middle.norm() == pytest.approx(float(one.norm()), rel=1e-4)
-    assert (one + other).norm() / 2 < 0.8 * middle.norm()  # the straight line would be shorter
-    torch.testing.assert_close(_slerp(one, one, 0.3), one)
-
-
-def test_the_walk_leaves_the_generator_as_it_was():
-    generator = Squares().train()
-    before = generator.norm.running_mean.clone()
-    visualize.latent_walk(generator)
-    assert generator.training and torch.equal(generator.norm.running_mean, before)
 
 
 WATCHED = """
@@ -151,9 +109,6 @@ def test_the_live_grid_is_silent_in_a_script(capsys):
         (lambda: visualize.ring_scatter({"a": POINTS * math.nan}, POINTS, ring.CENTERS, RADIUS), "diverged"),
         (lambda: visualize.nearest_pairs(IMAGES, IMAGES, n=0), "n must be at least 1"),
         (lambda: visualize.live_grid(0), "must be at least 1"),
-        (lambda: visualize.latent_walk(Squares(), 5), "position 5"),
-        (lambda: visualize.latent_walk(Squares(), seeds=[1]), "two seeds or more"),
-        (lambda: visualize.latent_walk(Squares(), truncation=-1), "a truncation from 0"),
     ],
 )
 def test_bad_input_says_what_to_do(draw, message):
