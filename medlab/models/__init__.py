@@ -4,7 +4,7 @@ from medlab.models.acgan import ACDiscriminator, ACGenerator
 from medlab.models.backbone import Backbone, pretrained_backbone
 from medlab.models.convolution import conv2d_unfold
 from medlab.models.cost import count_parameters, multiply_adds, training_bytes
-from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
+from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet, InceptionModule, UnpoolingBlock
 from medlab.models.drinet_baselines import DRINetBaseline
 from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
@@ -54,7 +54,6 @@ __all__ = [
     "conv2d_unfold",
     "count_parameters",
     "effective_receptive_field",
-    "init_weights",
     "load_model",
     "load_pretrained",
     "multiply_adds",

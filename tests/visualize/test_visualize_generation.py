@@ -48,7 +48,7 @@ def test_every_figure_says_what_it_shows(name):
     assert fig.png() == draw().png() and len(fig.png()) < 150_000
 
 
-@pytest.mark.parametrize("name", ["ring", "rings", "pairs", "samples", "walk"])
+@pytest.mark.parametrize("name", ["ring", "rings", "pairs", "samples"])
 def test_titles_stay_within_the_figure(name):
     fig = FIGURES[name][0]()
     fig.draw_without_rendering()
