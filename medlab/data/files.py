@@ -131,8 +131,9 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress
     except RequestException as error:
         reason = "no connection" if isinstance(error, NoConnection | Timeout) else str(error)
         raise ConnectionError(
-            f"cannot download {file} from {host} ({reason}): check the network or put the file into "
-            f'MEDLAB_DATA/{folder}; until then a phantom can stand in, e.g. load("{stand_in}")'
+            f"cannot download {file} from {host} ({reason}): check the network, or fetch {url} elsewhere and put it "
+            f"into {(data_folder() or cache_folder()) / folder}; until then a phantom can stand in, e.g. "
+            f'load("{stand_in}")'
         ) from error
     except ValueError as error:  # pooch names expected and got
         raise ValueError(

@@ -195,7 +195,8 @@ def test_no_network_is_one_line_with_a_phantom(publish, folders):
         medmnist.load("pneumoniamnist")
     message = str(error.value)
     assert message.startswith("cannot download pneumoniamnist.npz from 127.0.0.1 (no connection): check the network")
-    assert 'load("chest")' in message and "\n" not in message and published.exists()
+    place = f"put it into {folders / 'data' / 'medmnist'};"
+    assert place in message and 'load("chest")' in message and "\n" not in message and published.exists()
     assert not list((folders / "cache/medmnist").iterdir())
 
 
