@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +37,17 @@ def latent_walk(
         ValueError: fewer than two seeds, a position off the path, a truncation below 0.
     """
     from medlab.models.modes import eval_mode  # here: networks and training take a second to import
-    from medlab.train.sampling import to_pixels
+    from medlab.train.sampling import noise_of, to_pixels
 
     if len(seeds) < 2 or not 0 <= position <= len(seeds) or truncation < 0:
         raise ValueError(
             f"{len(seeds)} seeds, position {position}, truncation {truncation}: a walk has two seeds or more, a "
             "position from 0 to their number, and a truncation from 0"
         )
-    draw: Any = generator.sample_latent
-    stops = torch.cat([draw(1, torch.Generator().manual_seed(int(seed))) for seed in seeds])
+    classes = getattr(generator, "classes", 0)
+    if label not in (range(classes) if classes else (None,)):
+        raise ValueError(f"label {label} is none of the {classes} classes of the generator")
+    stops = torch.cat([noise_of(generator)(1, torch.Generator().manual_seed(int(seed))) for seed in seeds])
     start = min(int(position), len(seeds) - 1)
     here = _slerp(stops[start], stops[(start + 1) % len(seeds)], position - start)
     z = truncation * torch.cat([here[None], stops])
