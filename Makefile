@@ -9,7 +9,7 @@ TORCH ?=
 TORCH_CPU = https://download.pytorch.org/whl/cpu
 # Files of tests that run at a time, each on one core.
 WORKERS ?= 2
-# Lessons for `make seeds`, e.g. make seeds LESSONS="01 02"; by default all.
+# Lessons for `make seeds` and `make slides`, e.g. make seeds LESSONS="01 02"; by default all.
 LESSONS ?=
 
 NEWEST_FIRST = python3.13 python3.12 python3.11 python3
@@ -19,7 +19,7 @@ STAMP = .venv/.set-up
 EXTRAS = .venv/.set-up-extras
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help lab test lint unit notebooks seeds gpu site pictures pins hub colab
+.PHONY: help lab test lint unit notebooks seeds gpu site slides pictures pins hub colab
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -53,6 +53,9 @@ site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson exe
 	@echo "== scripts" && $(PY) docs/tools/scripts.py
 	@echo "== sphinx (a lesson runs only if it or the library has changed; all of them take some minutes)"
 	@$(PY) -m sphinx -W --keep-going -c docs/tools -d build/site/read . build/site/html
+
+slides: $(STAMP)  ## some slides of each lesson in build/slides, every lesson executed, or some: make slides LESSONS="03 07"
+	@$(PY) docs/tools/slides.py $(LESSONS)
 
 pictures: $(STAMP)  ## the pictures of README and site
 	@$(PY) docs/tools/pictures.py

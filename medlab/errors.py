@@ -1,5 +1,6 @@
 """Errors that say what to do: of wrong arguments what is allowed, of too little memory which argument to lower."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -34,6 +35,14 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
     if most is not None and number > most:
         raise ValueError(f"{name} must be at most {most}, got {value!r}")
     return number
+
+
+def not_negative(name: str, value: float, most: float = math.inf) -> float:
+    """Return `value`; ValueError, which calls it `name`, if it is below 0, above `most`, infinite or NaN."""
+    if not 0 <= value <= most or value == math.inf:
+        allowed = "not be negative" if most == math.inf else f"lie between 0 and {most:g}"
+        raise ValueError(f"{name} must {allowed}, got {value}")
+    return value
 
 
 @contextmanager

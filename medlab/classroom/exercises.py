@@ -15,7 +15,9 @@ import reprlib
 import tomllib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from decimal import Decimal
+from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,7 @@ class Attempt:
         try:
             with Calls(self.forbidden) as library:
                 got = self.function(*given[0], **given[1])
+            got = float(got) if isinstance(got, Fraction | Decimal) else got
         except KeyboardInterrupt:  # the way out of an endless loop
             raise
         except BaseException as error:  # SystemExit too: exit() in an answer must not end the notebook
@@ -94,7 +97,7 @@ class Attempt:
         if _close(got, expected, tolerance):
             if kind in (Tensor, np.ndarray) and "float" not in str(got.dtype):
                 self._end(got, expected, f"returned {got.dtype}, not floating point")
-            if kind is int and not isinstance(got, Integral):
+            if kind is int and _array(got).dtype.kind not in "iu":
                 self._end(got, expected, f"returned {type(got).__name__}, not int: divide with //")
             self.ruled_out |= {text for text, answer in answers.items() if not _close(got, answer, tolerance)}
             return

@@ -174,7 +174,7 @@ def synergic_size(synergic_size: Attempt) -> None:
         verifiers, verifier = n * (n - 1) // 2, (2 * features + 1) * width + width + 1
         total = n * (backbone + (features + 1) * classes) + verifiers * verifier
         got = synergic_size(*case)
-        if not isinstance(got, tuple) or len(got) != 2:
+        if not isinstance(got, tuple | list) or len(got) != 2:
             synergic_size.wrong(got, f"a tuple, {(verifiers, total)}", "one_number")
         call = synergic_size.case
         mistakes = {

@@ -86,7 +86,7 @@ def mode_count(mode_count: Attempt) -> None:
     cases += [(small, pair, 0.2, 0.25), (small, pair, 0.2, 0.3), (small, pair, 0.05, 0.25)]
     angle = torch.arange(8) * torch.pi / 4
     ring = torch.stack([angle.cos(), angle.sin()], 1)
-    for share, spread, least in product((1.0, 0.5), (0.02, 0.08), (0.01, 0.06)):
+    for share, spread, least in product((1.0, 0.5), (0.02, 0.08), (0.012, 0.06)):
         n = 200
         drop = torch.randint(8, (3,), generator=generator)
         weights = torch.ones(8).index_fill(0, drop[:1], 0.0).index_fill(0, drop[1:], 0.06)

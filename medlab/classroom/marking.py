@@ -82,7 +82,10 @@ def mark(notebooks: Path, submissions: Path, seconds: float = SECONDS) -> list[M
 
     Raises:
         FileNotFoundError: there are no lessons, or no submissions.
+        ValueError: no seconds.
     """
+    if not seconds > 0:
+        raise ValueError(f"seconds must be above 0, got {seconds}")
     notebooks, submissions = Path(notebooks), Path(submissions)
     lessons = {
         path.stem: read_lesson(path)["cells"] for path in notebooks.glob("*.ipynb") if LESSON.fullmatch(path.stem)

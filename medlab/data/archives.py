@@ -78,7 +78,8 @@ def map_array(path: Path, key: str, shape: tuple[int, ...], target: Path) -> np.
     if not target.exists():
         part = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
-            with disk_errors(target.parent), part.open("wb") as file:
+            needs = f"{target.name} needs {math.prod(shape):,} bytes, "
+            with disk_errors(target.parent, lambda: needs), part.open("wb") as file:
                 np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
                 for block in tqdm(_blocks(path, key, shape), desc=f"unpacking {target.stem}", unit=" block"):
                     file.write(np.ascontiguousarray(block).data)

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from medlab.errors import not_negative, whole_number
+
 
 def simulate_phone_photo(images: Tensor, strength: float = 1.0, seed: int = 0) -> Tensor:
     """Simulate photographs that a phone takes of the images on a screen.
@@ -23,11 +25,10 @@ def simulate_phone_photo(images: Tensor, strength: float = 1.0, seed: int = 0) -
     Raises:
         ValueError: a negative strength, images of another shape.
     """
-    if strength < 0:
-        raise ValueError(f"strength must not be negative, got {strength}; 1 is a careless photograph")
+    not_negative("strength", strength)
     if images.ndim != 4:
         raise ValueError(f"images must be (N, C, H, W), got {tuple(images.shape)}")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(whole_number("seed", seed, 0))
     taken = [_photograph(image, strength, generator) for image in images]
     return torch.stack(taken)
 

@@ -7,10 +7,11 @@
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -77,8 +78,13 @@ def damage(path: str | Path, *errors: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Create `folder`; raise an OSError (same `errno`) that says what to do when it cannot be written."""
+def disk_errors(folder: Path, needs: Callable[[], str] = str) -> Iterator[None]:
+    """Create `folder`; raise an OSError (same `errno`) that says what to do when it cannot be written.
+
+    Args:
+        folder: in the cache.
+        needs: for a full disk, says which file needs how many bytes.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
@@ -90,7 +96,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
             raise
         if code in (errno.ENOSPC, errno.EDQUOT):
             message = f"the disk with the cache folder {folder} is full; free some space there or set MEDLAB_CACHE to"
-            raise OSError(code, f"{message} a folder on a larger disk") from error
+            room = f"({needs()}{shutil.disk_usage(folder).free:,} bytes are free)"
+            raise OSError(code, f"{message} a folder on a larger disk {room}") from error
         message = f"cannot write to the cache folder {folder} ({os.strerror(code)}); set MEDLAB_CACHE to a folder"
         raise OSError(code, f"{message} you may write to") from error
 
@@ -125,14 +132,15 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress
     pooch.get_logger().setLevel("WARNING")  # the progress bar says it already
     fetcher = pooch.create(target, base_url="", registry={file: f"md5:{md5}"}, urls={file: url}, retry_if_failed=2)
     try:
-        with disk_errors(target):
+        with disk_errors(target, lambda: _needs(file, url)):
             downloader = pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=(10, 60))
             return Path(fetcher.fetch(file, downloader=downloader))
     except RequestException as error:
         reason = "no connection" if isinstance(error, NoConnection | Timeout) else str(error)
         raise ConnectionError(
-            f"cannot download {file} from {host} ({reason}): check the network or put the file into "
-            f'MEDLAB_DATA/{folder}; until then a phantom can stand in, e.g. load("{stand_in}")'
+            f"cannot download {file} from {host} ({reason}): check the network, or fetch {url} elsewhere and put it "
+            f"into {(data_folder() or cache_folder()) / folder}; until then a phantom can stand in, e.g. "
+            f'load("{stand_in}")'
         ) from error
     except ValueError as error:  # pooch names expected and got
         raise ValueError(
@@ -140,6 +148,15 @@ def download(file: str, url: str, md5: str, folder: str, stand_in: str, progress
             "again later; if it stays, a firewall changes it or the server holds another version, so get the file "
             f"elsewhere and put it into MEDLAB_DATA/{folder}"
         ) from error
+
+
+def _needs(file: str, url: str) -> str:
+    import requests
+
+    with suppress(requests.RequestException, KeyError, ValueError):
+        size = int(requests.head(url, timeout=10, allow_redirects=True).headers["content-length"])
+        return f"{file} needs {size:,} bytes, "
+    return f"too few for {file}: "
 
 
 def fetch_archive(file: str, url: str, md5: str, folder: str, target: Path, stand_in: str) -> Path:

@@ -54,6 +54,16 @@ class Info:
             object.__setattr__(self, "unit", f"0 = {low:g}, 1 = {high:g} in the unit of the files")
 
 
+def check_sets(*sets: object) -> None:
+    """TypeError for anything but an `ImageSet`."""
+    for each in sets:
+        if not isinstance(each, ImageSet):
+            raise TypeError(
+                f"this takes sets of images, got a {type(each).__name__}: ImageSet.from_dataset(...) makes one of a "
+                "Dataset or DataLoader, ImageSet(images, targets) of arrays"
+            )
+
+
 class ImageSet:
     """Images with their targets and patients.
 

@@ -21,6 +21,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from medlab.data.images import ImageSet
 from medlab.data.subsets import join
+from medlab.errors import whole_number
 
 ROTATIONS, FLIPS, SHIFTS, SCALES = 30, 3, 7, 5
 PER_LESION = ROTATIONS * (1 + FLIPS + SHIFTS + SCALES)
@@ -53,7 +54,8 @@ def augment_lesions(lesions: ImageSet, amount: int, *, diameter: float | Sequenc
         raise ValueError(f"diameter is a share of the region's side, in (0, 1], got {diameter}")
     if amount == 0:
         return lesions
-    owner, which = _order(lesions.targets.cpu().numpy(), len(counts), np.random.default_rng(seed))
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    owner, which = _order(lesions.targets.cpu().numpy(), len(counts), rng)
     owner, which = owner[:amount], which[:amount]
     matrices = transformations(diameters, lesions.images.shape[-1], torch.Generator().manual_seed(seed))[owner, which]
     copies = lesions[owner]

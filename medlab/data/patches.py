@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from medlab.data.images import ImageSet
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 
 VIEWS = ("single", "stacked", "triplanar", "volume")
 
@@ -97,12 +97,12 @@ def region_mask(targets: Tensor, margin: int = 3) -> Tensor:
         Boolean mask ``(D, H, W)`` on the device of the targets.
 
     Raises:
-        ValueError: label maps without any structure.
+        ValueError: label maps without any structure, a margin below 0.
     """
     mask = (targets > 0).any(0)
     if not mask.any():
         raise ValueError("the label maps show no structure, so there is no region around it")
-    return torch.from_numpy(_grow(mask.cpu().numpy(), margin)).to(targets.device)
+    return torch.from_numpy(_grow(mask.cpu().numpy(), whole_number("margin", margin, 0))).to(targets.device)
 
 
 def _grow(mask: np.ndarray, margin: int) -> np.ndarray:
@@ -128,7 +128,8 @@ def sample_centers(
         Centers ``(classes * per_class, 4)`` for `extract_patches`, the background first.
 
     Raises:
-        ValueError: no label maps of volumes, a class without a voxel, `hard` outside 0 to 1, fewer than one voxel.
+        ValueError: no label maps of volumes, a class without a voxel, a region of another shape, `hard` outside 0 to
+            1, fewer than one voxel.
     """
     if data.targets.ndim != 4:
         raise ValueError(f"{data.info.name}: label maps of volumes (N, D, H, W) are needed, got {data.targets.shape}")
@@ -139,11 +140,13 @@ def sample_centers(
     close = np.stack([_grow(mask, near) for mask in structure]) & ~structure
     far = ~structure & ~close
     if region is not None:
+        if region.shape != targets.shape[1:]:
+            raise ValueError(f"region {tuple(region.shape)} does not fit the volumes {targets.shape[1:]}")
         close, far = close & region.cpu().numpy(), far & region.cpu().numpy()
     shares = {"background near the structure": (close, round(hard * per_class))}
     shares["background"] = (far, per_class - round(hard * per_class))
     shares |= {name: (targets == k, per_class) for k, name in enumerate(data.info.classes) if k > 0}
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     drawn = []
     for name, (where, count) in shares.items():
         found = np.flatnonzero(where)

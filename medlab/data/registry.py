@@ -14,7 +14,7 @@ from medlab.data.listing import Listing
 from medlab.data.nifti import Volume, load_nifti, load_nifti_pair
 from medlab.data.real_scans import CASES
 from medlab.data.real_sets import REAL, locate, make_info
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 from medlab.phantoms.catalog import PHANTOMS, Phantom
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def load(
         raise unknown_name_error("set", name, names)
     if split is not None and split not in SPLITS:
         raise unknown_name_error("split", split, SPLITS)
+    whole_number("seed", seed, 0)
     if patients is not None and n is not None:
         raise ValueError(
             f"{name}: both patients = {patients!r} and n = {n!r} are given; give `patients` for all images of that "

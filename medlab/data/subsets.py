@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medlab.data.images import ImageSet, scan_split
+from medlab.data.images import ImageSet, check_sets, scan_split
 from medlab.data.repeats import at_once, fingerprint, of_several
 from medlab.errors import whole_number
 
@@ -27,8 +27,7 @@ def folds(data: ImageSet, k: int = 3, *, seed: int = 0) -> list[ImageSet]:
     if data.info.task != "multi-class":
         raise ValueError(f"{data.info.name}: folds are spread by class, but this is a {data.info.task} set")
     whole_number("seed", seed, 0, 2**32 - 1)
-    if k < 2:
-        raise ValueError(f"k must be at least 2 folds, got {k}; 3 is the paper's")
+    whole_number("k", k, 2)
     for c, name in enumerate(data.info.classes):
         if (there := len(np.unique(data.patients[targets == c]))) < k:
             raise ValueError(
@@ -51,7 +50,11 @@ def find_repeats(images: ImageSet, *others: ImageSet) -> NDArray[np.bool_]:
 
     Without `others`, mark those that another patient of the set has too. ``val[~find_repeats(val, train)]`` is `val`
     without what `train` holds. Only exact copies are found, not images that were cut, scaled or compressed again.
+
+    Raises:
+        TypeError: images that are no set.
     """
+    check_sets(images, *others)
     own, *known = (fingerprint(each.batches(at_once(each.images)))[0] for each in (images, *others))
     return np.isin(own, np.concatenate(known)) if known else of_several(own, images.patients)
 
@@ -86,6 +89,7 @@ def oversample(data: ImageSet, n: int, *, seed: int = 0) -> ImageSet:
     Raises:
         ValueError: `n` below the number of images.
     """
+    check_sets(data)
     if n < len(data):
         raise ValueError(f"{data.info.name}: {len(data)} images cannot be repeated to {n}; n must be at least as many")
     whole_number("seed", seed, 0)
@@ -107,6 +111,7 @@ def channels_as_images(images: ImageSet, names: Sequence[str]) -> ImageSet:
     Raises:
         ValueError: not a name for every channel.
     """
+    check_sets(images)
     n, channels = images.images.shape[:2]
     if len(names) != channels:
         raise ValueError(f"{images.info.name} has {channels} channels, but {len(names)} names are given: {names}")

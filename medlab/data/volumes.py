@@ -24,7 +24,7 @@ from medlab.data.grids import (
 )
 from medlab.data.images import ImageSet, Info
 from medlab.data.nifti import Volume, load_nifti_pair, read_grid
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, 2022"
 SOFT_TISSUE = (-160.0, 240.0)  # HU
@@ -200,6 +200,7 @@ def _collect(
 ) -> ImageSet:
     if spacing is not None and not 0 < spacing < math.inf:  # NaN neither
         raise ValueError(f"spacing must be a positive length in mm, got {spacing}; 1.0 is usual")
+    shape = tuple(whole_number("size", side, 1) for side in shape)
     window, plane = _window(window, info), len(shape) == 2
     images, masks, patients, grids, cropped = ImageStore(), [], [], [], {}
     for case in cases if spacing else _alike(cases, plane):

@@ -160,8 +160,11 @@ def verdict(difference: Interval, margin: float = 0.0, *, as_good_as: bool = Fal
         room: False where the experiment could not have shown a difference.
 
     Raises:
+        TypeError: a difference that is no `Interval`.
         ValueError: a negative margin.
     """
+    if not isinstance(difference, Interval):
+        raise TypeError(f"difference must be an Interval, as paired_difference gives it, got {difference!r}")
     if margin < 0:
         raise ValueError(f"margin must be 0 or above, got {margin}; it is the size of a difference, without a sign")
     low, high = difference.low, difference.high

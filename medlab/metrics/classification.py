@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
+from medlab.errors import whole_number
 from medlab.metrics.intervals import Interval, check_groups, check_level, to_array, weighted_bootstrap
 from medlab.metrics.report import Report
 
@@ -226,8 +227,7 @@ def calibration(probs: ArrayLike, targets: ArrayLike, bins: int = BINS) -> Calib
     Raises:
         ValueError: bins below 1, and the bad input that `classification_report` refuses.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}; {BINS} is usual")
+    whole_number("bins", bins, 1)
     confidence, correct, count = (part.sum(0) for part in _bins(*_confidence(*check_predictions(probs, targets)), bins))
     with np.errstate(invalid="ignore"):
         ece = float(np.abs(confidence - correct).sum() / count.sum())

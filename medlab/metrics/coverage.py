@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from medlab.errors import not_negative, whole_number
 from medlab.metrics.image_checks import check_images, check_same_size, check_ssim_size
 from medlab.metrics.intervals import Interval, bootstrap_ci, to_array
 
@@ -127,9 +128,10 @@ def diversity(images: ArrayLike, pairs: int = 1000, seed: int = 0) -> Diversity:
     if len(images) < 2:
         raise ValueError("one image has no diversity: give at least two")
     check_ssim_size(images)
+    whole_number("pairs", pairs, 1)
     first, second = np.triu_indices(len(images), 1)
     if len(first) > pairs:
-        kept = np.sort(np.random.default_rng(seed).choice(len(first), pairs, replace=False))
+        kept = np.sort(np.random.default_rng(whole_number("seed", seed, 0)).choice(len(first), pairs, replace=False))
         first, second = first[kept], second[kept]
     distance, ssim = 0.0, 0.0
     for some in np.array_split(np.arange(len(first)), -(-len(first) // CHUNK)):
@@ -163,6 +165,7 @@ def modes_covered(points: ArrayLike, centers: ArrayLike, radius: float, min_shar
         raise ValueError("some points are NaN: the training has diverged; take a smaller learning rate")
     if not radius > 0:
         raise ValueError(f"radius must be above 0, got {radius}; three standard deviations of a mode are usual")
+    not_negative("min_share", min_share, 1)
     distance = np.linalg.norm(points[:, None] - centers, axis=2)
     near = distance.argmin(1)[distance.min(1) <= radius]
     shares = np.bincount(near, minlength=len(centers)) / len(points)
@@ -190,7 +193,7 @@ def class_shares(predicted: ArrayLike, targets: ArrayLike, classes: int, min_rat
     shares, training = (
         np.bincount(given.astype(int), minlength=classes) / len(given) for given in (predicted, targets)
     )
-    covered = (shares > 0) & (shares >= min_ratio * training)
+    covered = (shares > 0) & (shares >= not_negative("min_ratio", min_ratio, 1) * training)
     positive = shares[shares > 0]
     entropy = float(-(positive * np.log2(positive)).sum())
     return ClassShares(shares, training, int(covered.sum()), entropy, float(np.abs(shares - training).sum() / 2))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 from medlab.metrics.classification import check_probs
 from medlab.metrics.coverage import CHUNK, nearest
 from medlab.metrics.image_checks import check_images, check_same_size, check_ssim_size
@@ -85,7 +85,7 @@ def psnr_ssim(
     fake, real = check_images(fake, "fake"), check_images(real, "real")
     check_same_size(fake, real, "fake", "real")
     inside = _mask(mask, fake)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     if pairing == "all":
         pairs = np.stack(np.divmod(np.arange(len(fake) * len(real)), len(real)), 1)
     else:
@@ -93,7 +93,7 @@ def psnr_ssim(
         if pairing == "nearest":
             partner = nearest(*(images[:, :, inside][..., None] for images in (fake, real))).index
         pairs = np.stack([np.arange(len(fake)), partner], 1)
-    if len(pairs) > max_pairs:
+    if len(pairs) > whole_number("max_pairs", max_pairs, 1):
         pairs = pairs[np.sort(rng.choice(len(pairs), max_pairs, replace=False))]
     psnr, ssim = [], []
     for some in np.array_split(pairs, -(-len(pairs) // CHUNK)):
@@ -123,7 +123,7 @@ def features_of(network: nn.Module, images: ArrayLike, batch_size: int = 256) ->
     """
     import torch
 
-    from medlab.models.modes import eval_mode
+    from medlab.models.modes import eval_mode, explain_shape
 
     images = check_images(images, "images")
     heads = [module for module in network.modules() if isinstance(module, torch.nn.Linear)]
@@ -132,8 +132,8 @@ def features_of(network: nn.Module, images: ArrayLike, batch_size: int = 256) ->
     seen, device = [], next(network.parameters()).device
     hook = heads[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].float().cpu()))
     try:
-        with eval_mode(network), torch.inference_mode():
-            for some in images.split(batch_size):
+        with eval_mode(network), torch.inference_mode(), explain_shape(images):
+            for some in images.split(whole_number("batch_size", batch_size, 1)):
                 network(some.to(device))
     finally:
         hook.remove()
@@ -187,7 +187,7 @@ def kid(real: Tensor | np.ndarray, fake: Tensor | np.ndarray, network: nn.Module
     subsets = 1 if len(real) == len(fake) == size else 10
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Metric `Kernel Inception Distance` will save all")
-        torch.manual_seed(seed)
+        torch.manual_seed(whole_number("seed", seed, 0))
         options = {"subsets": subsets, "subset_size": max(size, 1)}
         return float(_distance(KernelInceptionDistance, real, fake, network, **options)[0])
 

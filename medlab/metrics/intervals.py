@@ -171,12 +171,13 @@ def weighted_bootstrap(
     return [percentile_interval(*one) for one in zip(values, resampled.T, [level] * len(values), units, bounds)]
 
 
-def check_level(level: float, resamples: int = 1, name: str = "level") -> None:
-    """ValueError unless 0 < level < 1 (the message calls it `name`) and there is at least one resample."""
+def check_level(level: float, resamples: int = 1, name: str = "level", bounds: Sequence[float] | None = None) -> None:
+    """ValueError unless 0 < level < 1 (the message calls it `name`), at least one resample, and the bounds in order."""
     if not 0 < level < 1:
         raise ValueError(f"{name} must lie between 0 and 1, got {level}; 0.95 means 95 %")
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1, got {resamples}; 1000 is usual")
+    whole_number("resamples", resamples, 1)
+    if bounds is not None and not bounds[0] < bounds[1]:
+        raise ValueError(f"bounds are the least and the largest possible value, got {bounds}")
 
 
 def bootstrap_ci(
@@ -209,7 +210,7 @@ def bootstrap_ci(
     Raises:
         ValueError: nothing to resample, lengths that differ, level outside (0, 1), resamples below 1.
     """
-    check_level(level, resamples)
+    check_level(level, resamples, bounds=bounds)
     data = [to_array(array) for array in arrays]
     if not data or len(data[0]) == 0:
         raise ValueError("nothing to resample: give at least one array with at least one image")
@@ -239,7 +240,7 @@ def mean_interval(values: ArrayLike, level: float = 0.95, bounds: tuple[float, f
     Raises:
         ValueError: no value, a NaN among them, level outside (0, 1).
     """
-    check_level(level)
+    check_level(level, bounds=bounds)
     scores = to_array(values).astype(np.float64)
     if scores.ndim != 1 or len(scores) == 0:
         raise ValueError(f"give one score per seed as a flat list, got shape {scores.shape}")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
+from medlab.errors import whole_number
 from medlab.metrics.intervals import LEAST, check_level, to_array, variances
 
 MOST = 100_000  # seeds; a plan that needs more is no plan
@@ -58,8 +59,7 @@ def smallest_detectable(
     from scipy.optimize import brentq
 
     deviation, seeds = _deviation(differences), len(to_array(differences)) if seeds is None else seeds
-    if seeds < LEAST:
-        raise ValueError(f"{seeds} seeds: there is no interval from fewer than {LEAST}")
+    whole_number("seeds", seeds, LEAST)
     check_level(level)
     check_level(power, name="power")
     return float(deviation * brentq(lambda effect: _power(effect, seeds, level) - power, 0, 100))

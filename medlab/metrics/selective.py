@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medlab.metrics.classification import check_probs, check_single_label
-from medlab.metrics.intervals import to_array
+from medlab.metrics.intervals import check_level, to_array
 
 
 class RiskCoverage(NamedTuple):
@@ -31,8 +31,7 @@ def conformal_threshold(probs: ArrayLike, targets: ArrayLike, coverage: float = 
     Raises:
         ValueError: coverage outside (0, 1), or more than so few cases can guarantee; otherwise as `fit_temperature`.
     """
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must lie in (0, 1), got {coverage}; 0.9 is usual")
+    check_level(coverage, name="coverage")
     probs, targets = check_single_label(probs, targets)
     n = len(targets)
     rank = int(np.ceil((n + 1) * coverage - 1e-9))

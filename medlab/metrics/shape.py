@@ -98,9 +98,11 @@ def cardiothoracic_ratio(masks: ArrayLike, lungs: Sequence[int] = (1, 2), heart:
         NaN where heart or lungs are missing.
 
     Raises:
-        ValueError: not label maps.
+        ValueError: not label maps, or one class for heart and lungs.
     """
     masks = check_label_maps(masks, axes=(3,))
+    if heart in lungs:
+        raise ValueError(f"lungs {lungs} and heart {heart} must be different classes")
     heart_width, chest_width = (_width(mask) for mask in (masks == heart, np.isin(masks, list(lungs))))
     known = (heart_width > 0) & (chest_width > 0)
     return np.divide(heart_width, chest_width, out=np.full(len(masks), np.nan), where=known)

@@ -16,6 +16,7 @@ The paper does not say how the class enters; an embedding beside the noise is ou
 import torch
 from torch import Tensor, nn
 
+from medlab.errors import whole_number
 from medlab.models.dcgan import DCDiscriminator, DCGenerator, init_weights
 
 
@@ -36,7 +37,7 @@ class ACGenerator(nn.Module):
         kernel: int = 5, noise: str = "uniform", embedding: int = 20,
     ) -> None:  # fmt: skip
         super().__init__()
-        _check_classes(classes)
+        whole_number("classes", classes, 2)
         self.classes, self.size, self.channels, self.latent = classes, size, channels, latent
         self.embedding = nn.Embedding(classes, embedding)
         nn.init.uniform_(self.embedding.weight, -1, 1)  # the range of the noise
@@ -66,7 +67,7 @@ class ACDiscriminator(DCDiscriminator):
         self, classes: int = 3, size: int = 64, channels: int = 1, *, width: int = 64, kernel: int = 5
     ) -> None:
         super().__init__(size, channels, width=width, kernel=kernel)
-        _check_classes(classes)
+        whole_number("classes", classes, 2)
         self.classifier = nn.Linear(self.head.in_features, classes)
         init_weights(self.classifier)
 
@@ -74,8 +75,3 @@ class ACDiscriminator(DCDiscriminator):
         """Images ``(N, channels, size, size)`` in (-1, 1) to logits ``(N,)`` of "real" and ``(N, K)`` of the class."""
         features = self.features(images)
         return self.head(features).squeeze(1), self.classifier(features)
-
-
-def _check_classes(classes: int) -> None:
-    if classes < 2:
-        raise ValueError(f"an auxiliary classifier needs at least 2 classes, got {classes}; with one, use DCGAN")

@@ -83,8 +83,6 @@ class DCGenerator(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         steps = upsampling_steps(size)
-        if latent < 1:
-            raise ValueError(f"latent must be at least 1, got {latent}: without noise all images are the same; try 100")
         if noise not in NOISES:
             raise unknown_name_error("noise", noise, NOISES)
         if width < 2 ** (steps - 1):

@@ -13,7 +13,7 @@ from medlab.models.backbone import Backbone
 from medlab.models.dcgan import DCDiscriminator, DCGenerator
 from medlab.models.drinet import DRINet
 from medlab.models.drinet_baselines import DRINetBaseline
-from medlab.models.improved_gan import WithReference
+from medlab.models.improved_gan import MinibatchDiscrimination, VirtualBatchNorm, WithReference
 from medlab.models.lesion_cnn import LesionCNN
 from medlab.models.patch_cnn import PatchCNN, WholeVolume
 from medlab.models.resnet import small_resnet18
@@ -28,8 +28,8 @@ from medlab.models.wgan import WGANCritic
 
 NETWORKS = (
     ACDiscriminator, ACGenerator, Backbone, DCDiscriminator, DCGenerator, DRINet, DRINetBaseline, LesionCNN, PatchCNN,
-    RingDiscriminator, RingGenerator, SCANCritic, SCANSegmenter, ShallowCNN, SliceBySlice, SmallCNN, SynergicNetwork,
-    UNet, WGANCritic, WholeVolume, WithReference,
+    MinibatchDiscrimination, RingDiscriminator, RingGenerator, SCANCritic, SCANSegmenter, ShallowCNN, SliceBySlice,
+    SmallCNN, SynergicNetwork, UNet, VirtualBatchNorm, WGANCritic, WholeVolume, WithReference,
 )  # fmt: skip
 LAYERS = (
     nn.Dropout, nn.ELU, nn.Flatten, nn.GELU, nn.Identity, nn.LeakyReLU, nn.Linear, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Tanh

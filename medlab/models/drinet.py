@@ -31,6 +31,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from medlab.errors import whole_number
 from medlab.models.drinet_baselines import init_truncated_normal, three_convs
 from medlab.models.layers import check_sides, conv_bn_relu, upsample2x
 
@@ -75,9 +76,7 @@ class InceptionModule(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        if channels < 4:
-            raise ValueError(f"an inception module needs at least 4 channels, got {channels}: take a wider network")
-        quarter = channels // 4  # rounded down, as in the authors' code
+        quarter = whole_number("channels", channels, 4) // 4  # rounded down, as in the authors' code
         self.point = conv_bn_relu(channels, quarter, 1)
         self.near = nn.Sequential(conv_bn_relu(channels, quarter, 1), conv_bn_relu(quarter, channels // 2, 3))
         self.far = nn.Sequential(conv_bn_relu(channels, quarter, 1), conv_bn_relu(quarter, quarter, 3, dilation=2))
@@ -97,7 +96,7 @@ class UnpoolingBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        half, quarter = channels // 2, channels // 4
+        half, quarter = whole_number("channels", channels, 4) // 2, channels // 4
         self.point = nn.Sequential(conv_bn_relu(channels, half, 1), upsample2x(half, quarter, 3))
         self.far = nn.Sequential(
             conv_bn_relu(channels, half, 1), conv_bn_relu(half, half, 3, dilation=2), upsample2x(half, quarter, 3)

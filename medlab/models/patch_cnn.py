@@ -54,6 +54,8 @@ class PatchCNN(nn.Module):
         super().__init__()
         if view not in STREAMS:
             raise unknown_name_error("view", view, STREAMS)
+        if len(channels) != 2 or min(channels) < 1:
+            raise ValueError(f"channels are two numbers from 1, one per convolution, got {channels}")
         side = width - 2 * (kernel - 1)
         if side < 1:
             raise ValueError(

@@ -17,8 +17,14 @@ def checkpoints_folder() -> Path:
 
 
 def pretrained_names(folder: str | Path | None = None) -> list[str]:
-    """Names of the trained networks, sorted; `folder` as in `load_pretrained`."""
+    """Names of the trained networks, sorted; `folder` as in `load_pretrained`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
     folder = checkpoints_folder() if folder is None else Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}: work in a checkout of the repository")
     return sorted(path.stem for path in folder.glob("*.safetensors"))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medlab.models.modes import eval_mode
+from medlab.errors import whole_number
+from medlab.models.modes import eval_mode, explain_shape
 
 
 def effective_receptive_field(model: nn.Module, size: int, in_channels: int = 1, seed: int = 0) -> Tensor:
@@ -26,10 +27,11 @@ def effective_receptive_field(model: nn.Module, size: int, in_channels: int = 1,
     Raises:
         ValueError: a model that does not give logits per pixel.
     """
+    shape = 8, whole_number("in_channels", in_channels, 1), whole_number("size", size, 1), size
     device = next(model.parameters()).device
-    noise = torch.rand(8, in_channels, size, size, generator=torch.Generator().manual_seed(seed))
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(whole_number("seed", seed, 0)))
     images = noise.to(device).requires_grad_()
-    with eval_mode(model), torch.enable_grad():
+    with eval_mode(model), torch.enable_grad(), explain_shape(images):
         logits = model(images)
         if logits.ndim != 4:
             raise ValueError(f"the model must give logits (N, K, H, W), got {tuple(logits.shape)}")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from medlab.data.images import ImageSet
+from medlab.data.images import ImageSet, check_sets
 from medlab.limits import excess
 from medlab.models.cost import count_parameters
 from medlab.models.description import build, describe
@@ -85,6 +85,7 @@ def save_model(
     from safetensors.torch import save
 
     file, card_file = _files(path)
+    check_sets(images)
     info, given = images.info, figures or {}
     figures = given.to_dict() if hasattr(given, "to_dict") else dict(given)
     generates = hasattr(network, "sample_latent")

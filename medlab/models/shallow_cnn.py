@@ -47,8 +47,6 @@ class ShallowCNN(nn.Module):
         super().__init__()
         if size < 8:
             raise ValueError(f"ShallowCNN needs images of at least 8 x 8 pixels for its 7 x 7 kernels, got {size}")
-        if convolutions < 1:
-            raise ValueError(f"ShallowCNN needs at least one convolution, got {convolutions}")
         deeper = [layer for _ in range(convolutions - 1) for layer in (nn.Conv2d(16, 16, 3, padding=1), activation())]
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, 16, kernel_size=7),  # (N, 16, size - 6, size - 6)

@@ -71,8 +71,6 @@ class SynergicNetwork(nn.Module):
         backbone: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        if components < 1:
-            raise ValueError(f"SynergicNetwork needs at least 1 component, got {components}; the paper uses 2 to 4")
         if classes < 2:
             raise ValueError(f"SynergicNetwork needs at least 2 classes to tell pairs apart, got {classes}")
         backbone = backbone or (lambda features: SmallCNN(in_channels, features))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
+from medlab.errors import not_negative, whole_number
 from medlab.metrics.intervals import Interval, check_level, to_array
 
 NO_ADVICE = -1  # in place of the advice, where the reader decided alone
@@ -110,10 +111,9 @@ def simulated_reader(skill: float, trust: float, seed: int = 0) -> Callable[[boo
     Raises:
         ValueError: a probability outside [0, 1].
     """
-    for name, probability in {"skill": skill, "trust": trust}.items():
-        if not 0 <= probability <= 1:
-            raise ValueError(f"{name} is a probability from 0 to 1, got {probability}")
-    rng = np.random.default_rng(seed).spawn(1)[0]
+    not_negative("skill", skill, 1)
+    not_negative("trust", trust, 1)
+    rng = np.random.default_rng(whole_number("seed", seed, 0)).spawn(1)[0]
 
     def read(truth: bool, advice: int) -> bool:
         follows, right = rng.random() < trust, rng.random() < skill

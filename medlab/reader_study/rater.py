@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medlab.data.images import ImageSet, Info
+from medlab.metrics.image_checks import check_same_size
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardize import Standardize
 from medlab.train.devices import seed_everything
@@ -30,6 +31,7 @@ def machine_rater(real: Tensor, synthetic: Tensor, *, epochs: int = 8, seed: int
     Returns:
         A function from images ``(N, C, H, W)`` to answers ``(N,)``, True for "synthetic".
     """
+    check_same_size(real, synthetic, "real", "synthetic")
     images = torch.cat([real, synthetic])
     targets = torch.tensor([0] * len(real) + [1] * len(synthetic))
     data = ImageSet(images, targets, np.arange(len(images)), INFO)

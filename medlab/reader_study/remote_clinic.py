@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from medlab.errors import whole_number
 from medlab.metrics.intervals import to_array
 from medlab.reader_study.advice import NO_ADVICE, AdviceReport, advice_report
 from medlab.visualize.images import pixels
@@ -56,8 +57,10 @@ class RemoteClinic:
         misled = max(1, round(wrong * advised))
         if not 0 < wrong < 1 or misled == advised:
             raise ValueError(f"wrong is a share between 0 and 1, got {wrong} of {advised} advised cases")
+        if len(names) != 2:
+            raise ValueError(f"names are two, of the decisions False and True, got {names}")
         self.images, self.truth, self.names = images, truth, tuple(names)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
         self.order = rng.permutation(len(truth))
         given = rng.permutation(np.arange(len(truth)) % 2 == 1)  # by position in the order
         self.advice = np.where(given, truth[self.order], NO_ADVICE).astype(int)

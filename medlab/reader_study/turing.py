@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 from medlab.metrics.image_checks import check_images
 from medlab.metrics.intervals import to_array
 from medlab.reader_study.answers import KINDS, Answer, append_answers, read_answers, report_answers
@@ -73,7 +73,7 @@ class TuringTest:
         shown = [str(self.images["real"].shape).encode(), *(images.tobytes() for images in self.images.values())]
         self.fingerprint = sha256(b"".join(shown)).hexdigest()[:12]
         places = [(kind, index) for kind in KINDS for index in range(n)]
-        self.order = [places[at] for at in np.random.default_rng(seed).permutation(2 * n)]
+        self.order = [places[at] for at in np.random.default_rng(whole_number("seed", seed, 0)).permutation(2 * n)]
         append_answers(self.file)  # none yet: a file that cannot be written is found now
         self.answers = read_answers(self.file, repair=True)
         self._check_file()

@@ -16,7 +16,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 from medlab.limits import excess
 from medlab.runs.recording import to_strict_json
 
@@ -280,7 +280,7 @@ def spread_seed(seed: int) -> int:
 
     Run 0 keeps the seeds 0, 1, 2, ...; run 1 has 10007, 10008, ...
     """
-    return SPREAD * seed
+    return SPREAD * whole_number("seed", seed, 0)
 
 
 def run_facts(path: Path, chosen: dict[str, Any]) -> dict:

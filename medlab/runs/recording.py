@@ -86,12 +86,14 @@ def publish(name: str, network: nn.Module, images: ImageSet, figures: dict[str, 
         The card; None outside a run.
 
     Raises:
-        ValueError: a network that `save_model` refuses, or an entry that JSON cannot hold.
+        ValueError: a name with a folder, a network that `save_model` refuses, or an entry that JSON cannot hold.
         OSError: the folder cannot be written.
     """
     from medlab.models.pretrained import fingerprint
     from medlab.models.saving import save_model
 
+    if Path(name).name != name:
+        raise ValueError(f"name is that of a file, without its folder, got {name!r}")
     figures, facts = to_strict_json("figures", figures), to_strict_json("facts", facts)
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder is None:

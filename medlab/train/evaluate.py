@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from medlab.data.images import ImageSet
 from medlab.data.nifti import Volume
 from medlab.errors import explain_memory, whole_number
-from medlab.models.modes import eval_mode
+from medlab.models.modes import eval_mode, explain_shape
 from medlab.train.devices import Placement
 
 PIXELS = 2**22  # that a model sees at a time
@@ -74,7 +74,8 @@ def predict(
     forward = model if window is None else _windowed(model, batch_size or _fitting(window), window, overlap)
     device, answers = next(model.parameters()).device, []
     size = batch_size or _fitting(sides)
-    with eval_mode(model), explain_memory(f"lower batch_size, now {size}, or give a window"):
+    fits = explain_shape(data.images)
+    with eval_mode(model), fits, explain_memory(f"lower batch_size, now {size}, or give a window"):
         for images, _ in data.batches(size):
             logits = forward(images.to(device)).float()
             if labels:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from medlab.data.images import ImageSet
 from medlab.errors import whole_number
+from medlab.models.modes import explain_shape
 from medlab.train.devices import Placement, place_model, seed_everything
 from medlab.train.distributed import require_one_process
 from medlab.train.gan_losses import Batch, GANLoss, GradientPenalty, resolve_loss
@@ -313,10 +314,5 @@ def _check_networks(generator: Any, discriminator: nn.Module, loss: GANLoss, tra
         )
     discriminator.eval()
     images, _ = train.batch(torch.arange(2))
-    try:
+    with explain_shape(images):
         discriminator(images.to(device))
-    except RuntimeError as error:  # the channels of its first layer, or the size of its last
-        raise ValueError(
-            f"{type(discriminator).__name__} cannot take images {wanted}: build it with that size and channels "
-            f"({str(error).partition(chr(10))[0]})"
-        ) from error

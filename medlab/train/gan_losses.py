@@ -4,6 +4,7 @@ Each is a small object, a `GANLoss`. A discriminator returns one number per imag
 score of a critic.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, softplus
 
-from medlab.errors import unknown_name_error
+from medlab.errors import unknown_name_error, whole_number
 
 
 class Batch(NamedTuple):
@@ -27,6 +28,12 @@ class GANLoss(ABC):
 
     lr: float
     critic_steps: int
+
+    def __post_init__(self) -> None:
+        whole_number("critic_steps", self.critic_steps, 1)
+        for name in ("lr", "clip", "weight"):
+            if not 0 < (value := getattr(self, name, 1)) < math.inf:
+                raise ValueError(f"{name} must be positive, got {value}")
 
     @abstractmethod
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
@@ -94,9 +101,8 @@ class NonSaturating(GANLoss):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Binary cross-entropy; logs the "accuracy" on both batches."""
         real_logits, fake_logits = discriminator(real.images).float(), discriminator(fake.images).float()
-        return discriminator_bce(real_logits, fake_logits), {
-            "accuracy": discriminator_accuracy(real_logits, fake_logits)
-        }
+        logs = {"accuracy": discriminator_accuracy(real_logits, fake_logits)}
+        return discriminator_bce(real_logits, fake_logits), logs
 
     def generator_loss(self, discriminator: nn.Module, real: Batch, fake: Batch) -> Tensor:
         """Binary cross-entropy of the fakes with target 1."""
@@ -125,10 +131,6 @@ class Wasserstein(GANLoss):
     clip: float = 0.01
     lr: float = 5e-5
     critic_steps: int = 5
-
-    def __post_init__(self) -> None:
-        if not self.clip > 0:
-            raise ValueError(f"clip must be positive, got {self.clip}; the paper's is 0.01")
 
     def make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         """RMSprop."""
@@ -265,6 +267,7 @@ class OneSidedSmoothing(NonSaturating):
     target: float = 0.9
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0.5 < self.target <= 1:
             raise ValueError(f"target must lie above 0.5 and at most at 1, got {self.target}; 0.9 is customary")
 
@@ -273,9 +276,8 @@ class OneSidedSmoothing(NonSaturating):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Binary cross-entropy with the smoothed target."""
         real_logits, fake_logits = discriminator(real.images).float(), discriminator(fake.images).float()
-        return discriminator_bce(real_logits, fake_logits, self.target), {
-            "accuracy": discriminator_accuracy(real_logits, fake_logits)
-        }
+        logs = {"accuracy": discriminator_accuracy(real_logits, fake_logits)}
+        return discriminator_bce(real_logits, fake_logits, self.target), logs
 
 
 def real_logit(logits: Tensor) -> Tensor:
@@ -305,10 +307,9 @@ class SemiSupervised(NonSaturating):
     feature_matching: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.images) != len(self.labels) or len(self.labels) == 0:
-            raise ValueError(
-                f"{len(self.images)} labeled images and {len(self.labels)} labels: give one each, and at least one"
-            )
+            raise ValueError(f"{len(self.images)} labeled images and {len(self.labels)} labels: give one of each")
 
     def discriminator_loss(
         self, discriminator: nn.Module, real: Batch, fake: Batch

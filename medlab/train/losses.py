@@ -17,7 +17,12 @@ def dice_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
     Returns:
         The loss, without axes.
+
+    Raises:
+        ValueError: shapes that do not fit.
     """
+    if targets.shape != logits[:, 0].shape:
+        raise ValueError(f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}, one for each pixel")
     return _dice_ce()(logits.float(), targets[:, None])
 
 

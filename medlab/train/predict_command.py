@@ -110,10 +110,12 @@ def predict_files(
 
     Raises:
         FileNotFoundError: no such file; no image in the folder.
-        ValueError: a network that predicts nothing; a single file that its reader refuses, of other channels, or a scan
-            for a network whose card does not say how scans were scaled.
+        ValueError: a network without a card, or that predicts nothing; a single file that its reader refuses, of other
+            channels, or a scan for a network whose card does not say how scans were scaled.
     """
-    card: Any = network.card
+    card: Any = getattr(network, "card", None)
+    if card is None:
+        raise ValueError(f"network must be one of load_model, which has a card; this {type(network).__name__} has none")
     if card["task"] not in ("multi-class", "multi-label", "segmentation"):
         raise ValueError(f"{card['name']} is for {card['task']}, it predicts nothing; take a classifier")
     segments, root = card["task"] == "segmentation", Path(path).expanduser().absolute()

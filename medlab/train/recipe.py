@@ -15,8 +15,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.tv_tensors import Mask
 
 from medlab.data.augment import Augment
-from medlab.data.images import ImageSet
-from medlab.errors import unknown_name_error, whole_number
+from medlab.data.images import ImageSet, check_sets
+from medlab.errors import not_negative, unknown_name_error, whole_number
+from medlab.models.modes import explain_shape
 from medlab.train.devices import LARGEST_SEED, Placement
 from medlab.train.sampling import NO_PATIENT
 
@@ -54,8 +55,7 @@ class Recipe:
         self.lr, self.weight_decay = float(self.lr), float(self.weight_decay)
         if not 0 < self.lr < math.inf:  # false for NaN too
             raise ValueError(f"lr must be positive, got {self.lr}; 1e-3 is a usual start for adamw, 1e-2 for sgd")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must not be negative, got {self.weight_decay}")
+        not_negative("weight_decay", self.weight_decay)
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be positive, got {self.clip}; 1.0 is usual, None for no limit")
         for name, example in {"optimizer": "torch.optim.RMSprop", "augment": "Augment(flip=True)"}.items():
@@ -108,12 +108,7 @@ def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
     Warns when a patient of the validation set is in the training set, too, and when a batch is larger than the set: the
     recipe then takes all its images.
     """
-    for data in (train, val):
-        if not isinstance(data, ImageSet | None):
-            raise TypeError(
-                f"fit takes sets of images, got a {type(data).__name__}: ImageSet.from_dataset(...) makes one of a "
-                "Dataset or DataLoader, ImageSet(images, targets) of arrays"
-            )
+    check_sets(train, *(() if val is None else (val,)))
     if train.info.task == "unlabeled":
         raise ValueError(
             f"{train.info.name} has no targets to learn: give ImageSet(images, targets); fit_gan needs none"
@@ -149,7 +144,9 @@ def check_outputs(model: nn.Module, train: ImageSet) -> None:
     """Refuse a wrong number of outputs here: on a GPU it would end in a failed assertion of the device."""
     model.eval()
     images, _ = train.batch(torch.arange(1))
-    outputs, classes = model(images.to(next(model.parameters()).device)).shape[1], len(train.info.classes)
+    with explain_shape(images):
+        outputs = model(images.to(next(model.parameters()).device)).shape[1]
+    classes = len(train.info.classes)
     if outputs != classes:
         raise ValueError(
             f"{train.info.name} has {classes} classes, but {type(model).__name__} gives {outputs} outputs; "

@@ -1,8 +1,7 @@
 """Sampling from a trained generator: images as a tensor, or as an `ImageSet` to train on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
 
 import numpy as np
 import torch
@@ -33,14 +32,13 @@ def sample(
         ``(n, C, H, W)`` float32 in [0, 1] on the CPU. Values of a generator without tanh beyond this range are clipped.
 
     Raises:
+        TypeError: a network that is no generator.
         ValueError: `n` or `batch_size` below 1, labels for a generator without classes, or of another number.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    whole_number("n", n, 1)
     whole_number("batch_size", batch_size, 1)
-    rng = torch.Generator().manual_seed(seed)
-    draw: Any = generator.sample_latent
-    noise = draw(n, rng)
+    rng = torch.Generator().manual_seed(whole_number("seed", seed, 0))
+    noise = noise_of(generator)(n, rng)
     if labels is None:
         labels = sample_labels(generator, n, torch.Generator().manual_seed(seed + LABEL_SEED))
     elif not getattr(generator, "classes", 0) or len(labels) != n:
@@ -53,6 +51,13 @@ def sample(
             inputs = [part[start : start + batch_size].to(device) for part in (noise, labels) if part is not None]
             images.append(to_pixels(generator(*inputs)).cpu())
     return torch.cat(images)
+
+
+def noise_of(generator: nn.Module) -> Callable[[int, torch.Generator], Tensor]:
+    """Its `sample_latent`; TypeError for a network that is no generator."""
+    if not hasattr(generator, "sample_latent"):
+        raise TypeError(f"generator must have sample_latent(n, rng), but a {type(generator).__name__} has none")
+    return generator.sample_latent  # type: ignore[return-value]
 
 
 def sample_labels(generator: nn.Module, n: int, rng: torch.Generator) -> Tensor | None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
-from medlab.errors import whole_number
+from medlab.errors import not_negative, whole_number
 from medlab.train.devices import place_model
 from medlab.train.distributed import require_one_process
 from medlab.train.evaluate import validate
@@ -88,8 +88,7 @@ def fit_scan(
     require_one_process("fit_scan")
     for name, value, least in (("epochs", epochs, 1), ("pretrain", pretrain, 0), ("warmup", warmup, 0)):
         whole_number(name, value, least)
-    if not 0 <= critic_weight < math.inf:
-        raise ValueError(f"critic_weight must not be negative, got {critic_weight}; the paper's is about 0.01")
+    not_negative("critic_weight", critic_weight)
     recipe = Recipe(
         epochs=pretrain + epochs, batch_size=batch_size, lr=lr, schedule=schedule, augment=augment, seed=seed
     )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from medlab.data.augment import Augment
 from medlab.data.images import ImageSet
+from medlab.errors import not_negative, whole_number
 from medlab.models.synergic import SynergicNetwork
 from medlab.train.devices import Placement, place_model
 from medlab.train.distributed import require_one_process
@@ -82,8 +83,7 @@ def fit_synergic(
     )
     own = {"decay": float(decay), "synergy": float(synergy)}
     for name, value in own.items():
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{name} must not be negative, got {value:g}")
+        not_negative(name, value)
     if train.info.task != "multi-class":
         raise ValueError(f"fit_synergic pairs images by class, but {train.info.name} is a {train.info.task} set")
     check_data(recipe, train, val)
@@ -190,6 +190,7 @@ def sample_pairs(targets: Tensor, networks: int, n: int, generator: torch.Genera
     Raises:
         ValueError: only one class in `targets`.
     """
+    networks, n = whole_number("networks", networks, 1), whole_number("n", n, 1)
     counts = torch.bincount(targets).double()
     if (counts > 0).sum() < 2:
         raise ValueError("all images have one class, so no pair can differ: give images of at least two classes")

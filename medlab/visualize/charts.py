@@ -105,10 +105,12 @@ def compare(
         ax: axes to draw in; None for a new figure.
 
     Raises:
-        ValueError: no variant, or one without a score or with NaN among them.
+        ValueError: no variant, or one without a score or with NaN among them; ends that are not in order.
     """
     if not values:
         raise ValueError("nothing to compare: give at least one variant with its scores")
+    if within is not None and not within[0] < within[1]:
+        raise ValueError(f"within is the least and the largest possible score, got {within}")
     means = {}
     for name, scores in values.items():
         few = 0 < len(scores) < 3 and np.isfinite(scores).all()

@@ -151,7 +151,12 @@ def reliability_diagram(calibration: Calibration, *, ax: Axes | None = None) -> 
     Args:
         calibration: from `medlab.metrics.calibration`.
         ax: axes to draw in; None for a new figure.
+
+    Raises:
+        TypeError: anything else than a `Calibration`.
     """
+    if not isinstance(calibration, Calibration):
+        raise TypeError(f"give what medlab.metrics.calibration returns, got a {type(calibration).__name__}")
     share = calibration.count / calibration.count.sum()
     gap = float(np.nansum(share * (calibration.confidence - calibration.accuracy)))
     lean = "overconfident" if gap > 0.005 else "underconfident" if gap < -0.005 else "calibrated"

@@ -74,6 +74,8 @@ def class_activation_map(
     """
     from monai.visualize import GradCAM  # here: it takes seconds to import
 
+    from medlab.models.modes import explain_shape
+
     name = next((name for name, module in model.named_modules() if module is layer), None)
     if name is None:
         raise ValueError(f"{type(layer).__name__} is not a module of this {type(model).__name__}; pass e.g. model.conv")
@@ -83,9 +85,11 @@ def class_activation_map(
             module.inplace = False  # type: ignore[assignment]  # else a ReLU after the layer would overwrite its feature maps
     cam = GradCAM(model, name)
     chosen = [None] * len(images) if classes is None else [int(k) for k in classes]
-    with torch.enable_grad():
+    if len(chosen) != len(images):
+        raise ValueError(f"{len(images)} images but {len(chosen)} classes; give one class per image")
+    with torch.enable_grad(), explain_shape(images):
         inputs = images.detach().requires_grad_().split(1)  # so that gradients flow through a frozen model too
-        coarse = [cam.compute_map(image, k) for image, k in zip(inputs, chosen, strict=True)]
+        coarse = [cam.compute_map(image, k) for image, k in zip(inputs, chosen)]
     heat = torch.cat(coarse).detach().float()
     if heat.ndim != 4:
         raise ValueError(f"the layer must give feature maps (N, C, h, w), but it is a {type(layer).__name__}")

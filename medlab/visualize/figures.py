@@ -4,12 +4,15 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+
+from medlab.storage import write_file
 
 # Okabe and Ito's colors, safe for color-blind readers; dark and light take turns, so neighbors differ in gray too.
 PALETTE = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#D55E00", "#CC79A7", "#009E73", "#F0E442")
@@ -35,6 +38,18 @@ class Figure(matplotlib.figure.Figure):
         super().__init__(figsize, dpi=PIXELS_PER_INCH, **kwargs)
         self.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
         self.alt = alt
+
+    def savefig(self, fname: Any, **kwargs: Any) -> None:
+        """Save the picture as matplotlib does, but at once: a full disk leaves the file as it was.
+
+        Raises:
+            OSError: the file cannot be written; see `medlab.storage.write_files`.
+        """
+        if not isinstance(fname, str | Path):
+            return super().savefig(fname, **kwargs)
+        path = Path(fname) if Path(fname).suffix else Path(f"{fname}.png")
+        super().savefig(file := BytesIO(), **{"format": path.suffix[1:]} | kwargs)
+        write_file(path, file.getvalue())
 
     def png(self) -> bytes:
         """The picture as PNG, the same bytes every time."""

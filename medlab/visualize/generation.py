@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from numpy.typing import ArrayLike
 
+from medlab.errors import whole_number
 from medlab.metrics.coverage import modes_covered, nearest
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import PALETTE, Figure, subplots
@@ -60,11 +61,13 @@ def ring_scatter(
         centers, radius, least: as for `medlab.metrics.modes_covered`, which counts.
 
     Raises:
-        ValueError: no samples, or as `modes_covered`.
+        ValueError: no samples, data that are no points, or as `modes_covered`.
     """
     if not samples:
         raise ValueError("nothing to draw: give the points of at least one generator with its name")
-    centers = to_array(centers)
+    centers, real = to_array(centers), to_array(data)
+    if math.prod(real.shape[1:]) != 2:
+        raise ValueError(f"data must be points (N, 2), got {real.shape}")
     modes = {name: modes_covered(points, centers, radius, least) for name, points in samples.items()}
     shown = "; ".join(
         f"{name}: {one.covered} of {len(centers)} modes, {one.high_quality:.0%} of the points at a mode"
@@ -75,7 +78,7 @@ def ring_scatter(
     size = (max(2.5 * columns, 3.6), 3.0 * rows + 0.4)
     fig, axes = subplots(rows, columns, alt=f"Generated points over the data. {shown}.", size=size)
     axes = np.ravel(axes)
-    real = to_array(data)[:1000].reshape(-1, 2)
+    real = real[:1000].reshape(-1, 2)
     edge = max(0.12 * np.ptp(centers, 0).max(), 1.2 * radius)
     (left, bottom), (right, top) = centers.min(0) - edge, centers.max(0) + edge
     for ax, (name, points) in zip(axes, samples.items()):
@@ -115,8 +118,7 @@ def nearest_pairs(
     Raises:
         ValueError: n below 1, sizes that differ, values outside [0, 1].
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    whole_number("n", n, 1)
     found = nearest(samples, training)
     order = np.argsort(found.distance, kind="stable")[:n]
     distances, median = found.distance[order], np.median(found.distance)
@@ -148,8 +150,7 @@ def live_grid(n: int = 32) -> Callable[[Tensor, History], None]:
     Raises:
         ValueError: n below 1.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    whole_number("n", n, 1)
     handle = None
 
     def watch(images: Tensor, history: History) -> None:

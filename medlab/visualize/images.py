@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from medlab.errors import whole_number
 from medlab.metrics.intervals import to_array
 from medlab.visualize.figures import LINES, PALETTE, Figure, subplots
 
@@ -144,7 +145,9 @@ def image_grid(
 
 
 def _name(label: str | int, classes: Sequence[str] | None) -> str:
-    return str(label) if classes is None or isinstance(label, str) else str(classes[int(label)])
+    if classes is None or isinstance(label, str):
+        return str(label)
+    return str(classes[whole_number("label", int(label), 0, len(classes) - 1)])
 
 
 def _list(words: Sequence[str], limit: int = 16) -> str:
@@ -162,7 +165,8 @@ def class_grid(imageset: ImageSet, per_class: int = 6, *, seed: int = 0) -> Figu
     Raises:
         ValueError: a segmentation set, which has no class per image (use `segmentation_grid`).
     """
-    rng, info, counts = np.random.default_rng(seed), imageset.info, imageset.counts()
+    rng, info, counts = np.random.default_rng(whole_number("seed", seed, 0)), imageset.info, imageset.counts()
+    whole_number("per_class", per_class, 1)
     empty = np.ones_like(pixels(imageset.images[0]))
     tiles = []
     for members in _of_class(imageset):
@@ -177,8 +181,8 @@ def class_grid(imageset: ImageSet, per_class: int = 6, *, seed: int = 0) -> Figu
 def _of_class(imageset: ImageSet) -> list[np.ndarray]:
     """Positions of the images of each class; an image with several labels is in several."""
     targets, classes = to_array(imageset.targets), range(len(imageset.info.classes))
-    if imageset.info.task == "segmentation":
-        raise ValueError(f"{imageset.info.name} is a segmentation set: its images have no class; use segmentation_grid")
+    if (task := imageset.info.task) in ("segmentation", "unlabeled"):
+        raise ValueError(f"{imageset.info.name} is a {task} set: its images have no class; use segmentation_grid")
     return [np.flatnonzero(targets[:, k] if targets.ndim == 2 else targets == k) for k in classes]
 
 
@@ -190,6 +194,7 @@ def intensity_histogram(imageset: ImageSet, *, per_class: int = 200) -> Figure:
         per_class: at most so many images of each class, evenly spread over the set.
     """
     edges, info = (np.arange(0, 257, 4) - 0.5) / 255, imageset.info  # four levels of an 8-bit image each: no comb
+    whole_number("per_class", per_class, 1)
     by_pixel = info.task == "segmentation"
     members = [np.arange(len(imageset))] * len(info.classes) if by_pixel else _of_class(imageset)
     curves = {}
@@ -225,8 +230,8 @@ def window_level(hu_image: ArrayLike, level: float, width: float) -> Figure:
         ValueError: not ``(H, W)``, or a width that is not positive.
     """
     image = to_array(hu_image).astype(float)
-    if image.ndim != 2 or not width > 0:
-        raise ValueError(f"give one slice (H, W) in HU and a width above 0, got shape {image.shape} and width {width}")
+    if image.ndim != 2 or not width > 0 or not math.isfinite(level):
+        raise ValueError(f"give one slice (H, W), a level and a width above 0, got {image.shape}, {level} and {width}")
     low, high = level - width / 2, level + width / 2
     black, white = 100 * (image <= low).mean(), 100 * (image >= high).mean()
     alt = (

@@ -4,7 +4,8 @@ Kills: a training with a checkpoint, a run of a notebook, a sweep, and a visual 
 and called again, until the last call goes through. Lost: a file that was whole and is not there any more, or an answer
 that was given. Half: a file that cannot be read, or a temporary one that stays. Unequal: the end is another than
 without a kill. Two writers: two trainings with one checkpoint, two runs or sweeps into one folder, at the same time. A
-full disk: a checkpoint, a result and an answer on a tmpfs of 64 kB, where one can be mounted. A clock that jumps: a run
+full disk: a checkpoint, a result, an answer, a picture, an executed notebook and a download on a tmpfs of 64 kB, where
+one can be mounted. A clock that jumps: a run
 that lives, and one that does not, read a day off. Changed files: 2000 of each kind, as tests/data/test_bombs.py makes
 them; unequal is each kind with one that is neither read nor refused by name.
 
@@ -21,10 +22,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from kept import Clock
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from small_disk import small_disk
 
 from medlab.reader_study import read_answers
 from medlab.runs import read_run
@@ -185,41 +189,24 @@ def two_writers(count: int) -> Counter:
 
 def full_disk(count: int) -> Counter | None:
     """What is there, and then more than fits: the first is still whole. None where no tmpfs can be mounted."""
-    import torch
-
-    from medlab.runs.state import write_json
-    from medlab.storage import append
-    from medlab.train import save_checkpoint
-
-    def write(folder: Path, n: int) -> dict[str, Callable[[], object]]:
-        return {
-            "run.pt": lambda: save_checkpoint(folder / "run.pt", {"a": torch.ones(n)}),
-            "results.json": lambda: write_json(folder / "results.json", {"a": "1" * n}),
-            "answers.csv": lambda: append(folder / "answers.csv", "1" * n, "head\n"),
-        }
-
     found: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as place:
-        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place]
-        if subprocess.run(mount, capture_output=True).returncode:
+    with tempfile.TemporaryDirectory() as place, small_disk(Path(place)) as writers:
+        if writers is None:
             return None
-        try:
-            for first in write(Path(place), 100).values():
-                first()
-            before = {file.name: file.read_bytes() for file in Path(place).iterdir()}
-            for number in range(count):
-                for name, more in write(Path(place), 80_000 + 1000 * number).items():
-                    try:
-                        more()
-                        found["unequal"] += 1  # it cannot have fitted
-                    except OSError as error:
-                        found["unequal"] += "bytes, " not in str(error) or name not in str(error)
-                    after = {file.name: file.read_bytes() for file in Path(place).iterdir()}
-                    found["tried"] += 1
-                    found["lost"] += any(after.get(each) != content for each, content in before.items())
-                    found["half files"] += len(after) - len(before)
-        finally:
-            subprocess.run(["umount", place], check=True)
+        for first in writers(100).values():
+            first()
+        before = {file.name: file.read_bytes() for file in Path(place).iterdir()}
+        for number in range(count):
+            for name, more in writers(80_000 + 1000 * number).items():
+                try:
+                    more()
+                    found["unequal"] += 1  # it cannot have fitted
+                except OSError as error:
+                    found["unequal"] += "bytes, " not in str(error) or name not in str(error)
+                after = {file.name: file.read_bytes() for file in Path(place).iterdir()}
+                found["tried"] += 1
+                found["lost"] += any(after.get(each) != content for each, content in before.items())
+                found["half files"] += len(after) - len(before)
     return found
 
 

@@ -30,6 +30,33 @@ def test_classes_patients_and_pixels(tmp_path):
     assert images.images.shape == (6, 1, 32, 32) and torch.allclose(images.images, torch.tensor(0.2), atol=0.01)
 
 
+def test_a_number_alone_names_an_image_and_no_patient(tmp_path):
+    images = load_class_folders(write(tmp_path, "a/1.png", "b/1.png", "b/2_1.png", "b/2_2.png"), 8)
+    assert images.patients.tolist() == ["a/1", "b/1", "2", "2"]
+
+
+def test_a_pattern_says_who_the_patient_is(tmp_path):
+    write(tmp_path, "a/train_007_left.png", "b/test_007.png", "b/test_8.png")
+    images = load_class_folders(tmp_path, 8, pattern=r"_(\d+)")
+    assert images.patients.tolist() == ["007", "007", "8"]
+    with pytest.raises(ValueError, match=r"pattern '_\(7\)' finds no patient for a/train_007_left.png"):
+        load_class_folders(tmp_path, 8, pattern="_(7)")
+    with pytest.raises(ValueError, match="has no group: put brackets around the patient"):
+        load_class_folders(tmp_path, 8, pattern="_.+")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_table_says_who_the_patient_is(tmp_path):
+    write(tmp_path, "a/1.png", "b/1.png")
+    table = tmp_path / "patients.csv"
+    table.write_text("file,patient\na/1.png,ann\nb/1.png,ann\n")
+    images = load_class_folders(tmp_path, 8, pattern="(.)")  # the table goes first
+    assert images.patients.tolist() == ["ann", "ann"] and not images.info.note
+    table.write_text("file,patient\na/1.png,ann\n")
+    with pytest.raises(ValueError, match=r"patients.csv has no row for b/1.png: every image needs a patient"):
+        load_class_folders(tmp_path, 8)
+
+
 def test_color_is_kept_if_any_image_has_it(tmp_path):
     write(write(tmp_path, "a/1.png"), "b/2.png", color=(0, 51, 255))
     images = load_class_folders(str(tmp_path), 8).images

@@ -94,7 +94,7 @@ def test_folds_keep_a_patients_images_together():
         ([0, 1], 3, "1 patients with class a, so it would be missing in one of 3 folds"),
         ([0, 0, 0, 1, 1, 1, 2, 2], 3, "2 patients with class c, so it would be missing in one of 3 folds"),
         ([0, 0, 0, 1, 1, 1], 3, "0 patients with class c"),
-        ([0, 1, 2], 1, "k must be at least 2 folds, got 1"),
+        ([0, 1, 2], 1, "k must be a whole number of at least 2, got 1"),
     ],
 )
 def test_folds_that_cannot_be(targets, k, message):

@@ -195,7 +195,8 @@ def test_no_network_is_one_line_with_a_phantom(publish, folders):
         medmnist.load("pneumoniamnist")
     message = str(error.value)
     assert message.startswith("cannot download pneumoniamnist.npz from 127.0.0.1 (no connection): check the network")
-    assert 'load("chest")' in message and "\n" not in message and published.exists()
+    place = f"put it into {folders / 'data' / 'medmnist'};"
+    assert place in message and 'load("chest")' in message and "\n" not in message and published.exists()
     assert not list((folders / "cache/medmnist").iterdir())
 
 
@@ -363,11 +364,14 @@ def test_full_disk_while_downloading_and_while_unpacking(publish, folders, monke
             OSError, match="disk with the cache folder .* is full; free some space .*MEDLAB_CACHE"
         ) as error:
             medmnist.load("pneumoniamnist")
+    assert f"(pneumoniamnist.npz needs {served.stat().st_size:,} bytes, " in str(error.value)
     assert error.value.errno == errno.ENOSPC and not list((folders / "cache/medmnist").iterdir())
     publish(arrays())
     monkeypatch.setattr(medmnist, "BUDGET", 1)
     monkeypatch.setattr(np, "ascontiguousarray", full)
-    with pytest.raises(OSError, match="disk with the cache folder .* is full"):
+    with pytest.raises(
+        OSError, match=r"disk .* is full.* \(pneumoniamnist.* needs [\d,]+ bytes, [\d,]+ bytes are free"
+    ):
         medmnist.load("pneumoniamnist", "train")
     assert not list((folders / "cache/medmnist").iterdir())
 

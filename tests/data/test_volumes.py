@@ -273,7 +273,8 @@ def test_decathlon_download(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=f"the download from .*{task}.tar has the wrong hash"):
             volumes.load_decathlon(tmp_path / "other" / task, download=True)
     with pytest.raises(
-        ConnectionError, match=r'cannot download Task04_Hippocampus.tar from .*MEDLAB_DATA/decathlon; .*load\("brain"\)'
+        ConnectionError,
+        match=r'cannot download Task04_Hippocampus.tar .*put it into .*decathlon; .*load\("brain"\)',
     ) as error:
         volumes.load_decathlon(tmp_path / "other" / task, download=True)
     assert "\n" not in str(error.value)

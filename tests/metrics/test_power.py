@@ -53,7 +53,7 @@ def test_more_seeds_do_not_pass_the_floor():
         (lambda: seeds_needed([0.1, np.nan, 0.2], 0.1), "without NaN"),
         (lambda: seeds_needed(PILOT, 0), "margin must be positive"),
         (lambda: seeds_needed(PILOT, 0.1, power=80), "between 0 and 1"),
-        (lambda: smallest_detectable(PILOT, 2), "fewer than 3"),
+        (lambda: smallest_detectable(PILOT, 2), "seeds must be a whole number of at least 3"),
         (lambda: interval_floor(PILOT), "by seed and patient"),
     ],
 )

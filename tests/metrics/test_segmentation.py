@@ -273,7 +273,7 @@ ONES = np.ones((2, 4, 4), int)
         (ONES, ONES, {"spacing": 0}, "spacing must be one length above 0 in mm, or 2, one per axis .*, got 0"),
         (ONES, ONES, {"spacing": (1, 1, 1)}, "or 2, one per axis"),
         (ONES, ONES, {"level": 95}, "level must lie between 0 and 1"),
-        (ONES, ONES, {"resamples": 0}, "resamples must be at least 1"),
+        (ONES, ONES, {"resamples": 0}, "resamples must be a whole number of at least 1"),
     ],
 )
 def test_bad_input_says_what_to_do(masks, targets, arguments, message):

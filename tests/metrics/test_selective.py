@@ -84,7 +84,7 @@ def test_risk_against_coverage_by_hand():
         (lambda: fit_temperature([[0.5, 0.5]], [2]), "must be a whole number from 0 to 1"),
         (lambda: fit_temperature([[0.5, 0.5]], [[0, 1]]), "one class per case"),
         (lambda: scale_temperature([[0.5, 0.5]], 0), "temperature must be positive, got 0"),
-        (lambda: conformal_threshold([[0.5, 0.5]], [0], 1.0), "coverage must lie in .0, 1., got 1.0"),
+        (lambda: conformal_threshold([[0.5, 0.5]], [0], 1.0), "coverage must lie between 0 and 1, got 1.0"),
         (lambda: risk_coverage([1.0], [True, False]), r"confidence and correct must be \(N,\) both"),
         (lambda: risk_coverage([float("nan")], [True]), "1 confidences are NaN"),
     ],

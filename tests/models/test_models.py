@@ -45,7 +45,7 @@ def test_shallow_cnn_options_change_what_they_say():
     ("arguments", "message"),
     [
         ({"size": 7}, "at least 8 x 8 pixels for its 7 x 7 kernels, got 7"),
-        ({"convolutions": 0}, "at least one convolution, got 0"),
+        ({"convolutions": 0}, "convolutions must be a whole number of at least 1, got 0"),
     ],
 )
 def test_shallow_cnn_refuses(arguments, message):

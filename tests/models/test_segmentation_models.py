@@ -146,7 +146,7 @@ def test_initial_weights_have_the_deviation_that_was_asked_for(build):
     [
         ({"growth": (4,)}, "at least 2 levels"),
         ({"growth": (4, 0, 4)}, "at least 1 channel each"),
-        ({"growth": 1, "stem": 4}, "at least 4 channels, got 2"),
+        ({"growth": 1, "stem": 4}, "channels must be a whole number of at least 4, got 2"),
     ],
 )
 def test_drinet_refuses(arguments, message):

@@ -66,7 +66,7 @@ def test_a_simulated_reader_has_the_bias_it_was_given():
     report = advice_report(truth, np.array([reader(*case) for case in zip(truth, advice)]), advice)
     assert report.alone.low < 0.2 < report.alone.high
     assert report.bias.low < 0.5 * 0.8 < report.bias.high
-    with pytest.raises(ValueError, match="trust is a probability"):
+    with pytest.raises(ValueError, match="trust must lie between 0 and 1"):
         simulated_reader(0.8, 1.1)
 
 

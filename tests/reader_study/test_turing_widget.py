@@ -6,8 +6,17 @@ import os
 import numpy as np
 import pytest
 import torch
+from project import ROOT
 
-from medlab.reader_study import TuringTest, machine_rater, read_answers, turing_counts, turing_plot, turing_widget
+from medlab.reader_study import (
+    TuringTest,
+    collect_answers,
+    machine_rater,
+    read_answers,
+    turing_counts,
+    turing_plot,
+    turing_widget,
+)
 from medlab.reader_study.answers import HEADER
 
 N = 5
@@ -276,3 +285,27 @@ def test_the_plot_says_what_it_shows():
     assert fig.png()
     with pytest.raises(ValueError, match="nothing to draw"):
         turing_plot({})
+
+
+def test_a_class_judges_the_same_images_whatever_its_machines_and_its_answers_pool(tmp_path):
+    with np.load(ROOT / "data" / "reader_study" / "pet.npz") as stored:
+        sets = {name: torch.from_numpy(stored[name]) for name in stored}
+    assert {name: tuple(one.shape) for name, one in sets.items()} == {
+        "real": (20, 1, 32, 32), "synthetic": (20, 1, 32, 32),
+        "known_real": (200, 1, 32, 32), "known_synthetic": (200, 1, 32, 32),
+    }  # fmt: skip
+    everything = torch.cat(list(sets.values()))
+    assert len(everything.flatten(1).unique(dim=0)) == len(everything), "a machine would have seen what it judges"
+    threads, middle = torch.get_num_threads(), sets["real"].float().mean() / 255
+    for rater, count, precision in (("ann", 1, torch.float32), ("bob", 2, torch.bfloat16)):
+        torch.set_num_threads(count)
+        test = make(
+            tmp_path, real=sets["real"], synthetic=sets["synthetic"], file=tmp_path / f"{rater}.csv", seed=count
+        )
+        with torch.autocast("cpu", precision, enabled=count == 2):
+            test.answer_all(lambda image: image.mean() > middle)
+    torch.set_num_threads(threads)
+    pooled = collect_answers(tmp_path)
+    [agreement] = pooled.agreement.values()
+    assert set(pooled.reports) == {"ann", "bob"}
+    assert agreement.images == 40 and list(agreement.cohen.values()) == [1]

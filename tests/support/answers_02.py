@@ -1,7 +1,12 @@
 """Right and wrong answers to the exercises of lesson 02, as students would write them."""
 
+import random
+from itertools import combinations
+from math import comb
+
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from medlab.train.synergic import sample_pairs
@@ -74,6 +79,83 @@ def by_numpy(targets, n, generator):
     return by_weights(targets, n, own)
 
 
+def from_a_list(targets, n, generator):
+    """The positions of each class, and Python's own draws, which follow from one of the generator."""
+    rng = random.Random(torch.randint(2**60, (), generator=generator).item())
+    classes = targets.tolist()
+    mates = {c: [i for i, one in enumerate(classes) if one == c] for c in set(classes)}
+    others = {c: [i for i, one in enumerate(classes) if one != c] for c in mates}
+    pairs = []
+    for _ in range(n):
+        first = rng.randrange(len(classes))
+        pairs.append((first, rng.choice((mates if rng.random() < 0.5 else others)[classes[first]])))
+    return torch.tensor(pairs).T
+
+
+def until_it_fits(targets, n, generator):
+    """Draw second images anew wherever they are not of the kind that was tossed."""
+    first = torch.randint(len(targets), (n,), generator=generator)
+    second = first.clone()
+    wanted = torch.randint(2, (n,), generator=generator).bool()
+    todo = torch.ones(n, dtype=torch.bool)
+    while todo.any():
+        second[todo] = torch.randint(len(targets), (int(todo.sum()),), generator=generator)
+        todo = (targets[first] == targets[second]) != wanted
+    return torch.stack((first, second))
+
+
+def by_largest_key(targets, n, generator):
+    """The second image is the one with the largest random number among those that fit."""
+    first = torch.randint(0, len(targets), (n,), generator=generator)
+    same = torch.bernoulli(torch.full((n, 1), 0.5), generator=generator) == 1
+    keys = torch.rand(n, len(targets), generator=generator)
+    keys[(targets[first].unsqueeze(1) == targets.unsqueeze(0)) != same] = -1
+    return torch.vstack([first, keys.argmax(dim=1)])
+
+
+def half_and_half(targets, n, generator):
+    """Two equal parts, put in random order."""
+    first = torch.randint(len(targets), (n,), generator=generator)
+    same = (torch.arange(n) % 2 == 0)[torch.randperm(n, generator=generator)]
+    second = []
+    for image, alike in zip(first.tolist(), same.tolist()):
+        fits = torch.where((targets == targets[image]) if alike else (targets != targets[image]))[0]
+        second.append(fits[int(torch.rand(1, generator=generator) * len(fits))])
+    return torch.stack([first, torch.stack(second)])
+
+
+def by_layers(components, features, width, classes, backbone):
+    def size(*layers):
+        return sum(parameter.numel() for layer in layers for parameter in layer.parameters())
+
+    with torch.device("meta"):
+        component = backbone + size(nn.Linear(features, classes))
+        verifier = size(nn.Linear(2 * features, width), nn.Linear(width, 1))
+    pairs = list(combinations(range(components), 2))
+    return len(pairs), component * components + verifier * len(pairs)
+
+
+def pair_by_pair(components, features, width, classes, backbone):
+    verifiers = total = 0
+    for i in range(components):
+        total += backbone + (features + 1) * classes
+        for _ in range(i):
+            verifiers += 1
+            total += (2 * features + 1) * width + (width + 1)
+    return verifiers, total
+
+
+def by_two_classes(logits, same):
+    return F.cross_entropy(torch.stack([torch.zeros_like(logits), logits], 1), same.long())
+
+
+def pair_after_pair(logits, same):
+    losses = []
+    for logit, s in zip(logits, same):
+        losses.append(F.softplus(-logit) if s == 1 else F.softplus(logit))
+    return sum(losses) / len(losses)
+
+
 def never_twice(targets, image, same, generator):
     fits = (targets == targets[image]).nonzero()[:, 0]
     fits = fits[fits != image]
@@ -84,6 +166,15 @@ OTHER = [
     ("synergic_loss", F.binary_cross_entropy_with_logits),
     ("synergic_loss", lambda logits, same: (F.softplus(logits) - same * logits).mean()),
     ("synergic_loss", lambda logits, same: F.softplus(torch.where(same > 0, -logits, logits)).double().mean()),
+    ("synergic_loss", lambda logits, same: nn.BCEWithLogitsLoss()(logits, same)),
+    ("synergic_loss", lambda logits, same: F.soft_margin_loss(logits, 2 * same - 1)),
+    ("synergic_loss", lambda x, s: (x.clamp(min=0) - x * s + torch.log1p(torch.exp(-x.abs()))).mean()),
+    ("synergic_loss", by_two_classes),
+    ("synergic_loss", pair_after_pair),
+    ("balanced_pairs", from_a_list),
+    ("balanced_pairs", until_it_fits),
+    ("balanced_pairs", by_largest_key),
+    ("balanced_pairs", half_and_half),
     ("balanced_pairs", by_weights),
     ("balanced_pairs", by_class),
     ("balanced_pairs", by_numpy),
@@ -91,6 +182,10 @@ OTHER = [
     ("balanced_pairs", pairs(toss=lambda n, g: torch.arange(n) < n / 2)),
     ("balanced_pairs", lambda targets, n, g: sample_pairs(targets, 2, n, g)),
     ("synergic_size", lambda *case: tuple(np.array(synergic_size(*case)))),
+    ("synergic_size", lambda *case: list(synergic_size(*case))),
+    ("synergic_size", by_layers),
+    ("synergic_size", pair_by_pair),
+    ("synergic_size", lambda n, f, w, c, b: (comb(n, 2), n * (b + f * c + c) + comb(n, 2) * (2 * f * w + 2 * w + 1))),
 ]
 
 

@@ -1,9 +1,14 @@
 """Right and wrong answers to the exercises of lesson 03, as students would write them."""
 
 import math
+from functools import reduce
 
 import numpy as np
 import torch
+from scipy.spatial import distance
+from sklearn.metrics import f1_score
+from torch import nn
+from torch.nn import functional as F
 
 # The right answers, as a student would write them
 
@@ -40,6 +45,117 @@ def from_the_output(layers):
     return field
 
 
+def pixel_by_pixel(mask, target):
+    both = one = 0
+    for a, b in zip(mask.flatten().tolist(), target.flatten().tolist()):
+        both += a and b
+        one += a != b
+    return 2 * both / (2 * both + one) if both or one else float("nan")
+
+
+def by_numpy(mask, target):
+    a, b = mask.numpy(), target.numpy()
+    if not a.any() and not b.any():
+        return np.nan
+    return 2 * np.logical_and(a, b).sum() / (np.count_nonzero(a) + np.count_nonzero(b))
+
+
+def by_sets(mask, target):
+    a, b = ({tuple(place) for place in where.nonzero().tolist()} for where in (mask, target))
+    try:
+        return 2 * len(a & b) / (len(a) + len(b))
+    except ZeroDivisionError:
+        return math.nan
+
+
+def by_products(mask, target):
+    a, b = mask.double().ravel(), target.double().ravel()
+    return 2 * (a @ b) / (a @ a + b @ b)
+
+
+def from_errors(mask, target):
+    tp, fp, fn = (mask & target).sum(), (mask & ~target).sum(), (~mask & target).sum()
+    return torch.where(tp + fp + fn == 0, torch.nan, 2 * tp / (2 * tp + fp + fn))
+
+
+def from_iou(mask, target):
+    either = torch.count_nonzero(mask | target)
+    overlap = torch.count_nonzero(mask & target) / either
+    return 2 * overlap / (1 + overlap)
+
+
+def by_scipy(mask, target):
+    if not (mask | target).any():
+        return math.nan
+    return 1 - distance.dice(mask.flatten().numpy(), target.flatten().numpy())
+
+
+def by_cumulative_product(layers):
+    if not layers:
+        return 1
+    kernels, strides, dilations = np.array(layers).T
+    return 1 + ((kernels - 1) * dilations * np.cumprod([1, *strides[:-1]])).sum()
+
+
+def by_positions(layers):
+    """The first and the last input pixel that output pixel 0 depends on."""
+    first = last = 0
+    for kernel, stride, dilation in layers[::-1]:
+        first, last = first * stride, last * stride + dilation * (kernel - 1)
+    return last - first + 1
+
+
+def one_inside_the_other(layers):
+    if not layers:
+        return 1
+    kernel, stride, dilation = layers[0]
+    return (one_inside_the_other(layers[1:]) - 1) * stride + dilation * (kernel - 1) + 1
+
+
+def by_products_of_strides(layers):
+    total = 1
+    for i in range(len(layers)):
+        total += (layers[i][0] - 1) * layers[i][2] * math.prod(stride for _, stride, _ in layers[:i])
+    return total
+
+
+def by_what_is_touched(layers):
+    touched = {0}
+    for kernel, stride, dilation in reversed(layers):
+        touched = {place * stride + tap * dilation for place in touched for tap in range(kernel)}
+    return max(touched) - min(touched) + 1
+
+
+class Block(nn.Module):
+    def forward(self, features, layers):
+        for i in range(len(layers)):
+            features = torch.hstack((features, layers[i](features)))
+        return features
+
+
+def the_first_and_the_rest(features, layers):
+    if len(layers) == 0:
+        return features
+    return the_first_and_the_rest(torch.concat([features, layers[0](features)], dim=-3), layers[1:])
+
+
+def into_a_larger_tensor(features, layers):
+    answer = features
+    for layer in layers:
+        new, old = layer(answer), answer
+        answer = torch.empty(len(old), old.shape[1] + new.shape[1], *old.shape[2:])
+        answer[:, : old.shape[1]], answer[:, old.shape[1] :] = old, new
+    return answer
+
+
+def by_padding(features, layers):
+    for layer in layers:
+        new = layer(features)
+        before, after = (0, 0, 0, 0, features.shape[1], 0), (0, 0, 0, 0, 0, new.shape[1])
+        features = F.pad(features, after) + F.pad(new, before)
+    return features
+
+
 def with_a_list(features, layers):
     outputs = [features]
     for layer in layers:
@@ -51,9 +167,28 @@ OTHER = [
     ("dice", lambda a, b: 2 * (a & b).sum() / (a.sum() + b.sum())),  # 0 / 0 of tensors is nan
     ("dice", lambda a, b: float(1 - (a ^ b).sum() / (a.sum() + b.sum()))),
     ("dice", lambda a, b: np.float64(dice(a, b))),
+    ("dice", pixel_by_pixel),
+    ("dice", by_numpy),
+    ("dice", by_sets),
+    ("dice", by_products),
+    ("dice", from_errors),
+    ("dice", from_iou),
+    ("dice", by_scipy),
+    ("dice", lambda a, b: f1_score(b.ravel(), a.ravel(), zero_division=math.nan)),
     ("receptive_field", from_the_output),
     ("receptive_field", lambda layers: np.int64(receptive_field(layers))),
+    ("receptive_field", lambda layers: torch.tensor(receptive_field(layers))),
+    ("receptive_field", by_cumulative_product),
+    ("receptive_field", by_positions),
+    ("receptive_field", one_inside_the_other),
+    ("receptive_field", by_products_of_strides),
+    ("receptive_field", by_what_is_touched),
     ("dense_block", with_a_list),
+    ("dense_block", Block()),
+    ("dense_block", the_first_and_the_rest),
+    ("dense_block", into_a_larger_tensor),
+    ("dense_block", by_padding),
+    ("dense_block", lambda features, layers: reduce(lambda x, layer: torch.cat((x, layer(x)), 1), layers, features)),
 ]
 
 

@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import torch
+from scipy import ndimage
+from sklearn.metrics import jaccard_score
+from torch import nn
 from torch.nn import functional as F
 
 from medlab import metrics
@@ -53,6 +56,114 @@ def by_cross_entropy(real, fake):
     return bce(real, torch.ones_like(real)) + bce(fake, torch.zeros_like(fake))
 
 
+def by_sets(mask, target):
+    a, b = ({tuple(place) for place in where.nonzero().tolist()} for where in (mask, target))
+    return len(a & b) / len(a | b) if a or b else math.nan
+
+
+def by_numpy(mask, target):
+    a, b = mask.numpy(), target.numpy()
+    union = np.logical_or(a, b).sum()
+    return np.logical_and(a, b).sum() / union if union else np.nan
+
+
+def pixel_by_pixel(mask, target):
+    both = either = 0
+    for a, b in zip(mask.flatten(), target.flatten()):
+        both += int(a and b)
+        either += int(a or b)
+    return both / either if either > 0 else float("nan")
+
+
+def from_areas(mask, target):
+    both = (mask * target).sum().item()
+    union = mask.sum().item() + target.sum().item() - both
+    return both / union if union else math.nan
+
+
+def from_errors(mask, target):
+    right, wrong = torch.count_nonzero(mask & target), torch.count_nonzero(mask ^ target)
+    return torch.nan if right + wrong == 0 else right.double() / (right + wrong)
+
+
+def from_counts(iou):
+    """Of 1 pixel of the union, `iou` lie in both: the areas add up to 1 + iou."""
+    both, either = iou, 1.0
+    return 2 * both / (both + either)
+
+
+class Loss(nn.Module):
+    def forward(self, real, fake):
+        answers = torch.cat([real, -fake])
+        weights = torch.cat([torch.full_like(real, 1 / len(real)), torch.full_like(fake, 1 / len(fake))])
+        return (weights * F.softplus(-answers)).sum()
+
+
+def one_by_one(real, fake):
+    on_real = sum(F.softplus(-logit) for logit in real) / len(real)
+    on_fake = sum(F.softplus(logit) for logit in fake) / len(fake)
+    return on_real + on_fake
+
+
+def by_two_classes(logits, label):
+    pairs = torch.stack([torch.zeros_like(logits), logits], 1)
+    return F.cross_entropy(pairs, torch.full((len(logits),), label))
+
+
+def by_exponentials(logits):
+    """log(1 + exp(-x)), without a large exponential."""
+    return ((-logits).clamp(min=0) + torch.log1p(torch.exp(-logits.abs()))).mean()
+
+
+def numpy_ratio(label):
+    def extent(values):
+        columns = np.where(np.isin(label.numpy(), values).any(axis=0))[0]
+        return np.ptp(columns) + 1 if columns.size else np.nan
+
+    return extent([3]) / extent([1, 2])
+
+
+def looped_ratio(label):
+    heart, chest = [], []
+    for row in label.tolist():
+        for column, value in enumerate(row):
+            if value == 3:
+                heart.append(column)
+            elif value in (1, 2):
+                chest.append(column)
+    if not heart or not chest:
+        return math.nan
+    return (max(heart) - min(heart) + 1) / (max(chest) - min(chest) + 1)
+
+
+def boxed_ratio(label):
+    """The bounding boxes of the heart and of both lungs as one structure."""
+    boxes = ndimage.find_objects(torch.where(label == 3, 2, (label > 0).int()).numpy(), max_label=2)
+    if None in boxes:
+        return float("nan")
+    chest, heart = (box[1].stop - box[1].start for box in boxes)
+    return heart / chest
+
+
+def ratio_from_both_ends(label):
+    def side(where):
+        columns = where.sum(0) > 0
+        if not columns.any():
+            return torch.nan
+        left, right = columns.int().argmax(), columns.flip(0).int().argmax()
+        return len(columns) - left - right
+
+    return side(label == 3) / side((label == 1) + (label == 2))
+
+
+def ratio_by_columns(label):
+    columns = torch.arange(label.shape[1]).expand_as(label)
+    heart, chest = columns[label == 3], columns[torch.isin(label, torch.tensor([1, 2]))]
+    if heart.numel() == 0 or chest.numel() == 0:
+        return torch.tensor(torch.nan)
+    return (heart.max() - heart.min() + 1) / (chest.amax() - chest.amin() + 1)
+
+
 def course_ratio(label):
     return metrics.cardiothoracic_ratio(label[None])[0]
 
@@ -60,9 +171,43 @@ def course_ratio(label):
 OTHER = [
     ("iou_and_dice", [lambda a, b: (a & b).sum() / (a | b).sum(), dice_from_iou]),  # 0 / 0 of tensors is nan
     ("iou_and_dice", [lambda a, b: np.float64(iou(a, b)), lambda iou: 2 / (1 + 1 / iou) if iou else 0.0]),
+    ("iou_and_dice", [by_sets, from_counts]),
+    ("iou_and_dice", [by_numpy, lambda iou: np.float64(2 * iou) / np.float64(1 + iou)]),
+    ("iou_and_dice", [pixel_by_pixel, lambda iou: torch.tensor(2 * iou / (1 + iou))]),
+    ("iou_and_dice", [from_areas, lambda iou: iou / (0.5 + iou / 2)]),
+    ("iou_and_dice", [from_errors, lambda iou: 2 - 2 / (1 + iou)]),
+    (
+        "iou_and_dice",
+        [lambda a, b: jaccard_score(b.ravel(), a.ravel()) if (a | b).any() else math.nan, dice_from_iou],
+    ),
+    ("critic_losses", [Loss(), by_exponentials]),
+    ("critic_losses", [one_by_one, lambda fake: one_by_one(fake, torch.full_like(fake, -math.inf))]),
+    (
+        "critic_losses",
+        [lambda real, fake: by_two_classes(real, 1) + by_two_classes(fake, 0), lambda fake: by_two_classes(fake, 1)],
+    ),
+    (
+        "critic_losses",
+        [
+            lambda real, fake: F.soft_margin_loss(real, torch.ones_like(real)) + by_exponentials(-fake),
+            lambda fake: torch.logaddexp(torch.zeros_like(fake), -fake).mean(),
+        ],
+    ),
+    (
+        "critic_losses",
+        [
+            lambda real, fake: -(nn.LogSigmoid()(real).mean() + (F.logsigmoid(fake) - fake).mean()),
+            lambda fake: nn.BCEWithLogitsLoss()(fake.double(), torch.ones_like(fake).double()),
+        ],
+    ),
     ("critic_losses", [by_cross_entropy, lambda fake: F.softplus(-fake).mean()]),
     ("critic_losses", [gan_losses.discriminator_bce, gan_losses.non_saturating_loss]),
     ("cardiothoracic_ratio", [course_ratio]),
+    ("cardiothoracic_ratio", [numpy_ratio]),
+    ("cardiothoracic_ratio", [looped_ratio]),
+    ("cardiothoracic_ratio", [boxed_ratio]),
+    ("cardiothoracic_ratio", [ratio_from_both_ends]),
+    ("cardiothoracic_ratio", [ratio_by_columns]),
 ]
 
 

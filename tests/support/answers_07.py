@@ -1,9 +1,18 @@
 """Right and wrong answers to the exercises of lesson 07, as students would write them."""
 
+from collections import Counter
+from statistics import NormalDist
+
+import numpy as np
 import torch
+from scipy.spatial import KDTree
+from scipy.special import erfinv
 from scipy.stats import norm
+from torch import nn
+from torch.nn import functional as F
 
 from medlab import metrics
+from medlab.reader_study import turing_counts
 from medlab.train.gan_losses import Batch, Wasserstein
 
 # The right answers, as a student would write them
@@ -49,10 +58,182 @@ def by_minimum(weights, limit):
     return [torch.minimum(torch.maximum(weight, -bound), bound) for weight in weights]
 
 
+def score_by_score(real_scores, fake_scores):
+    loss = 0
+    for score in fake_scores:
+        loss = loss + score / len(fake_scores)
+    for score in real_scores:
+        loss = loss - score / len(real_scores)
+    return loss
+
+
+def by_signs(real_scores, fake_scores):
+    """The signs that DCGAN's labels become in many programs: 1 for real, -1 for fakes."""
+    return -sum((sign * scores).mean() for sign, scores in ((1, real_scores), (-1, fake_scores)))
+
+
+def in_one_product(real_scores, fake_scores):
+    scores = torch.cat([fake_scores, real_scores])
+    weights = [1 / len(fake_scores)] * len(fake_scores) + [-1 / len(real_scores)] * len(real_scores)
+    return torch.tensor(weights) @ scores
+
+
+class Loss(nn.Module):
+    def forward(self, real, fake):
+        return fake.double().sum() / fake.numel() - real.double().sum() / real.numel()
+
+
+def in_a_loop(weights, limit):
+    clipped = []
+    for weight in weights:
+        copy = weight.clone()
+        copy[copy > limit] = limit
+        copy[copy < -limit] = -limit
+        clipped.append(copy)
+    return clipped
+
+
+def on_copies(weights, limit):
+    parameters = [nn.Parameter(weight.clone()) for weight in weights]
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.clamp_(-limit, limit)
+    return parameters
+
+
+def by_numpy(weights, limit):
+    return [torch.from_numpy(np.clip(weight.numpy(), -limit, limit)) for weight in weights]
+
+
+def by_sign(weights, limit):
+    return [torch.sign(weight) * torch.min(weight.abs(), torch.full_like(weight, limit)) for weight in weights]
+
+
+def by_where(weights, limit):
+    return [
+        torch.where(weight.abs() > limit, torch.copysign(torch.tensor(limit), weight), weight) for weight in weights
+    ]
+
+
+def all_at_once(weights, limit):
+    flat = torch.cat([weight.flatten() for weight in weights]).clip(-limit, limit)
+    parts = flat.split([weight.numel() for weight in weights])
+    return [part.reshape(weight.shape) for part, weight in zip(parts, weights)]
+
+
+def point_by_point(points, centers, radius, least):
+    held = [0] * len(centers)
+    for x, y in points.double().tolist():
+        away = [np.hypot(x - a, y - b) for a, b in centers.double().tolist()]
+        if min(away) <= radius:
+            held[away.index(min(away))] += 1
+    covered = 0
+    for number in held:
+        if number / len(points) >= least:
+            covered += 1
+    return covered
+
+
+def squared(points, centers, radius, least):
+    away = (points[:, None, :] - centers[None, :, :]).pow(2).sum(-1)
+    near, which = away.min(dim=1)
+    return sum(((which == k) & (near <= radius**2)).float().mean().item() >= least for k in range(len(centers)))
+
+
+def counted_modes(points, centers, radius, least):
+    away = np.linalg.norm(points.numpy()[:, None] - centers.numpy(), axis=2)
+    held = Counter(away.argmin(1)[away.min(1) <= radius].tolist())
+    return len([mode for mode, number in held.items() if number >= least * len(points)])
+
+
+def by_tree(points, centers, radius, least):
+    away, which = KDTree(centers.numpy()).query(points.numpy())
+    shares = np.bincount(which[away <= radius], minlength=len(centers)) / len(points)
+    return np.count_nonzero(shares >= least)
+
+
+def by_one_hot(points, centers, radius, least):
+    away = torch.stack([(points - center).norm(dim=1) for center in centers], 1)
+    belongs = F.one_hot(away.argmin(1), len(centers)) * (away <= radius)
+    return (belongs.float().mean(0) >= least).sum()
+
+
+def strays_last(points, centers, radius, least):
+    """A further mode for the points of none."""
+    away = torch.cdist(points.double(), centers.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    which = torch.where(away.amin(1) > radius, len(centers), away.argmin(1))
+    modes, counts = which.unique(return_counts=True)
+    return int(((counts / len(points) >= least) & (modes < len(centers))).sum())
+
+
+def by_statistics(real_as_real, real_as_synth, synth_as_real, synth_as_synth):
+    z = NormalDist().inv_cdf
+
+    def finite(count, n):
+        if count == 0:
+            return 1 / (2 * n)
+        if count == n:
+            return 1 - 1 / (2 * n)
+        return count / n
+
+    hits = finite(synth_as_synth, synth_as_real + synth_as_synth)
+    return z(hits) - z(finite(real_as_synth, real_as_real + real_as_synth))
+
+
+def by_table(real_as_real, real_as_synth, synth_as_real, synth_as_synth):
+    table = np.array([[real_as_real, real_as_synth], [synth_as_real, synth_as_synth]], dtype=float)
+    n = table.sum(axis=1)
+    z = norm.ppf(np.clip(table[:, 1] / n, 1 / (2 * n), 1 - 1 / (2 * n)))
+    return z[1] - z[0]
+
+
+def with_half_an_image(real_as_real, real_as_synth, synth_as_real, synth_as_synth):
+    """A rate of 0 is half an image of N, a rate of 1 all but half an image."""
+    rates = []
+    for right, wrong in ((synth_as_synth, synth_as_real), (real_as_synth, real_as_real)):
+        rates.append(max(right, 0.5) / (right + wrong) if wrong else (right - 0.5) / right)
+    return norm.isf(rates[1]) - norm.isf(rates[0])
+
+
+def by_error_function(a, b, c, d):
+    return float(2**0.5 * (erfinv(2 * rate(d, c + d) - 1) - erfinv(2 * rate(b, a + b) - 1)))
+
+
+def by_torch(a, b, c, d):
+    counts, n = torch.tensor([float(d), b]), torch.tensor([float(c + d), a + b])
+    z = torch.special.ndtri(torch.minimum(torch.maximum(counts / n, 0.5 / n), 1 - 0.5 / n))
+    return z[0] - z[1]
+
+
 OTHER = [
     ("wasserstein_critic", [lambda real, fake: -(real.mean() - fake.mean()), by_minimum]),
     ("wasserstein_critic", [course_loss, lambda weights, limit: tuple(torch.clip(w, -limit, limit) for w in weights)]),
+    ("wasserstein_critic", [score_by_score, in_a_loop]),
+    ("wasserstein_critic", [by_signs, on_copies]),
+    ("wasserstein_critic", [in_one_product, by_numpy]),
+    ("wasserstein_critic", [Loss(), by_sign]),
+    ("wasserstein_critic", [lambda real, fake: torch.mean(fake) + (-real).mean(), by_where]),
+    ("wasserstein_critic", [lambda real, fake: (fake - real.mean()).mean(), all_at_once]),
+    (
+        "wasserstein_critic",
+        [
+            lambda real, fake: (fake[None] - real[:, None]).mean(),
+            lambda weights, limit: [F.hardtanh(w, -limit, limit) for w in weights],
+        ],
+    ),
+    ("mode_count", [point_by_point]),
+    ("mode_count", [squared]),
+    ("mode_count", [counted_modes]),
+    ("mode_count", [by_tree]),
+    ("mode_count", [by_one_hot]),
+    ("mode_count", [strays_last]),
     ("mode_count", [lambda p, c, radius, least: metrics.modes_covered(p, c, radius, least).covered]),
+    ("d_prime", [by_statistics]),
+    ("d_prime", [by_table]),
+    ("d_prime", [with_half_an_image]),
+    ("d_prime", [by_error_function]),
+    ("d_prime", [by_torch]),
+    ("d_prime", [lambda *counts: turing_counts(*counts).d_prime.value]),
 ]
 
 

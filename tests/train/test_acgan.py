@@ -44,7 +44,7 @@ def test_networks_are_those_of_dcgan_with_what_a_class_needs():
     same_noise = small(noise[:1].expand(4, -1), torch.arange(4))
     assert (same_noise[0] - same_noise[1]).abs().max() > 0  # the class is seen
     for network in (ACGenerator, ACDiscriminator):
-        with pytest.raises(ValueError, match="at least 2 classes, got 1"):
+        with pytest.raises(ValueError, match="classes must be a whole number of at least 2, got 1"):
             network(1)
 
 

@@ -29,7 +29,7 @@ def test_data_sets_of_pytorch_get_the_way_in(loader, as_val):
     whole = stripes()
     given = TensorDataset(whole.images, whole.targets)
     given = DataLoader(given, 12) if loader else given
-    message = f"fit takes sets of images, got a {type(given).__name__}: ImageSet.from_dataset"
+    message = f"this takes sets of images, got a {type(given).__name__}: ImageSet.from_dataset"
     with pytest.raises(TypeError, match=re.escape(message)):
         train(data=whole if as_val else given, val=given if as_val else None)
     read = ImageSet.from_dataset(given, whole.patients, **vars(whole.info))

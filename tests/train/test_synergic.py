@@ -222,7 +222,10 @@ def test_label_maps_have_no_pairs():
         fit_synergic(network(), maps, epochs=1, batch_size=2)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [((0,), "at least 1 component"), ((2, 1), "at least 2 classes")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((0,), "components must be a whole number of at least 1"), ((2, 1), "at least 2 classes")],
+)
 def test_networks_that_cannot_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         SynergicNetwork(*arguments)

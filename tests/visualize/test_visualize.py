@@ -1,6 +1,8 @@
 """Figures carry the alt text their data call for, reach the page with it, and move when a slider moves."""
 
+import errno
 import math
+import os
 import re
 import subprocess
 import sys
@@ -187,6 +189,25 @@ def test_figure_needs_alt_text():
     first, second = ax.plot([0, 1])[0], ax.plot([1, 0])[0]
     assert (first.get_color(), second.get_color()) == PALETTE[:2]
     assert first.get_linestyle() != second.get_linestyle() and first.get_marker() != second.get_marker()
+
+
+def test_a_picture_is_saved_whole_or_not_at_all(tmp_path, monkeypatch):
+    fig = visualize.bars({"a": 1}, "mm")
+    for name in ("a.png", "b", "c.svg"):
+        fig.savefig(tmp_path / name)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "b.png", "c.svg"]
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    assert before["a.png"] == before["b.png"] and before["c.svg"].startswith(b"<?xml")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(
+        OSError, match=r"could not write .*a.png: No space left .*it needs [\d,]+ bytes, [\d,]+ are free"
+    ):
+        visualize.bars({"b": 2}, "mm").savefig(str(tmp_path / "a.png"))
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
 
 
 def test_the_same_data_give_the_same_picture():

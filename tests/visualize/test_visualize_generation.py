@@ -107,8 +107,8 @@ def test_the_live_grid_is_silent_in_a_script(capsys):
         (lambda: visualize.sample_grid({"a": IMAGES, "b": torch.rand(9, 1, 8, 8)}), "images of one size"),
         (lambda: visualize.ring_scatter({}, POINTS, ring.CENTERS, RADIUS), "nothing to draw"),
         (lambda: visualize.ring_scatter({"a": POINTS * math.nan}, POINTS, ring.CENTERS, RADIUS), "diverged"),
-        (lambda: visualize.nearest_pairs(IMAGES, IMAGES, n=0), "n must be at least 1"),
-        (lambda: visualize.live_grid(0), "must be at least 1"),
+        (lambda: visualize.nearest_pairs(IMAGES, IMAGES, n=0), "n must be a whole number of at least 1"),
+        (lambda: visualize.live_grid(0), "n must be a whole number of at least 1"),
     ],
 )
 def test_bad_input_says_what_to_do(draw, message):
