@@ -13,7 +13,7 @@ from medlab.classroom.lesson00 import split_patients, window
 from medlab.classroom.lesson01 import conv2d_unfold, conv_arithmetic, macro_f1, momentum_descent
 from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_size
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
-from medlab.classroom.lesson04 import dense_parameters, dice_at, triplanar
+from medlab.classroom.lesson04 import dense_as_convolution, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
 from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
@@ -33,8 +33,8 @@ __all__ = [
     "coverage",
     "critic_losses",
     "d_prime",
+    "dense_as_convolution",
     "dense_block",
-    "dense_parameters",
     "dice",
     "dice_at",
     "inception_score",

@@ -1,9 +1,10 @@
-"""Exercises of lesson 04: three planes through a voxel, parameters of a fully connected layer, Dice at a threshold."""
+"""Exercises of lesson 04: three planes through a voxel, a dense layer as a convolution, Dice at a threshold."""
 
 from math import nan
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, pad
 
 from medlab.classroom.exercises import Attempt, exercise
 
@@ -47,45 +48,36 @@ def _stack(volume: Tensor, center: tuple[int, ...], width: int) -> Tensor:
 
 
 @exercise
-def dense_parameters(dense_parameters: Attempt) -> None:
-    """Write ``dense_parameters(width, kernel, channels, units, axes=2, streams=1)``: parameters of a dense layer.
+def dense_as_convolution(dense_as_convolution: Attempt) -> None:
+    """Write ``dense_as_convolution(maps, weight, bias, side)``: a dense layer at every place of feature maps.
 
-    The network: each of `streams` inputs is a patch `width` wide along each of `axes` axes; two convolutions without
-    padding, their kernels `kernel` wide, the second with `channels` output channels; then one fully connected (dense)
-    layer of `units` units on all feature maps of all streams. The answer counts the dense layer alone, an int. A single
-    patch in 2-D: ``dense_parameters(24, 5, 50, 1000)`` is 12 801 000. A tiny one: patches 6 wide and kernels 3 wide
-    leave 2 x 2 places, so with 5 channels and 7 units it is ``2 * 2 * 5 * 7 + 7 = 147``.
+    `maps` are ``(N, C, H, W)``; `weight` ``(units, C * side * side)`` and `bias` ``(units,)`` are those of a fully
+    connected (dense) layer that was trained on flattened maps ``(C, side, side)``. The answer is ``(N, units,
+    H - side + 1, W - side + 1)``: at each place what the layer gives for the maps of `side` x `side` that begin there.
+    For one map ``[[1, 2, 3], [4, 5, 6], [7, 8, 9]]``, side 2, one unit with the weights 1, 0, 0, 1 and bias 10 it is
+    ``[[16, 18], [22, 24]]``.
     """
-    cases = [
-        ((6, 3, 5, 7), {}),
-        ((24, 5, 50, 1000), {}),
-        ((24, 5, 50, 1000), {"streams": 3}),
-        ((24, 5, 50, 1000), {"axes": 3}),
-        ((12, 3, 16, 64), {"axes": 3}),
-        ((9, 4, 6, 10), {"axes": 2, "streams": 2}),
-        ((9, 1, 2, 3), {"axes": 3, "streams": 4}),
-    ]
-    for given, more in cases:
-        width, kernel, channels, units = given
-        axes, streams = more.get("axes", 2), more.get("streams", 1)
-
-        def count(side: int, axes: int = axes, streams: int = streams, c: int = channels, n: int = units) -> int:
-            return streams * c * side**axes * n + n
-
-        side = width - 2 * (kernel - 1)
+    counted = torch.arange(1.0, 10).view(1, 1, 3, 3)
+    cases = [(counted, torch.tensor([[1.0, 0, 0, 1]]), torch.tensor([10.0]), 2)]
+    generator = torch.Generator().manual_seed(0)
+    for n, channels, units, height, width, side in [(1, 2, 3, 4, 6, 3), (2, 3, 5, 8, 7, 4), (3, 4, 2, 6, 5, 1)]:
+        maps = torch.randn(n, channels, height, width, generator=generator)
+        weight = torch.randn(units, channels * side**2, generator=generator)
+        cases.append((maps, weight, torch.randn(units, generator=generator), side))
+    for maps, weight, bias, side in cases:
+        kernels = weight.view(len(weight), maps.shape[1], side, side)
+        last = weight.view(len(weight), side, side, maps.shape[1]).movedim(3, 1)
+        expected = conv2d(maps, kernels, bias)
         mistakes = {
-            "no_biases": count(side) - units,
-            "one_bias": count(side) - units + 1,
-            "one_convolution": count(width - kernel + 1),
-            "whole_kernel": count(max(width - 2 * kernel, 0)),
-            "patch_size": count(width),
-            "axes_unused": count(side, axes=2),
-            "streams_unused": count(side, streams=1),
-            "bias_per_stream": count(side) + (streams - 1) * units,
-            "channels_unused": count(side, c=1),
-            "times_axes": count(side * axes, axes=1),
+            "no_bias": conv2d(maps, kernels),
+            "flipped": conv2d(maps, kernels.flip(2, 3), bias),
+            "transposed": conv2d(maps, kernels.mT, bias),
+            "channels_last": conv2d(maps, last, bias),
+            "relu": expected.relu(),
+            "padded": conv2d(pad(maps, 2 * ((side - 1) // 2, side // 2)), kernels, bias),
+            "stride": conv2d(maps, kernels, bias, stride=side),
         }
-        dense_parameters.compare(dense_parameters(*given, **more), count(side), mistakes)
+        dense_as_convolution.compare(dense_as_convolution(maps, weight, bias, side), expected, mistakes)
 
 
 @exercise

@@ -1,6 +1,7 @@
 """Right and wrong answers to the exercises of lesson 04, as students would write them."""
 
 import torch
+from torch.nn.functional import conv2d, linear, unfold
 
 from medlab.data.patches import extract_patches
 
@@ -13,9 +14,9 @@ def triplanar(volume, center, width):
     return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
 
 
-def dense_parameters(width, kernel, channels, units, axes=2, streams=1):
-    side = width - 2 * (kernel - 1)
-    return streams * channels * side**axes * units + units
+def dense_as_convolution(maps, weight, bias, side):
+    kernels = weight.view(len(weight), maps.shape[1], side, side)
+    return conv2d(maps, kernels, bias)
 
 
 def dice_at(probs, target, thresholds):
@@ -26,7 +27,7 @@ def dice_at(probs, target, thresholds):
     return torch.stack(answers)
 
 
-RIGHT = {"triplanar": triplanar, "dense_parameters": dense_parameters, "dice_at": dice_at}
+RIGHT = {"triplanar": triplanar, "dense_as_convolution": dense_as_convolution, "dice_at": dice_at}
 
 
 # Other right answers
@@ -42,9 +43,15 @@ def by_broadcasting(probs, target, thresholds):
     return 2.0 * (predicted & target).sum(1) / (predicted.sum(1) + target.sum())
 
 
+def by_unfold(maps, weight, bias, side):
+    n, _, height, width = maps.shape
+    places = linear(unfold(maps, side).mT, weight, bias)  # (N, places, units)
+    return places.mT.reshape(n, len(weight), height - side + 1, width - side + 1)
+
+
 OTHER = [
     ("triplanar", by_the_library),
-    ("dense_parameters", lambda w, k, m, u, axes=2, streams=1: u * (1 + streams * m * (w - k - k + 2) ** axes)),
+    ("dense_as_convolution", by_unfold),
     ("dice_at", by_broadcasting),
     ("dice_at", lambda p, t, th: dice_at(p, t, th).double()),
 ]
@@ -74,17 +81,21 @@ def center_from_the_left(volume, center, width):
     return torch.stack([volume[depth, h, w], volume[d, row, w], volume[d, h, column]])
 
 
-def one_convolution(width, kernel, channels, units, axes=2, streams=1):
-    return streams * channels * (width - kernel + 1) ** axes * units + units
+def changed(kernels=lambda k: k, bias=lambda b: b, **how):
+    """A `dense_as_convolution` with a mistake."""
+
+    def wrong(maps, weight, b, side):
+        return conv2d(maps, kernels(weight.view(len(weight), maps.shape[1], side, side)), bias(b), **how)
+
+    return wrong
 
 
-def right(**fixed):
-    """`dense_parameters` that ignores what it is given."""
-    return lambda w, k, m, u, **more: dense_parameters(w, k, m, u, **more | fixed)
+def channels_last(maps, weight, bias, side):
+    return conv2d(maps, weight.view(len(weight), side, side, maps.shape[1]).permute(0, 3, 1, 2), bias)
 
 
-def counted(change):
-    return lambda w, k, m, u, axes=2, streams=1: change(dense_parameters(w, k, m, u, axes, streams), u, streams)
+def with_stride(maps, weight, bias, side):
+    return changed(stride=side)(maps, weight, bias, side)
 
 
 def as_called(p, t, th, score):
@@ -103,22 +114,24 @@ WRONG = [
     ("triplanar", lambda v, c, w: triplanar(v, c, w)[None], "the shape is (1, 3, 2, 2), not (3, 2, 2)"),
     ("triplanar", lambda v, c, w: triplanar(v, c, w - 1), "the shape is"),
     ("triplanar", lambda v, c, w: triplanar(v.mul_(2), c, w) / 2, "an operation in place; work on a copy"),
-    ("dense_parameters", counted(lambda n, u, s: n - u), "the biases are missing"),
-    ("dense_parameters", counted(lambda n, u, s: n - u + 1), "not one in all"),
-    ("dense_parameters", counted(lambda n, u, s: n + (s - 1) * u), "once per stream"),
-    ("dense_parameters", one_convolution, "only one convolution"),
-    ("dense_parameters", lambda w, k, *more, **given: dense_parameters(w, k + 1, *more, **given), "takes away k - 1"),
-    ("dense_parameters", lambda w, k, *more, **given: dense_parameters(w, 1, *more, **given), "without padding"),
-    ("dense_parameters", right(axes=2), "`axes` is not used"),
-    ("dense_parameters", right(streams=1), "`streams` is not used"),
+    ("dense_as_convolution", changed(bias=lambda b: None), "the bias is missing"),
+    ("dense_as_convolution", changed(lambda k: k.flip(2, 3)), "do not flip the weights"),
+    ("dense_as_convolution", changed(lambda k: k.mT), "rows and columns of the kernels are swapped"),
+    ("dense_as_convolution", channels_last, "the channels first"),
+    ("dense_as_convolution", lambda *given: dense_as_convolution(*given).relu(), "the ReLU comes after"),
+    ("dense_as_convolution", changed(padding="same"), "without padding"),
+    ("dense_as_convolution", with_stride, "not by side"),
     (
-        "dense_parameters",
-        lambda w, k, m, *more, **given: dense_parameters(w, k, 1, *more, **given),
-        "`channels` is not used",
+        "dense_as_convolution",
+        lambda *given: dense_as_convolution(*given)[0],
+        "the shape is (1, 2, 2), not",
     ),
-    ("dense_parameters", lambda *a, **k: float(dense_parameters(*a, **k)), "returned float, not int"),
-    ("dense_parameters", lambda *a, **k: 147, "expected: 12801000"),
-    ("dense_parameters", counted(lambda n, u, s: n + (n > 10**6)), "expected: 12801000"),  # one of millions too many
+    (
+        "dense_as_convolution",
+        lambda *given: dense_as_convolution(*given).numpy(),
+        "returned ndarray, not a torch tensor",
+    ),
+    ("dense_as_convolution", lambda m, w, b, s: dense_as_convolution(m.mul_(2), w, b, s) / 2, "an operation in place"),
     ("dice_at", lambda p, t, th: by_broadcasting(p - 1e-6, t, th), "use >=, not >"),
     ("dice_at", lambda p, t, th: dice_at(p, t, 0 * th + 0.5), "`thresholds` is not used"),
     ("dice_at", lambda p, t, th: dice_at(-p, t, -th), "high, not low"),
