@@ -38,6 +38,8 @@ def load_class_folders(
     folder = Path(folder).expanduser().absolute()
     if size < 1 or (window is not None and window[1] <= 0):
         raise ValueError(f"size must be at least 1 and the width of the window above 0, got {size} and {window}")
+    if pattern is not None:
+        _check_pattern(pattern)
     listed = {path: list_files(path, PICTURES + DICOM) for path in list_folders(folder)}
     paths = [path for files, _ in listed.values() for path in files]
     if not paths:
@@ -64,20 +66,27 @@ def load_class_folders(
     )
 
 
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"pattern {pattern!r} is no regular expression: {error}") from error
+    if not groups:
+        raise ValueError(f"pattern {pattern!r} has no group: put brackets around the patient, such as '(.+)_'")
+
+
 def _patients(folder: Path, paths: list[Path], pattern: str | None) -> list[str]:
     if (folder / TABLE).is_file():
         known = dict(read_table(folder / TABLE, ("file", "patient"))[["file", "patient"]].to_numpy().tolist())
         ids = [known.get(f"{path.parent.name}/{path.name}") for path in paths]
         source = f"{folder / TABLE} has no row"
     elif pattern is not None:
-        if not re.compile(pattern).groups:
-            raise ValueError(f"pattern {pattern!r} has no group: put brackets around the patient, such as '(.+)_'")
         found = [re.search(pattern, path.stem) for path in paths]
-        ids = [match and match[1] for match in found]
+        ids = [match[1] if match else None for match in found]
         source = f"pattern {pattern!r} finds no patient"
     else:
         return [f"{p.parent.name}/{p.stem}" if p.stem.isdecimal() else p.stem.partition("_")[0] for p in paths]
     for path, patient in zip(paths, ids):
         if not patient:
             raise ValueError(f"{source} for {path.parent.name}/{path.name}: every image needs a patient")
-    return ids
+    return [str(patient) for patient in ids]

@@ -43,6 +43,8 @@ def test_a_pattern_says_who_the_patient_is(tmp_path):
         load_class_folders(tmp_path, 8, pattern="_(7)")
     with pytest.raises(ValueError, match="has no group: put brackets around the patient"):
         load_class_folders(tmp_path, 8, pattern="_.+")
+    with pytest.raises(ValueError, match="is no regular expression"):
+        load_class_folders(tmp_path, 8, pattern="_(")
 
 
 @pytest.mark.filterwarnings("error")

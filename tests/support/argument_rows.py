@@ -130,7 +130,10 @@ DATA = {
         {"name": "lung_ct", "case": 0},
         {"name": Says("lnug", "unknown set of volumes 'lnug'"), "case": Says("none", "lung_ct")},
     ),
-    "data.load_class_folders": ({"folder": "FOLDER", "size": 16}, {"folder": NONE, "size": 0, "window": (5, 0)}),
+    "data.load_class_folders": (
+        {"folder": "FOLDER", "size": 16},
+        {"folder": NONE, "size": 0, "window": (5, 0), "pattern": "(.+"},
+    ),
     "data.load_decathlon": ({}, {"folder": NONE}),
     "data.load_dicom": ({}, {"path": NONE}),
     "data.load_dicom_series": ({}, {"folder": NONE}),
