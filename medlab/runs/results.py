@@ -51,7 +51,8 @@ def replication_rows() -> list[dict]:
         if not found and not old:
             continue
         outcome, result = found[0] if found else (None, old[0])
-        row = dict(zip(VERDICTS, _verdicts(result)[result.outcomes.index(outcome) if outcome else 0]))
+        place = next((i for i, one in enumerate(result.outcomes) if one is outcome), 0)
+        row = dict(zip(VERDICTS, _verdicts(result)[place]))
         rows.append(
             {
                 "lesson": _claim(path)[0],

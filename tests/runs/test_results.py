@@ -94,6 +94,15 @@ def test_every_primary_claim_has_its_row_in_the_replication_table():
         assert row["verdict"] in line and row["cpu_hours"] in line and row["paper"][:20] in line
 
 
+def test_a_record_of_one_seed_has_its_row(tmp_path, monkeypatch):
+    record = json.loads((results_folder() / "11-claim.json").read_text())
+    (tmp_path / "11-claim.json").write_text(json.dumps(record | {"runs": record["runs"][:1]}))
+    for module in ("records", "results"):
+        monkeypatch.setattr(f"medlab.runs.{module}.results_folder", lambda: tmp_path)
+    [row] = replication_rows()
+    assert row["record"] == "11-claim" and row["verdict"] == "cannot tell"
+
+
 def test_the_page_of_results_shows_claim_figures_and_origin(tmp_path, monkeypatch):
     """Against figures by hand: mean and t interval over seeds, 0.6 +- 2.776 * 0.1 * sqrt(2.5 / 5)."""
     gap = {"value": -0.5, "low": -0.75, "high": -0.25}
