@@ -121,7 +121,8 @@ def mcnemar(mcnemar: Attempt) -> None:
                 "chi_squared": _chi2(abs(b - c), n),
                 "chi_squared_corrected": _chi2(max(abs(b - c) - 1, 0), n),
                 "mid_p": 2 * tail - comb(n, low) / 2**n,
-            },
+            }
+            | ({"overflow": 1.0} if n > 62 else {}),
             tolerance=1e-6,
         )
 

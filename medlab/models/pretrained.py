@@ -66,6 +66,7 @@ def fingerprint(network: nn.Module, channels: int, size: Sequence[int]) -> list[
         probs = network(torch.rand((2, channels, *size), generator=rng)).softmax(1)
         means = probs.reshape(*probs.shape[:2], -1).mean(2)
         return [[round(value, 4) for value in one] for one in means.tolist()]
-    images: Tensor = network(draw(8, rng))
+    z, classes = draw(8, rng), getattr(network, "classes", 0)  # a conditional generator has classes
+    images: Tensor = network(z, torch.arange(8) % classes) if classes else network(z)
     quarters = nn.functional.adaptive_avg_pool2d((images / 2 + 0.5).clamp(0, 1).mean(1, keepdim=True), 2)
     return [[round(value, 4) for value in one] for one in quarters.flatten(1).tolist()]

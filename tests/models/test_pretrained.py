@@ -14,7 +14,7 @@ from toys import network, stripes
 
 from medlab.data import load
 from medlab.metrics import psnr_ssim, segmentation_report
-from medlab.models import DCGenerator, count_parameters, load_pretrained, pretrained_names, save_model
+from medlab.models import ACGenerator, DCGenerator, count_parameters, load_pretrained, pretrained_names, save_model
 from medlab.models.pretrained import checkpoints_folder, fingerprint
 from medlab.runs import publish, run
 from medlab.runs.sweeping import read_plan
@@ -125,6 +125,15 @@ def test_a_classifier_is_published_with_its_answers(tmp_path, monkeypatch):
     loaded = load_pretrained("stripes", tmp_path)
     assert fingerprint(loaded, 1, (8, 8)) == card["output"] and np.shape(card["output"]) == (2, 2)
     assert (card["plan"], card["note"], card["half"]) == ("medlab run 01", "a test", True)
+
+
+def test_a_conditional_generator_answers_for_each_class_in_turn():
+    generator = ACGenerator(3, 8, latent=4, width=8).eval()
+    before = np.array(fingerprint(generator, 1, (8, 8)))
+    with torch.no_grad():
+        generator.embedding.weight[2] += 100
+    changed = (before != np.array(fingerprint(generator, 1, (8, 8)))).any(1)
+    assert changed.tolist() == [i % 3 == 2 for i in range(8)]
 
 
 # The notebook

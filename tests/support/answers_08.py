@@ -75,6 +75,12 @@ def approximate(first, second):
     return float(chi2.sf((b - c) ** 2 / (b + c), 1)) if b + c else 1.0
 
 
+def of_numpy(first, second):
+    b, c = (first & ~second).sum(), (second & ~first).sum()
+    with np.errstate(all="ignore"):
+        return float(min(1.0, 2 * sum(comb(b + c, k) / 2 ** (b + c) for k in range(min(b, c) + 1))))
+
+
 RIGHT = {"nested_groups": nested_right, "sensitivity_specificity": rates, "mcnemar": p_value}
 OTHER = [("sensitivity_specificity", metrics.sensitivity_specificity), ("mcnemar", metrics.mcnemar)]
 WRONG = [
@@ -94,6 +100,7 @@ WRONG = [
     ("sensitivity_specificity", lambda c: rates(c).T, "one row per class"),
     ("mcnemar", uncapped, "the cap is missing"),
     ("mcnemar", approximate, "the chi-squared approximation"),
+    ("mcnemar", of_numpy, "overflows from n = 63 on"),
     ("mcnemar", lambda a, b: p_value(a, b) / 2, "one-sided"),
     ("mcnemar", lambda a, b: float(binomtest(min((a & ~b).sum(), (b & ~a).sum()), len(a)).pvalue), "not all N"),
 ]
