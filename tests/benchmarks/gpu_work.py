@@ -20,11 +20,11 @@ from medlab.train import History
 
 @dataclass(frozen=True)
 class Work:
-    """A training of a lesson at scale "full": how many steps the lesson takes, what one costs, and the training itself.
+    """A training at the size of a paper: how many steps the lesson takes, what one costs, and the training itself.
 
-    `kind` is that of its convolutions: "narrow", "wide", "resnet", or "float32" for a prediction. `run` takes (small,
+    `kind` is that of its convolutions: "narrow", "wide" or "resnet". `run` takes (small,
     steps, settings) and gives the networks and the history of two epochs of so many steps; small networks try the
-    script itself. None: it is estimated, not measured.
+    script itself. No steps: the lesson has no scale "full", and only a step is measured.
     """
 
     lesson: str
@@ -32,22 +32,22 @@ class Work:
     gflop: float
     operations: int
     kind: str
-    run: Callable[[bool, int, dict], tuple[list, History]] | None
+    run: Callable[[bool, int, dict], tuple[list, History]]
 
 
 # Seconds to start an operation, and FLOP/s by kind. The T4 trains in float16 (taken as twice its rate in float32), an
 # RTX 4060 and an H100 in bfloat16, and predict in TF32.
 CARDS = {
-    "T4": (15e-6, {"narrow": 5e12, "wide": 7e12, "resnet": 6e12, "float32": 4e12}),
-    "RTX 4060": (8e-6, {"narrow": 8e12, "wide": 18e12, "resnet": 10e12, "float32": 12e12}),
-    "H100": (8e-6, {"narrow": 20e12, "wide": 110e12, "resnet": 60e12, "float32": 80e12}),
+    "T4": (15e-6, {"narrow": 5e12, "wide": 7e12, "resnet": 6e12}),
+    "RTX 4060": (8e-6, {"narrow": 8e12, "wide": 18e12, "resnet": 10e12}),
+    "H100": (8e-6, {"narrow": 20e12, "wide": 110e12, "resnet": 60e12}),
 }
 
 
 def estimate() -> dict[str, dict[str, float]]:
     """By lesson and card: the minutes of the lesson's trainings at full size."""
     minutes: dict[str, dict[str, float]] = {}
-    for work in WORK.values():
+    for work in (work for work in WORK.values() if work.steps):
         row = minutes.setdefault(work.lesson, dict.fromkeys(CARDS, 0.0))
         for card, (start, rates) in CARDS.items():
             row[card] += work.steps / 60 * max(work.operations * start, 1e9 * work.gflop / rates[work.kind])
@@ -162,20 +162,19 @@ CLIPPED, PENALIZED = {"loss": "wgan"}, {"loss": "wgan-gp"}
 LABELED = {"loss": train.AuxiliaryClassifier()}
 # fmt: off
 WORK = {
-    "one network": Work("02", 11_250, 778, 960, "resnet", _synergic(1)),
-    "SDL, 2 networks": Work("02", 45_000, 1556, 1920, "resnet", _synergic(2)),
-    "SDL, 3 networks": Work("02", 22_500, 2334, 2932, "resnet", _synergic(3)),
+    "one network": Work("02", 0, 778, 960, "resnet", _synergic(1)),
+    "SDL, 2 networks": Work("02", 0, 1556, 1920, "resnet", _synergic(2)),
+    "SDL, 3 networks": Work("02", 0, 2334, 2932, "resnet", _synergic(3)),
     "U-Net": Work("03", 4324, 161, 497, "wide", _fit(_unet, (128, 16), 8, MAPS, **DICE)),
     "DRINet": Work("03", 4324, 145, 1700, "wide", _fit(_drinet, (128, 16), 8, MAPS, **DICE)),
-    "three planes": Work("04", 11_268, 22, 145, "narrow", _fit(_patches("triplanar"), (24, 12), 64, PLANES)),
-    "cube": Work("04", 2817, 280, 130, "wide", _fit(_patches("volume"), (24, 12), 64, VOLUMES)),
-    "whole volumes": Work("04", 120, 161e3, 100, "float32", None),
-    "segmenter": Work("05", 32_400, 61, 457, "narrow", _fit(_segmenter, (400, 32), 8, LUNGS, **SLOW)),
-    "SCAN": Work("05", 16_200, 260, 1705, "narrow", _scan),
-    "DCGAN 128, color": Work("06", 120_000, 1204, 484, "wide", _gan(_dcgan(1024, 64, 3), (128, 16), 64, 3, ema=0.999)),
-    "DCGAN 128": Work("07", 150_000, 190, 394, "narrow", _gan(_dcgan(512, 32, **HAN), (128, 16), 64)),
-    "WGAN": Work("07", 30_000, 680, 1426, "narrow", _gan(_dcgan(512, 32, **CRITIC), (128, 16), 64, **CLIPPED)),
-    "WGAN-GP": Work("07", 30_000, 1300, 2400, "narrow", _gan(_dcgan(512, 32, **PENALTY), (128, 16), 64, **PENALIZED)),
+    "three planes": Work("04", 0, 22, 145, "narrow", _fit(_patches("triplanar"), (24, 12), 64, PLANES)),
+    "cube": Work("04", 0, 280, 130, "wide", _fit(_patches("volume"), (24, 12), 64, VOLUMES)),
+    "segmenter": Work("05", 0, 61, 457, "narrow", _fit(_segmenter, (400, 32), 8, LUNGS, **SLOW)),
+    "SCAN": Work("05", 0, 260, 1705, "narrow", _scan),
+    "DCGAN 128, color": Work("06", 0, 1204, 484, "wide", _gan(_dcgan(1024, 64, 3), (128, 16), 64, 3, ema=0.999)),
+    "DCGAN 128": Work("07", 0, 190, 394, "narrow", _gan(_dcgan(512, 32, **HAN), (128, 16), 64)),
+    "WGAN": Work("07", 0, 680, 1426, "narrow", _gan(_dcgan(512, 32, **CRITIC), (128, 16), 64, **CLIPPED)),
+    "WGAN-GP": Work("07", 0, 1300, 2400, "narrow", _gan(_dcgan(512, 32, **PENALTY), (128, 16), 64, **PENALIZED)),
     "LesionCNN": Work("08", 8 * 37_800, 10.8, 160, "narrow", _fit(_lesions, (64, 32), 64, {}, optimizer="nesterov")),
     "DCGAN 64, lesions": Work("08", 18_500, 600, 320, "wide", _gan(_dcgan(1024, 64), (64, 16), 64)),
     "DCGAN 64": Work("09", 200_000, 80, 320, "narrow", _gan(_dcgan(512, 64, **SALIMANS), (64, 16), 32)),

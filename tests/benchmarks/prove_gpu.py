@@ -8,7 +8,7 @@ Stages, each written to the file when it is done; "seconds" says how long they t
     machine    card, memory, versions
     team       NCCL and synchronized batch normalization in a team of one process
     speed      images/s of medlab over MedMNIST's loop, and over the textbook loop of a DCGAN
-    steps      every training of the lessons at full size: ms a step, peak memory; hence the minutes of each lesson
+    steps      the trainings of the papers at their size: ms a step, peak memory; hence the minutes of each lesson
     repeat     small trainings twice: the same bits? with any kernels, with cuDNN's deterministic ones (what medlab
                takes), with PyTorch's too; and how long each takes
     lessons    `medlab run` of every lesson as it is, while there is time
@@ -46,7 +46,6 @@ DEVICE = torch.device("cuda", 0) if GPU else torch.device("cpu")
 SETTINGS = {"progress": False, "device": DEVICE}
 LESSONS = ("02", "04", "05", "06", "07", "08", "09", "10", "11", "01", "03", "00", "capstone")
 AT_A_TIME = 4  # lessons
-MEASURED = {name: work for name, work in WORK.items() if work.run}
 
 
 class Budget:
@@ -126,7 +125,7 @@ def ratio(theirs: Callable[[], float], ours: Callable[[], float], pairs: int) ->
 def steps(small: bool, budget: Budget) -> dict:
     """Milliseconds of a step in the second epoch of each training, the peak of memory, the minutes of each lesson."""
     count, found, minutes = 2 if small else 20, {}, {}
-    for name, work in MEASURED.items():
+    for name, work in WORK.items():
         if not small and budget.left() < 200:
             break
         if GPU:
@@ -136,11 +135,11 @@ def steps(small: bool, budget: Budget) -> dict:
             _, history = work.run(small, count, SETTINGS)
         except RuntimeError as error:  # out of memory: the next may fit
             found[name] = {"failed": str(error)[:200]}
-            minutes[work.lesson] = None
+            minutes |= {work.lesson: None} if work.steps else {}
         else:
             found[name] = {"ms": 1e3 * history.seconds[-1] / count, "precision": history.precision}
             found[name] |= {"peak_gb": torch.cuda.max_memory_allocated() / 2**30} if GPU else {}
-            if (so_far := minutes.get(work.lesson, 0.0)) is not None:
+            if work.steps and (so_far := minutes.get(work.lesson, 0.0)) is not None:
                 minutes[work.lesson] = so_far + history.seconds[-1] / count * work.steps / 60
         gc.collect()
         if GPU:
@@ -159,7 +158,7 @@ def repeat(small: bool, budget: Budget) -> dict:
         "cuDNN's": (real, False),
         "all": (real, True),
     }
-    for name, work in list(MEASURED.items())[: 2 if small else None]:
+    for name, work in list(WORK.items())[: 2 if small else None]:
         if budget.left() < until and not small:
             break
         found[name] = {}
