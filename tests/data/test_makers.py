@@ -20,7 +20,7 @@ from pydicom.data import get_testdata_file
 from medlab.data import files, load_png_folder
 
 MAKERS = ROOT / "data" / "makers"
-SCRIPTS = sorted(path.stem for path in MAKERS.glob("*.py") if path.stem not in ("common", "samples"))
+SCRIPTS = sorted(path.stem for path in MAKERS.glob("*.py") if path.stem not in ("common", "reader_study", "samples"))
 needs_data = pytest.mark.skipif("MEDLAB_DATA" not in os.environ, reason="needs real images: set MEDLAB_DATA")
 
 

@@ -55,7 +55,7 @@ QUICK = (
 def few(arguments):
     for number in {"n", "patients"} & arguments.keys():
         if arguments[number]:
-            arguments[number] = max(arguments[number] // 4, 5)
+            arguments[number] = max(arguments[number] // 4, min(arguments[number], 30))
 
 
 change(medlab.data.load, few)

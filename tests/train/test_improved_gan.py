@@ -150,7 +150,7 @@ def test_the_semi_supervised_loss_is_that_of_the_authors_code():
     assert fooling.generator_loss(d, Batch(real), Batch(fake)).item() == pytest.approx(
         softplus(-lse[1]).mean().item(), rel=1e-5
     )
-    with pytest.raises(ValueError, match="one each"):
+    with pytest.raises(ValueError, match="give one of each"):
         SemiSupervised(images=one, labels=torch.tensor([0, 1]))
 
 
