@@ -123,8 +123,8 @@ def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
 
     `label` ``(H, W)`` is a tensor of whole numbers: 1 right lung, 2 left lung, 3 heart, 0 the rest. The width of a
     structure is the number of columns from its first to its last pixel, both counted. The chest's width is that of both
-    lungs together, with what lies between them. The answer is a number, ``nan`` where there is no heart or no lung. For
-    the row ``[0, 1, 1, 0, 3, 3, 2, 2, 2, 0]`` it is ``2 / 8 = 0.25``.
+    lungs together, with what lies between them. The answer is a number, ``nan`` where there is no heart or no lung at
+    all. For the row ``[0, 1, 1, 0, 3, 3, 2, 2, 2, 0]`` it is ``2 / 8 = 0.25``.
     """
     cases, generator = [], torch.Generator().manual_seed(0)
     for _ in range(4):
@@ -136,9 +136,11 @@ def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
         label[7, 7] = 0  # a hole: pixels are not columns
         cases.append(label)
     cases.append(torch.tensor([[0, 1, 1, 0, 3, 3, 2, 2, 2, 0]]))
+    stray = cases[0].clone()
+    stray[2, 14] = 3  # a pixel of heart, apart from the others
     one_lung = torch.where(cases[1] == 2, 0, cases[1])
     no_heart, no_lung = torch.where(cases[1] == 3, 0, cases[1]), torch.where(cases[1] == 3, 3, 0)
-    for label in [*cases, one_lung, no_heart, no_lung]:
+    for label in [*cases, stray, one_lung, no_heart, no_lung]:
         heart, chest = label == 3, (label == 1) | (label == 2)
         lungs = _width(label == 1) + _width(label == 2)
         cardiothoracic_ratio.compare(
@@ -152,6 +154,7 @@ def cardiothoracic_ratio(cardiothoracic_ratio: Attempt) -> None:
                 "heights": _ratio(_width(heart.T), _width(chest.T)),
                 "all_labels": _ratio(_width(heart), _width(label > 0)),
                 "image_width": _ratio(_width(heart), label.shape[1]),
+                "columns_of_heart": _ratio(int(heart.any(0).sum()), _width(chest)),
                 "widest_row": _ratio(int(heart.sum(1).max()), int(chest.sum(1).max())),
             },
             tolerance=1e-6,

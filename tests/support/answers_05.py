@@ -229,6 +229,12 @@ def ratio(of=width, heart=lambda x: x == 3, chest=lambda x: (x == 1) | (x == 2))
     return [wrong]
 
 
+def columns_of_heart(label):
+    if not (label == 3).any() or not ((label == 1) | (label == 2)).any():
+        return math.nan
+    return int((label == 3).any(0).sum()) / width((label == 1) | (label == 2))
+
+
 def one_too_few(where):
     columns = where.any(0).nonzero()
     return float(columns.max() - columns.min())
@@ -275,6 +281,7 @@ WRONG = [
     ("cardiothoracic_ratio", ratio(lambda where: width(where.T)), "heights, not widths"),
     ("cardiothoracic_ratio", ratio(lambda where: int(where.any(0).sum())), "leaves out what lies between them"),
     ("cardiothoracic_ratio", ratio(lambda where: int(where.sum(1).max())), "the widest row"),
+    ("cardiothoracic_ratio", [columns_of_heart], "a stray pixel counts"),
     ("cardiothoracic_ratio", ratio(chest=lambda x: x == x), "as wide as the image"),
     (
         "cardiothoracic_ratio",
