@@ -108,7 +108,9 @@ def check_data(recipe: Recipe, train: ImageSet, val: ImageSet | None) -> None:
     Warns when a patient of the validation set is in the training set, too, and when a batch is larger than the set: the
     recipe then takes all its images.
     """
-    check_sets(train, *(() if val is None else (val,)))
+    check_sets(train)
+    if val is not None:
+        check_sets(val)
     if train.info.task == "unlabeled":
         raise ValueError(
             f"{train.info.name} has no targets to learn: give ImageSet(images, targets); fit_gan needs none"
