@@ -15,7 +15,7 @@ from medlab.classroom.lesson02 import balanced_pairs, synergic_loss, synergic_si
 from medlab.classroom.lesson03 import dense_block, dice, receptive_field
 from medlab.classroom.lesson04 import dense_as_convolution, dice_at, triplanar
 from medlab.classroom.lesson05 import cardiothoracic_ratio, critic_losses, iou_and_dice
-from medlab.classroom.lesson06 import optimal_discriminator, psnr_rmse
+from medlab.classroom.lesson06 import gan_losses, optimal_discriminator, psnr_rmse
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
 from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
@@ -37,6 +37,7 @@ __all__ = [
     "dense_block",
     "dice",
     "dice_at",
+    "gan_losses",
     "inception_score",
     "iou_and_dice",
     "macro_f1",

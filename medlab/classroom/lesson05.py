@@ -77,7 +77,7 @@ def critic_losses(critic_loss: Attempt, segmenter_loss: Attempt) -> None:
         on_real, on_fake = -logsigmoid(real), -logsigmoid(-fake)
         expected = on_real.mean() + on_fake.mean()
         got = critic_loss(real, fake)
-        _finite(critic_loss, got, expected)
+        check_finite(critic_loss, got, expected)
         critic_loss.compare(
             got,
             expected,
@@ -97,7 +97,7 @@ def critic_losses(critic_loss: Attempt, segmenter_loss: Attempt) -> None:
     for _, fake in cases:
         expected = -logsigmoid(fake).mean()
         got = segmenter_loss(fake)
-        _finite(segmenter_loss, got, expected)
+        check_finite(segmenter_loss, got, expected)
         segmenter_loss.compare(
             got,
             expected,
@@ -112,7 +112,8 @@ def critic_losses(critic_loss: Attempt, segmenter_loss: Attempt) -> None:
     segmenter_loss.check_gradient(torch.tensor([0.5, -1.0], requires_grad=True))
 
 
-def _finite(attempt: Attempt, got: Any, expected: Tensor) -> None:
+def check_finite(attempt: Attempt, got: Any, expected: Tensor) -> None:
+    """End the check of a loss that is not finite, with the two ways to get there."""
     if isinstance(got, Tensor) and got.ndim == 0 and not got.isfinite():
         attempt.wrong(got, expected, "log_of_sigmoid" if expected > 20 else "log_of_zero")
 

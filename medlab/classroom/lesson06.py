@@ -1,13 +1,16 @@
-"""Exercises of lesson 06: optimal discriminator and value of the GAN game, PSNR from RMSE and back."""
+"""Exercises of lesson 06: optimal discriminator and value of the game, losses of a GAN, PSNR from RMSE and back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf, log, log2, log10, sqrt
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from medlab.classroom.exercises import Attempt, exercise
+from medlab.classroom.lesson05 import check_finite
 
 
 @exercise
@@ -72,6 +75,72 @@ def _best(real: Tensor, fake: Tensor) -> Tensor:
     return torch.where(both > 0, real / both, 0.5)
 
 
+@dataclass(frozen=True)
+class Sums:
+    """A discriminator: the logits (N,) are the sums of the images' values, times a weight of 1 that may learn."""
+
+    learns: bool
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images.flatten(1).sum(1) * torch.ones((), requires_grad=self.learns)
+
+
+@exercise
+def gan_losses(discriminator_loss: Attempt, generator_loss: Attempt) -> None:
+    """Write ``discriminator_loss(discriminator, real, fake)`` and ``generator_loss(discriminator, fake)``.
+
+    `real` ``(N, C, H, W)`` are real images, `fake` ``(M, C, H, W)`` those that the generator has just made, and
+    ``discriminator(images)`` gives one logit each, with ``D = sigmoid(logit)``. The discriminator minimizes the mean of
+    ``-log D`` over `real` plus the mean of ``-log(1 - D)`` over `fake`, without a gradient to the generator, that is to
+    `fake`. The generator minimizes the mean of ``-log D`` over `fake`, with a gradient to `fake`. Both are tensors
+    without axes, exact for every logit from -60 to 60. For the logits 0 of one real and 2 of one generated image they
+    are ``0.693 + 2.127 = 2.820`` and ``0.127``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    logits = [([0.5, -1.0], [2.0, 0.3]), ([0.0], [2.0]), ([1.5, 0.2, -0.7], [-2.0]), ([-60.0], [60.0, -60.0])]
+    pairs = [[torch.tensor(one).reshape(-1, 1, 1, 1) for one in pair] for pair in logits]
+    pairs += [list(torch.randn(2, 5, 1, 2, 3, generator=generator).unbind())]
+    trained, fixed = Sums(True), Sums(False)
+    for real, fake in pairs:
+        on_real, on_fake = fixed(real), fixed(fake)
+        expected = -logsigmoid(on_real).mean() - logsigmoid(-on_fake).mean()
+        got = discriminator_loss(trained, real, fake)
+        check_finite(discriminator_loss, got, expected)
+        discriminator_loss.compare(
+            got,
+            expected,
+            {
+                "labels_swapped": -logsigmoid(-on_real).mean() - logsigmoid(on_fake).mean(),
+                "sign": -expected,
+                "fake_missing": -logsigmoid(on_real).mean(),
+                "real_missing": -logsigmoid(-on_fake).mean(),
+                "halved": expected / 2,
+                "sums": -logsigmoid(on_real).sum() - logsigmoid(-on_fake).sum(),
+                "all_real": -logsigmoid(on_real).mean() - logsigmoid(on_fake).mean(),
+                "no_logarithm": (1 - on_real.sigmoid()).mean() + on_fake.sigmoid().mean(),
+                "two_sigmoids": -logsigmoid(on_real.sigmoid()).mean() - logsigmoid(-on_fake.sigmoid()).mean(),
+            },
+        )
+    discriminator_loss.check_gradient(trained, *pairs[0])
+    if discriminator_loss(fixed, pairs[0][0], pairs[0][1].clone().requires_grad_()).requires_grad:
+        discriminator_loss.wrong("a gradient that reaches `fake`", "none", "not_detached")
+    for _, fake in pairs:
+        on_fake = fixed(fake)
+        expected = -logsigmoid(on_fake).mean()
+        generator_loss.compare(
+            generator_loss(trained, fake),
+            expected,
+            {
+                "loss_of_discriminator": -logsigmoid(-on_fake).mean(),
+                "saturating": logsigmoid(-on_fake).mean(),
+                "generator_sign": -expected,
+                "generator_sum": expected * len(fake),
+                "two_sigmoids": -logsigmoid(on_fake.sigmoid()).mean(),
+            },
+        )
+    generator_loss.check_gradient(fixed, pairs[0][1].clone().requires_grad_())
+
+
 @exercise
 def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
     """Write ``psnr(image, reference, peak)`` and its inverse, ``rmse_from_psnr(psnr, peak)``.
@@ -91,8 +160,7 @@ def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
         mse = float(np.square(difference).mean())
         got = psnr(image, reference, peak)
         if mse == 0:
-            if not (isinstance(got, float | np.floating) and got == inf):
-                psnr.wrong(got, "inf", "no_inf")
+            psnr.compare(got, inf, {"no_inf": got})
             continue
         bright = max(float(np.abs(image).max()), 1e-9)
         psnr.compare(
