@@ -19,7 +19,7 @@ from medlab.classroom.lesson06 import gan_losses, optimal_discriminator, psnr_rm
 from medlab.classroom.lesson07 import d_prime, mode_count, wasserstein_critic
 from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specificity
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
-from medlab.classroom.lesson10 import coverage, membership
+from medlab.classroom.lesson10 import membership, nearer_to_training
 from medlab.classroom.lesson11 import class_thresholds, temperature
 from medlab.classroom.predictions import predict, predicted
 
@@ -30,7 +30,6 @@ __all__ = [
     "class_thresholds",
     "conv2d_unfold",
     "conv_arithmetic",
-    "coverage",
     "critic_losses",
     "d_prime",
     "dense_as_convolution",
@@ -46,6 +45,7 @@ __all__ = [
     "minibatch_discrimination",
     "mode_count",
     "momentum_descent",
+    "nearer_to_training",
     "nested_groups",
     "optimal_discriminator",
     "predict",

@@ -1,7 +1,6 @@
-"""Exercises of lesson 10: membership inference, coverage of prediction sets."""
+"""Exercises of lesson 10: membership inference, distances to training and held-out images."""
 
 import numpy as np
-from scipy.special import softmax
 
 from medlab.classroom.exercises import Attempt, exercise
 
@@ -46,43 +45,38 @@ def _one_by_one(members: np.ndarray, others: np.ndarray) -> float:
 
 
 @exercise
-def coverage(coverage: Attempt) -> None:
-    """Write ``coverage(probs, targets, threshold)``: coverage of prediction sets, overall and by class.
+def nearer_to_training(nearer_to_training: Attempt) -> None:
+    """Write ``nearer_to_training(synthetic, training, held_out)``: how often a generator is nearer to its training images.
 
-    `probs` ``(N, K)`` and `targets` ``(N,)`` are NumPy arrays. The prediction set of a case holds every class with a
-    probability of at least `threshold`. The answer is an array ``(1 + K,)``: first the share of all cases whose set
-    holds the true class, then that share among the cases of class 0, 1, ... (each is there). For probabilities
-    ``[[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]``, targets ``[0, 1, 1]`` and threshold 0.35 it is ``[0.667, 1, 0.5]``.
+    `synthetic` ``(N, P)``, `training` ``(M, P)`` and `held_out` ``(M, P)`` are NumPy arrays, an image in each row. The
+    answer is the share of synthetic images whose nearest training image is nearer than their nearest held-out image, by
+    Euclidean distance; equal distances count one half. For ``[[0], [5]]``, ``[[1], [9]]`` and ``[[3], [5]]`` it is 0.5.
     """
     rng = np.random.default_rng(0)
-    # the example of the text comes second: in the first, both classes are predicted
-    cases = [(np.array([[0.9, 0.1], [0.6, 0.4], [0.45, 0.55], [0.25, 0.75]]), np.array([0, 1, 1, 0]), 0.3)]
-    cases += [(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]), 0.35)]
-    for n, k, rank in ((60, 2, 10), (90, 3, 25), (120, 4, 12), (80, 2, 50)):
-        probs = softmax(rng.normal(0, 1.5, (n, k)), 1)
-        targets = np.concatenate([np.arange(k), rng.choice(k, n - k, p=rng.dirichlet(3 * np.ones(k)))])
-        of_truth = np.sort(probs[np.arange(n), targets])  # a threshold is one of these, as conformal ones are
-        cases.append((probs, targets, float(of_truth[rank])))
-    for probs, targets, threshold in cases:
-        held = probs[np.arange(len(targets)), targets] >= threshold
-        by_class = [held[targets == k].mean() for k in range(probs.shape[1])]
-        predicted = probs.argmax(1)
-        single = (probs >= threshold).sum(1) == 1
-        coverage.compare(
-            coverage(probs, targets, threshold),
-            np.array([held.mean(), *by_class]),
+    column = np.array([[0.0], [5.0]]), np.array([[1.0], [9.0]]), np.array([[3.0], [5.0]])
+    cases = [(np.array([[0.0], [6.0], [2.0]]), np.array([[1.0], [9.0]]), np.array([[3.0], [5.0]])), column]
+    for n, m, pixels, copies in ((12, 5, 4, 0), (30, 8, 6, 12), (25, 6, 3, 5), (40, 4, 8, 20)):
+        training, held_out = rng.integers(0, 4, (2, m, pixels)).astype(float)
+        synthetic = rng.integers(0, 4, (n, pixels)).astype(float)
+        synthetic[:copies] = training[rng.integers(0, m, copies)]
+        cases.append((synthetic, training, held_out))
+    for synthetic, training, held_out in cases:
+        near, far = (_distances(synthetic, others) for others in (training, held_out))
+        nearest, rival = near.min(1), far.min(1)
+        share = (nearest < rival).mean() + (nearest == rival).mean() / 2
+        nearer_to_training.compare(
+            nearer_to_training(synthetic, training, held_out),
+            float(share),
             {
-                "mean_of_classes": np.array([np.mean(by_class), *by_class]),
-                "above": _rates(probs[np.arange(len(targets)), targets] > threshold, targets, probs.shape[1]),
-                "accuracy": _rates(predicted == targets, targets, probs.shape[1]),
-                "single": _rates(single, targets, probs.shape[1]),
-                "by_predicted": _rates(held, predicted, probs.shape[1]),
-                "percent": 100 * np.array([held.mean(), *by_class]),
+                "inverted": 1 - share,
+                "ties_as_zero": (nearest < rival).mean(),
+                "ties_as_one": (nearest <= rival).mean(),
+                "mean_distance": (near.mean(1) < far.mean(1)).mean() + (near.mean(1) == far.mean(1)).mean() / 2,
+                "from_training": (near.min(0) < far.min(0)).mean() + (near.min(0) == far.min(0)).mean() / 2,
+                "percent": 100 * share,
             },
         )
 
 
-def _rates(held: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
-    return np.array(
-        [held.mean(), *(held[classes == k].mean() if (classes == k).any() else np.nan for k in range(count))]
-    )
+def _distances(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return np.sqrt(((images[:, None] - others) ** 2).sum(2))

@@ -111,7 +111,7 @@ def renew(path: Path, edition: int) -> list[str]:
 
 
 def test_five_updates_each_killed_in_between_lose_no_answer(course, tmp_path):
-    mine, names = tmp_path / "my-lessons", ["01_shallow_cnn", "03_unet_drinet", "10_hospitals"]
+    mine, names = tmp_path / "my-lessons", ["01_shallow_cnn", "03_unet_drinet", "09_improved_gans"]
     update_lessons(course, mine)
     answers = {name: solve(mine / f"{name}.ipynb") for name in names}
     assert min(len(each) for each in answers.values()) >= 3
@@ -119,9 +119,9 @@ def test_five_updates_each_killed_in_between_lose_no_answer(course, tmp_path):
     for edition in range(5):
         for name in names:
             arrived[name][:1] = renew(course / f"{name}.ipynb", edition)
-        if edition == 4:  # lesson 10 becomes two
-            shutil.copy(course / "10_hospitals.ipynb", course / "11_hospitals.ipynb")
-            (course / "10_hospitals.ipynb").rename(course / "10_privacy.ipynb")
+        if edition == 4:  # lesson 09 becomes two
+            shutil.copy(course / "09_improved_gans.ipynb", course / "15_improved_gans.ipynb")
+            (course / "09_improved_gans.ipynb").rename(course / "09_reader_study.ipynb")
         command = [sys.executable, "-c", KILLED, str(course), str(mine), str(edition + 1)]
         killed = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=120)
         assert killed.returncode == -signal.SIGKILL
@@ -135,9 +135,9 @@ def test_five_updates_each_killed_in_between_lose_no_answer(course, tmp_path):
             nbformat.validate(nbformat.read(mine / f"{name}.ipynb", 4))
         assert update_lessons(course, mine) == [line for line in told.splitlines() if "no longer part" in line]
         assert not list(mine.glob(".*.part")) and not list(mine.glob("*-yours*"))
-    assert "10_hospitals.ipynb: no longer part of the course; your copy stays" in told
-    assert set(answers["10_hospitals"]) <= set(sources(mine / "10_hospitals.ipynb"))
-    assert sources(mine / "11_hospitals.ipynb")[1] == sources(mine / "10_privacy.ipynb")[1] == arrived[names[2]][0]
+    assert "09_improved_gans.ipynb: no longer part of the course; your copy stays" in told
+    assert set(answers["09_improved_gans"]) <= set(sources(mine / "09_improved_gans.ipynb"))
+    assert sources(mine / "15_improved_gans.ipynb")[1] == sources(mine / "09_reader_study.ipynb")[1] == arrived[names[2]][0]
 
 
 def test_a_kill_at_any_step_of_the_first_copy_leaves_whole_notebooks(tmp_path):

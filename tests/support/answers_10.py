@@ -1,9 +1,8 @@
 """Right and wrong answers to the exercises of lesson 10, as students would write them."""
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu
-
-from medlab import metrics
 
 # The right answers, as a student would write them
 
@@ -13,28 +12,25 @@ def pairs(members, others):
     return float(((gap > 0) + 0.5 * (gap == 0)).mean())
 
 
-def shares(held, classes, count):
-    return np.array([held.mean(), *(held[classes == k].mean() for k in range(count))])
+def share(synthetic, training, held_out, of=lambda distances: distances.min(1)):
+    near, far = (of(np.sqrt(((synthetic[:, None] - others) ** 2).sum(2))) for others in (training, held_out))
+    return float(((near < far) + 0.5 * (near == far)).mean())
 
 
-def rates(probs, targets, threshold):
-    return shares(probs[np.arange(len(targets)), targets] >= threshold, targets, probs.shape[1])
-
-
-RIGHT = {"membership": [pairs], "coverage": [rates]}
+RIGHT = {"membership": [pairs], "nearer_to_training": [share]}
 
 
 # Other right answers
 
 
-def from_course(probs, targets, threshold):
-    held = metrics.prediction_sets(probs, threshold)[np.arange(len(targets)), targets]
-    return shares(held, targets, probs.shape[1])
+def by_scipy(synthetic, training, held_out):
+    gap = cdist(synthetic, held_out).min(1) - cdist(synthetic, training).min(1)
+    return np.mean(np.where(np.abs(gap) < 1e-9, 0.5, gap > 0))
 
 
 OTHER = [
     ("membership", [lambda a, b: mannwhitneyu(b, a).statistic / (len(a) * len(b))]),
-    ("coverage", [from_course]),
+    ("nearer_to_training", [by_scipy]),
 ]
 
 
@@ -51,9 +47,8 @@ def one_by_one(a, b):
     return float((a[:n] < b[:n]).mean() + (a[:n] == b[:n]).mean() / 2)
 
 
-def by_predicted(probs, targets, threshold):
-    with np.errstate(all="ignore"):
-        return shares(probs[np.arange(len(targets)), targets] >= threshold, probs.argmax(1), probs.shape[1])
+def strictly(synthetic, training, held_out):
+    return float((cdist(synthetic, training).min(1) < cdist(synthetic, held_out).min(1)).mean())
 
 
 WRONG = [
@@ -65,12 +60,11 @@ WRONG = [
     ("membership", [lambda a, b: b.mean() - a.mean()], "the difference of the means"),
     ("membership", [lambda a, b: 100 * pairs(a, b)], "in percent"),
     ("membership", [lambda a, b: a[:, None] < b], "a number"),
-    ("coverage", [lambda p, y, t: rates(p, y, t)[1:]], "the shape is"),
-    ("coverage", [lambda p, y, t: np.array([rates(p, y, t)[1:].mean(), *rates(p, y, t)[1:]])], "mean of the classes"),
-    ("coverage", [lambda p, y, t: rates(p, y, t + 1e-9)], ">=, not >"),
-    ("coverage", [lambda p, y, t: shares(p.argmax(1) == y, y, p.shape[1])], "this is the accuracy"),
-    ("coverage", [lambda p, y, t: shares((p >= t).sum(1) == 1, y, p.shape[1])], "how often the set holds one class"),
-    ("coverage", [by_predicted], "not by the predicted class"),
-    ("coverage", [lambda p, y, t: 100 * rates(p, y, t)], "in percent"),
-    ("coverage", [lambda p, y, t: float(rates(p, y, t)[0])], "not a NumPy array"),
+    ("nearer_to_training", [lambda p, t, h: share(p, h, t)], "the wrong way round"),
+    ("nearer_to_training", [strictly], "one half, not 0"),
+    ("nearer_to_training", [lambda p, t, h: 1 - strictly(p, h, t)], "one half, not 1"),
+    ("nearer_to_training", [lambda p, t, h: share(p, t, h, lambda d: d.mean(1))], "not the mean distance"),
+    ("nearer_to_training", [lambda p, t, h: share(p, t, h, lambda d: d.min(0))], "not the other way round"),
+    ("nearer_to_training", [lambda p, t, h: 100 * share(p, t, h)], "in percent"),
+    ("nearer_to_training", [lambda p, t, h: np.array([share(p, t, h)] * 2)], "a number"),
 ]
