@@ -112,7 +112,8 @@ def page(executed: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [f"{number:02}" for number in range(12)]:
+    lessons = (Path(__file__).resolve().parents[2] / "notebooks").glob("[0-9]*.ipynb")
+    for name in sys.argv[1:] or sorted(path.name[:2] for path in lessons):
         if not name.endswith(".ipynb"):
             print(result := run(name))
             name = result.folder / "executed.ipynb"

@@ -21,6 +21,7 @@ from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specif
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 from medlab.classroom.lesson10 import membership, nearer_to_training
 from medlab.classroom.lesson11 import class_thresholds, temperature
+from medlab.classroom.lesson13 import compose, data_consistency, forward_noising
 from medlab.classroom.predictions import predict, predicted
 
 __all__ = [
@@ -28,14 +29,17 @@ __all__ = [
     "better_than_chance",
     "cardiothoracic_ratio",
     "class_thresholds",
+    "compose",
     "conv2d_unfold",
     "conv_arithmetic",
     "critic_losses",
     "d_prime",
+    "data_consistency",
     "dense_as_convolution",
     "dense_block",
     "dice",
     "dice_at",
+    "forward_noising",
     "gan_losses",
     "inception_score",
     "iou_and_dice",

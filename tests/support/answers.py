@@ -1,8 +1,10 @@
 """Right and wrong answers to the exercises of all lessons: for each check, the list of functions that it is given."""
 
 from importlib import import_module
+from pathlib import Path
 
-LESSONS = {number: import_module(f"answers_{number:02}") for number in range(12)}
+FILES = sorted(Path(__file__).parent.glob("answers_[0-9]*.py"))
+LESSONS = {int(path.stem[-2:]): import_module(path.stem) for path in FILES}
 
 
 def listed(functions):
