@@ -21,6 +21,7 @@ from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specif
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 from medlab.classroom.lesson10 import coverage, membership
 from medlab.classroom.lesson11 import class_thresholds, temperature
+from medlab.classroom.lesson12 import contrastive, what_moves
 from medlab.classroom.predictions import predict, predicted
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "better_than_chance",
     "cardiothoracic_ratio",
     "class_thresholds",
+    "contrastive",
     "conv2d_unfold",
     "conv_arithmetic",
     "coverage",
@@ -59,5 +61,6 @@ __all__ = [
     "temperature",
     "triplanar",
     "wasserstein_critic",
+    "what_moves",
     "window",
 ]

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-LESSONS = {number: import_module(f"answers_{number:02}") for number in range(12)}
+LESSONS = {number: import_module(f"answers_{number:02}") for number in range(13)}
 
 
 def listed(functions):
