@@ -112,7 +112,9 @@ def page(executed: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [f"{number:02}" for number in range(12)]:
+    for name in sys.argv[1:] or [
+        path.stem[:2] for path in sorted((FOLDER.parents[1] / "notebooks").glob("[0-9]*.ipynb"))
+    ]:
         if not name.endswith(".ipynb"):
             print(result := run(name))
             name = result.folder / "executed.ipynb"
