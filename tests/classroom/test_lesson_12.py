@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from answers_12 import of_layers, simclr
+from monai.losses import ContrastiveLoss
 from torch import nn
 
 
@@ -13,6 +14,11 @@ def test_the_worked_numbers():
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
     network.requires_grad_(False)[3].requires_grad_(True)
     assert of_layers(network) == (["3.weight", "3.bias"], ["1.running_mean", "1.running_var"])
+
+
+def test_the_loss_is_that_with_which_the_lesson_goes_on():
+    first, second = torch.randn((2, 6, 5), generator=torch.Generator().manual_seed(0))
+    assert simclr(first, second, 0.2).item() == pytest.approx(ContrastiveLoss(0.2)(first, second).item(), rel=1e-5)
 
 
 def test_what_is_named_is_what_moves():
