@@ -231,7 +231,7 @@ def _close(got: Any, expected: Any, tolerance: float) -> bool:
 
 def _same(left: Any, right: Any) -> bool:
     if isinstance(left, nn.Module):
-        left, right = _state(left), _state(right)
+        return _same(_state(left), _state(right))
     if isinstance(left, dict):
         left, right = list(left.items()), list(right.items())
     if isinstance(left, tuple | list):

@@ -64,9 +64,9 @@ def what_moves(what_moves: Attempt) -> None:
 def _networks() -> Iterable[tuple[str, nn.Module]]:
     # the example of the text comes second: in the first, no two mistakes give the same
     network = _build().eval()
-    network[2].requires_grad_(False)[1].train()
-    network[3].train()
-    network[4][1].train()
+    network[2].requires_grad_(False)
+    for name in ("2.1", "3", "4.1"):
+        network.get_submodule(name).train()
     yield "part 2 frozen; layers 2.1, 3 and 4.1 in training mode, all others in evaluation mode", network
     example = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
     example.requires_grad_(False)[3].requires_grad_(True)
