@@ -21,6 +21,7 @@ from medlab.classroom.lesson08 import mcnemar, nested_groups, sensitivity_specif
 from medlab.classroom.lesson09 import better_than_chance, inception_score, minibatch_discrimination
 from medlab.classroom.lesson10 import membership, nearer_to_training
 from medlab.classroom.lesson11 import class_thresholds, temperature
+from medlab.classroom.lesson12 import contrastive, what_moves
 from medlab.classroom.lesson13 import compose, data_consistency, forward_noising
 from medlab.classroom.predictions import predict, predicted
 
@@ -30,6 +31,7 @@ __all__ = [
     "cardiothoracic_ratio",
     "class_thresholds",
     "compose",
+    "contrastive",
     "conv2d_unfold",
     "conv_arithmetic",
     "critic_losses",
@@ -64,5 +66,6 @@ __all__ = [
     "temperature",
     "triplanar",
     "wasserstein_critic",
+    "what_moves",
     "window",
 ]

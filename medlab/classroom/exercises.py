@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 STRICT = ("MEDLAB_STRICT", "NBGRADER_EXECUTION")  # the second is set while nbgrader validates or marks a notebook
@@ -197,6 +197,8 @@ def describe(value: object) -> str:
         start = ", ".join(f"{v:.4g}" if values.dtype.kind == "f" else str(v) for v in values[:SHORT])
         shape = "" if value.ndim == 1 and len(values) <= SHORT else f", shape {tuple(value.shape)}"
         return f"{kind}([{start}{', ...' if len(values) > SHORT else ''}]{shape})"
+    if isinstance(value, nn.Module):
+        return type(value).__name__
     return to_text(value, reprlib.repr)
 
 
@@ -228,11 +230,18 @@ def _close(got: Any, expected: Any, tolerance: float) -> bool:
 
 
 def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, nn.Module):
+        return _same(_state(left), _state(right))
     if isinstance(left, dict):
         left, right = list(left.items()), list(right.items())
     if isinstance(left, tuple | list):
         return len(left) == len(right) and all(_same(a, b) for a, b in zip(left, right))
     return np.array_equal(_array(left), _array(right))
+
+
+def _state(network: nn.Module) -> list:
+    learns = [one.requires_grad for one in network.parameters()]
+    return [network.state_dict(), learns, [one.training for one in network.modules()]]
 
 
 def _difference(got: np.ndarray, expected: np.ndarray, tolerance: float) -> str:

@@ -44,7 +44,7 @@ from medlab.train import seed_everything
 GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda", 0) if GPU else torch.device("cpu")
 SETTINGS = {"progress": False, "device": DEVICE}
-LESSONS = ("02", "04", "05", "06", "07", "08", "09", "10", "11", "01", "03", "00", "capstone")
+LESSONS = ("02", "04", "05", "06", "07", "08", "09", "10", "11", "12", "01", "03", "00", "capstone")
 AT_A_TIME = 4  # lessons
 
 

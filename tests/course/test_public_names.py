@@ -29,7 +29,6 @@ EXPECTED = {
     "metrics.interval_floor": "tells before a run whether more seeds can help",
     "metrics.seeds_needed": "plans one's own comparison from a pilot",
     "metrics.smallest_detectable": "what a comparison could have found",
-    "models.Backbone": "what pretrained_backbone returns",
     "models.pretrained_names": "lists what load_pretrained takes",
     "reader_study.advice_report": "the errors of a reader whose answers were collected elsewhere",
     "reader_study.rater_agreement": "the agreement of raters whose answers were collected elsewhere",
