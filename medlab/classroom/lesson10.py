@@ -46,7 +46,7 @@ def _one_by_one(members: np.ndarray, others: np.ndarray) -> float:
 
 @exercise
 def nearer_to_training(nearer_to_training: Attempt) -> None:
-    """Write ``nearer_to_training(synthetic, training, held_out)``: how often a generator is nearer to its training images.
+    """Write ``nearer_to_training(synthetic, training, held_out)``: how often it is nearer to training images.
 
     `synthetic` ``(N, P)``, `training` ``(M, P)`` and `held_out` ``(M, P)`` are NumPy arrays, an image in each row. The
     answer is the share of synthetic images whose nearest training image is nearer than their nearest held-out image, by
