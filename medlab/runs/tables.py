@@ -22,8 +22,8 @@ class Table:
     """The rows that `table` returns. Printing it, or showing it in a notebook, gives Markdown.
 
     Each row is a dict: "settings" (name and value), "runs" (how many), "values" (the `Interval` of each recorded
-    number, and of the difference of each claim in the recorded "differences"; its ends are NaN for fewer than three
-    runs) and "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
+    number, and of the difference of each recorded claim to its baseline; its ends are NaN for fewer than three runs)
+    and "n" (how many runs recorded the number). `states` counts all runs found; `repeats` counts successful runs
     that only repeat another one; `damaged` says, by file, why a run could not be read: it is left out and counts as
     failed.
     """
@@ -89,12 +89,23 @@ def _varies(values: list) -> bool:
 
 
 def _numbers(values: dict) -> dict[str, float]:
-    """Return the numbers that a run recorded, and the difference of each of its claims, as lessons record them."""
-    gaps = values.get("differences")
-    gaps = gaps if isinstance(gaps, dict) else {}
-    gaps = {claim: gap.get("value") for claim, gap in gaps.items() if isinstance(gap, dict)}
-    numbers = {name: value for name, value in (values | gaps).items() if isinstance(value, int | float)}
+    """Return the numbers that a run recorded, and the difference of each of its claims to the baseline."""
+    numbers = {name: value for name, value in (values | _differences(values)).items() if isinstance(value, int | float)}
     return {name: value for name, value in numbers.items() if not isinstance(value, bool) and abs(value) < LARGEST}
+
+
+def _differences(values: dict) -> dict[str, float]:
+    """Return the mean difference of every claim whose scores are there; above 0 the claim is right."""
+    from medlab.metrics.claims import Claim
+
+    found = {}
+    for one in values["claims"] if isinstance(values.get("claims"), list) else []:
+        try:
+            claim = Claim(**one)
+            found[claim.name] = float(claim.difference(values["scores"][claim.metric]).mean())
+        except (AttributeError, KeyError, TypeError, ValueError):  # written by another program
+            continue
+    return found
 
 
 def _row(settings: dict, group: list[dict[str, float]]) -> dict:

@@ -5,6 +5,7 @@ import math
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from distributed import LocalCluster
 from notebook_files import write
 from project import ROOT
 
+from medlab.metrics import Claim
 from medlab.runs import read_run, sweep, table
 from medlab.runs.results import results_folder
 from medlab.runs.sweeping import _fingerprint, read_plan
@@ -171,12 +173,18 @@ def test_table_against_numbers_by_hand(tmp_path):
 
 
 def test_table_has_the_difference_of_every_claim(tmp_path):
+    kept = {"margin": 0.1, "reason": "", "seeds": 3, "images": "phantom"}
+    claims = [Claim("A beats B", "A", "B", "auc", **kept), Claim("C errs less", "C", "B", "error", **kept)]
+    claims[1] = replace(claims[1], lower_is_better=True)
     for seed, value in enumerate((0.1, 0.3)):
-        gap = {"value": value, "low": None, "high": None}
-        values = {"differences": {"A beats B": gap}, "verdicts": {"A beats B": "cannot tell"}, "auc": {"A": [0.8]}}
+        scores = {"auc": {"A": 0.5 + value, "B": 0.5}, "error": {"B": [4, 6], "C": [3, 3]}}
+        values = {"claims": [claim.to_dict() for claim in claims], "scores": scores}
         finished(tmp_path / str(seed), {"seed": seed}, values)
     (row,) = table(tmp_path).rows
-    assert list(row["values"]) == ["A beats B"] and row["values"]["A beats B"].value == pytest.approx(0.2)
+    assert {name: round(each.value, 6) for name, each in row["values"].items()} == {
+        "A beats B": 0.2,
+        "C errs less": 2.0,
+    }
 
 
 def test_table_counts_a_repeated_run_once_and_keeps_versions_of_the_code_apart(tmp_path):
@@ -214,10 +222,13 @@ def test_a_damaged_run_spoils_itself_only(tmp_path, file, text):
     assert list(made.damaged) == ["bad"] and f"Left out: bad: {file} cannot be read (" in str(made)
 
 
+ODD = Claim("A beats B", "A", "B", "auc", margin=0.1, reason="", seeds=3, images="phantom").to_dict()
+
+
 def test_odd_values_of_a_run_are_no_numbers_of_the_table(tmp_path):
-    odd = {"huge": 10**400, "most": 1e308, "differences": {"x": 3, "y": {"value": "z"}}, "list": [[]], "none": None}
+    odd = {"huge": 10**400, "most": 1e308, "claims": [3, {"name": "x"}, ODD], "scores": "x", "list": [[]], "none": None}
     finished(tmp_path / "odd", {"size": 1}, odd | {"auc": 0.8})
-    finished(tmp_path / "odder", {"size": {"a": [1]}}, {"differences": "x"})
+    finished(tmp_path / "odder", {"size": {"a": [1]}}, {"claims": "x"})
     first, second = table(tmp_path).rows
     assert list(first["values"]) == ["auc"] and second["values"] == {}
 
