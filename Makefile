@@ -83,7 +83,8 @@ $(EXTRAS): $(STAMP)
 
 # After what pip said.
 FAILED = echo "== not everything is installed; why, is said above. If no package server was reached (pip then finds no matching"; \
-	echo "   distribution, or times out), see to the network and call the same command again: it goes on from here."; \
+	echo "   distribution, or times out), see to the network and call the same command again: it goes on from here;"; \
+	echo "   where only PyTorch's own server is out of reach, call it without TORCH=cpu."; \
 	if $(PY) -c 'import jupyterlab, medlab, torch' 2>/dev/null; then \
 	echo "   To work with what was installed before: .venv/bin/medlab lab"; fi; exit 1
 

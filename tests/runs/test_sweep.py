@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from distributed import LocalCluster
 from notebook_files import write
 from project import ROOT
@@ -231,6 +233,12 @@ def test_odd_values_of_a_run_are_no_numbers_of_the_table(tmp_path):
     finished(tmp_path / "odder", {"size": {"a": [1]}}, {"claims": "x"})
     first, second = table(tmp_path).rows
     assert list(first["values"]) == ["auc"] and second["values"] == {}
+
+
+def test_the_plan_of_the_readme_is_one():
+    (text,) = re.findall(r"```yaml\n(notebook.*?)```", (ROOT / "README.md").read_text(), re.S)
+    notebook, runs, _ = read_plan(yaml.safe_load(text))
+    assert notebook.is_file() and len(runs) == 6
 
 
 def test_table_of_no_runs_is_an_error(tmp_path):
