@@ -21,7 +21,9 @@ def what_moves(what_moves: Attempt) -> None:
     nn.Flatten(), nn.Linear(144, 2))`` in training mode, with all parameters but the linear layer's frozen, it is
     ``["3.weight", "3.bias"], ["1.running_mean", "1.running_var"]``.
     """
-    for about, network in _networks():
+    with torch.random.fork_rng(devices=[]):
+        networks = list(_networks())
+    for about, network in networks:
         parameters = {name: one.requires_grad for name, one in network.named_parameters()}
         layers = {name: one for name, one in network.named_modules() if isinstance(one, nn.BatchNorm2d)}
         told = what_moves(network)

@@ -130,11 +130,6 @@ def _dcgan(generator: int, discriminator: int, channels: int = 1, critic: type =
     return build
 
 
-def _acgan(side: int, divided: int):
-    generator = models.ACGenerator(3, side, width=512 // divided, kernel=4, latent=32)
-    return generator, models.ACDiscriminator(3, side, width=64 // divided, kernel=4)
-
-
 def _drinet(divided: int):
     return models.DRINet(1, 5, growth=24 // divided, weight_std=None)
 
@@ -159,7 +154,6 @@ HAN = {"kernel": 4, "tanh": False}  # of the generators of lesson 07
 CRITIC, PENALTY = HAN | {"critic": models.WGANCritic}, HAN | {"critic": models.WGANCritic, "penalty": True}
 SALIMANS = {"kernel": 4, "latent": 32}  # of those of lesson 09
 CLIPPED, PENALIZED = {"loss": "wgan"}, {"loss": "wgan-gp"}
-LABELED = {"loss": train.AuxiliaryClassifier()}
 # fmt: off
 WORK = {
     "one network": Work("02", 0, 778, 960, "resnet", _synergic(1)),
@@ -179,7 +173,6 @@ WORK = {
     "DCGAN 64, lesions": Work("08", 18_500, 600, 320, "wide", _gan(_dcgan(1024, 64), (64, 16), 64)),
     "DCGAN 64": Work("09", 200_000, 80, 320, "narrow", _gan(_dcgan(512, 64, **SALIMANS), (64, 16), 32)),
     "GAN of few labels": Work("09", 240_000, 8, 260, "narrow", _gan(_dcgan(64, 16, **SALIMANS), (32, 16), 32)),
-    "ACGAN": Work("10", 360_000, 24, 318, "narrow", _gan(_acgan, (32, 32), 15, **LABELED)),
 }
 # fmt: on
 

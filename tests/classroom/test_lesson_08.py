@@ -68,4 +68,4 @@ def test_the_figures_of_the_text_are_those_of_the_record():
         gan: f"{100 * (scores[f'classic + {gan}'] - scores['classic']).mean() / way:.0f}" for gan in ("DCGAN", "ACGAN")
     }
     fresh = 100 * (scores["on the fly"] - scores["classic"]).mean() / way
-    assert f"That is {fresh:.0f} % of the way" in source("verdict")
+    assert f"{fresh:.0f} % of the way to 3,000 new lesions" in source("verdict")
