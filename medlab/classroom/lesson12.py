@@ -92,7 +92,7 @@ def _statistics(layers: set[str], *parts: str) -> set[str]:
 
 def _two_lists(attempt: Attempt, told: object) -> list[set[str]]:
     parts = list(told) if isinstance(told, tuple | list) else []
-    if len(parts) != 2 or any(isinstance(part, str) or not isinstance(part, Iterable) for part in parts):
+    if len(parts) != 2 or not all(isinstance(part, list | tuple | set) for part in parts):
         attempt.wrong(told, "two lists of names", "two_lists")
     names = [list(part) for part in parts]
     if not all(isinstance(name, str) for part in names for name in part):

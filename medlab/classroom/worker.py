@@ -115,6 +115,8 @@ def encode(value: Any) -> Any:
     try:
         if isinstance(value, list | tuple):
             return {type(value).__name__: [encode(part) for part in value]}
+        if isinstance(value, set | frozenset):
+            return {"set": [encode(part) for part in value]}
         if isinstance(value, np.generic):
             value = value.item()
         if value is None or isinstance(value, bool | int | float | str):
@@ -122,7 +124,7 @@ def encode(value: Any) -> Any:
         tensor = isinstance(value, Tensor)
         array = value.detach().cpu() if tensor else value
         array = np.ascontiguousarray(array.float() if array.dtype == torch.bfloat16 else array).reshape(value.shape)
-        if array.dtype.kind in "biuf":
+        if array.dtype.kind in "biufc":
             data = base64.b64encode(array.tobytes()).decode()
             shape, grad = list(array.shape), tensor and value.requires_grad
             return {"data": data, "dtype": array.dtype.str, "shape": shape, "tensor": tensor, "grad": grad}
@@ -138,11 +140,13 @@ def decode(value: Any) -> Any:
     if "list" in value or "tuple" in value:
         kind, parts = next(iter(value.items()))
         return (list if kind == "list" else tuple)(decode(part) for part in parts)
+    if "set" in value:  # of names and numbers: no other part of an answer can be in one
+        return {part for part in value["set"] if isinstance(part, str | int | float)}
     if "other" in value:
         name, text = value["other"]
         return type(name if name.isidentifier() else "object", (), {"__repr__": lambda self: text})()
     dtype = np.dtype(value["dtype"])
-    if dtype.kind not in "biuf":
+    if dtype.kind not in "biufc":
         raise ValueError(f"no array of {dtype}")
     array = np.frombuffer(base64.b64decode(value["data"]), dtype).reshape(value["shape"]).copy()
     return torch.from_numpy(array).requires_grad_(value["grad"]) if value["tensor"] else array

@@ -80,13 +80,6 @@ def as_tuples(network):
     return tuple(reversed(learn)), tuple(sorted(move))
 
 
-def as_dicts(network):
-    modules = dict(network.named_modules())
-    learn = dict(filter(lambda pair: pair[1].requires_grad, network.named_parameters()))
-    named = {name: one for name, one in network.named_buffers() if name.endswith(("mean", "var"))}
-    return learn, {name: one for name, one in named.items() if modules[name.rsplit(".", 1)[0]].training}
-
-
 def by_logsumexp(first, second, temperature):
     rows = torch.cat([first, second])
     rows = rows / rows.norm(dim=1, keepdim=True)
@@ -163,9 +156,7 @@ OTHER = [
     ("what_moves", [by_buffers]),
     ("what_moves", [downwards]),
     ("what_moves", [as_tuples]),
-    ("what_moves", [as_dicts]),
     ("what_moves", [by_training]),
-    ("what_moves", [lambda network: [iter(names) for names in of_layers(network)]]),
     ("what_moves", [lambda n: of_layers(n, lambda one: one.training and one.running_mean is not None)]),
     ("what_moves", [lambda n: list(map(sorted, of_layers(n)))]),
     (
