@@ -157,6 +157,8 @@ OTHER = [
     ("what_moves", [downwards]),
     ("what_moves", [as_tuples]),
     ("what_moves", [by_training]),
+    ("what_moves", [lambda n: tuple(map(list, of_layers(n)))]),
+    ("what_moves", [lambda n: [list(names)[::-1] for names in of_layers(n)]]),
     ("what_moves", [lambda n: of_layers(n, lambda one: one.training and one.running_mean is not None)]),
     ("what_moves", [lambda n: list(map(sorted, of_layers(n)))]),
     (
