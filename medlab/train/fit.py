@@ -68,7 +68,8 @@ def fit(
         optimizer: "adamw", "sgd" (momentum 0.9) or "nesterov" (SGD with Nesterov momentum 0.9); or a callable that
             takes the parameters, such as ``torch.optim.RMSprop``, whose learning rate `lr` and `schedule` set.
         weight_decay: of the optimizer, unless it is your own.
-        schedule: "constant", or "cosine": linear warmup over the first 5 % of the steps, then a cosine to zero.
+        schedule: "constant"; "cosine", a linear warmup over the first 5 % of the steps, then a cosine to zero; or
+            "step", a tenth after half of the steps and a hundredth after three quarters (MedMNIST v2's).
         clip: maximal norm of the gradient, None for no limit.
         augment: applied to every training batch, with random parameters of its own for each image. Your own is any
             callable that takes and returns (images, targets), such as a transform of ``torchvision.transforms.v2``; its

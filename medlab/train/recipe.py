@@ -23,8 +23,9 @@ from medlab.train.sampling import NO_PATIENT
 
 OPTIMIZERS = ("adamw", "sgd", "nesterov")
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "step")
 WARMUP = 0.05  # part of a cosine schedule in which the learning rate rises
+STEPS = (0.5, 0.75)  # where a step schedule divides the learning rate by ten
 
 
 @dataclass
@@ -77,9 +78,11 @@ class Recipe:
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=self.optimizer == "nesterov", **shared)
 
     def learning_rate(self, step: int, total_steps: int) -> float:
-        """Learning rate of a step (from 0) of the whole training: constant, or a cosine after a linear warmup."""
+        """Learning rate of a step (from 0) of the whole training: constant, in steps, or a cosine after a warmup."""
         if self.schedule == "constant":
             return self.lr
+        if self.schedule == "step":
+            return self.lr * 0.1 ** sum(step >= part * total_steps for part in STEPS)
         warmup = max(1, round(WARMUP * total_steps))
         if step < warmup:
             return self.lr * (step + 1) / warmup

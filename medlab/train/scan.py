@@ -67,7 +67,7 @@ def fit_scan(
         critic_weight: the paper's lambda.
         batch_size: images per step.
         lr: (highest) learning rate of both; Adam without weight decay.
-        schedule: "constant", or "cosine" over the `pretrain` + `epochs` passes, as in `fit`.
+        schedule: as for `fit`, over the `pretrain` + `epochs` passes.
         augment: applied to every batch, with random parameters of its own for each image; any callable, as in `fit`.
         seed: decides data order, augmentation and dropout; the initial weights are the caller's.
         device, precision, progress: as in `fit`.

@@ -107,7 +107,7 @@ def test_the_losses_of_the_game():
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "step"])
 def test_weight_0_is_plain_training_bit_for_bit(precision, schedule):
     together, critic = players()
     alone, before = deepcopy(together), deepcopy(critic)

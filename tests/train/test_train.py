@@ -238,6 +238,11 @@ def test_cosine_schedule_rises_then_falls_to_zero():
     assert {recipe(schedule="constant").learning_rate(step, 9) for step in range(9)} == {0.1}
 
 
+def test_step_schedule_falls_to_a_tenth_at_half_and_again_at_three_quarters():
+    rates = [recipe(schedule="step").learning_rate(step, 8) for step in range(8)]
+    assert rates == pytest.approx([0.1] * 4 + [0.01] * 2 + [0.001] * 2)
+
+
 def test_the_schedule_reaches_the_optimizer():
     history = train(epochs=4, lr=0.01)[1]
     assert history.lr == [pytest.approx(recipe(lr=0.01).learning_rate(step, 12)) for step in (2, 5, 8, 11)]
@@ -392,7 +397,7 @@ def test_progress_is_plain_text_outside_a_front_end(capsys):
         ({"patience": 3}, "patience needs a validation set"),
         ({"patience": 0, "val": stripes()}, "patience must be a whole number of at least 1, got 0"),
         ({"optimizer": "adamx"}, "unknown optimizer 'adamx'. Did you mean 'adamw'? Allowed: adamw, nesterov, sgd."),
-        ({"schedule": "cosin"}, "unknown schedule 'cosin'. Did you mean 'cosine'? Allowed: constant, cosine."),
+        ({"schedule": "cosin"}, "unknown schedule 'cosin'. Did you mean 'cosine'? Allowed: constant, cosine, step."),
         ({"device": "cpuu"}, "unknown device 'cpuu'. Did you mean 'cpu'?"),
         ({"device": "xpu"}, "no 'xpu' device on this machine; available: "),
         ({"precision": "float23"}, "unknown precision 'float23'. Did you mean 'float32'? Allowed: bfloat16, float16"),
