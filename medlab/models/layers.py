@@ -43,13 +43,14 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, *, dilation: 
 
 
 def two_convs(
-    in_channels: int, out_channels: int, padding: str = "same", norm: bool = True, axes: int = 2
+    in_channels: int, out_channels: int, padding: str = "same", norm: bool = True, axes: int = 2, stride: int = 1
 ) -> nn.Sequential:
-    """Two times convolution 3 x 3 (x 3), batch normalization with `norm`, ReLU."""
+    """Two times convolution 3 x 3 (x 3), the first with `stride`, batch normalization with `norm`, ReLU."""
     convolution, _, normalization, _ = LAYERS[axes]
     layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        layers.append(convolution(channels, out_channels, 3, padding=padding, bias=not norm))
+    for channels, step in ((in_channels, stride), (out_channels, 1)):
+        pad: str | int = padding if step == 1 else 1  # "same" is for stride 1 alone
+        layers.append(convolution(channels, out_channels, 3, step, pad, bias=not norm))
         layers += [*([normalization(out_channels)] if norm else []), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 

@@ -13,10 +13,9 @@ Blocks as in Simonyan and Zisserman 2015 (arXiv:1409.1556), batch normalization 
 | total        |                  | 287 138                                     |
 """
 
-import torch
 from torch import Tensor, nn
 
-from medlab.models.layers import two_convs
+from medlab.models.layers import LAYERS, two_convs
 
 
 class SmallCNN(nn.Module):
@@ -27,19 +26,35 @@ class SmallCNN(nn.Module):
         classes: number of classes.
         width: channels of the first block.
         dropout: probability before the last layer.
+        axes: 2 for images; 3 for volumes, with every kernel and pooling a cube.
+        stride: of the first convolution; 2 takes large images or volumes at a quarter or an eighth of the cost.
+
+    Raises:
+        ValueError: another number of axes.
     """
 
-    def __init__(self, in_channels: int = 1, classes: int = 2, width: int = 32, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        in_channels: int = 1,
+        classes: int = 2,
+        width: int = 32,
+        dropout: float = 0.0,
+        axes: int = 2,
+        stride: int = 1,
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            two_convs(in_channels, width).append(nn.MaxPool2d(2)),  # (N, width, H / 2, W / 2)
-            two_convs(width, 2 * width).append(nn.MaxPool2d(2)),  # (N, 2 width, H / 4, W / 4)
-            two_convs(2 * width, 4 * width),  # (N, 4 width, H / 4, W / 4)
+        if axes not in LAYERS:
+            raise ValueError(f"SmallCNN has 2 axes for images or 3 for volumes, got {axes}")
+        pooling = LAYERS[axes][3]
+        self.features = nn.Sequential(  # sides for stride 1:
+            two_convs(in_channels, width, axes=axes, stride=stride).append(pooling(2)),  # (N, width, H / 2, W / 2)
+            two_convs(width, 2 * width, axes=axes).append(pooling(2)),  # (N, 2 width, H / 4, W / 4)
+            two_convs(2 * width, 4 * width, axes=axes),  # (N, 4 width, H / 4, W / 4)
         )
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(4 * width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images ``(N, in_channels, H, W)`` to logits ``(N, classes)``."""
+        """Images ``(N, in_channels, H, W)``, or volumes ``(N, in_channels, D, H, W)``, to logits ``(N, classes)``."""
         x = self.features(images)
-        return self.classifier(self.dropout(torch.mean(x, (2, 3))))  # mean: global average pooling
+        return self.classifier(self.dropout(x.mean(tuple(range(2, x.ndim)))))  # mean: global average pooling

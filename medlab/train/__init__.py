@@ -23,6 +23,7 @@ from medlab.train.gan_losses import (
 )
 from medlab.train.losses import dice_cross_entropy
 from medlab.train.predict_command import predict_files
+from medlab.train.quick import QuickRecipe, quick_recipe
 from medlab.train.sampling import sample, synthetic_images
 from medlab.train.scan import fit_scan
 from medlab.train.state import History
@@ -38,6 +39,7 @@ __all__ = [
     "History",
     "NonSaturating",
     "OneSidedSmoothing",
+    "QuickRecipe",
     "Saturating",
     "SemiSupervised",
     "Wasserstein",
@@ -55,6 +57,7 @@ __all__ = [
     "pick_precision",
     "predict",
     "predict_files",
+    "quick_recipe",
     "real_logit",
     "sample",
     "sample_pairs",

@@ -40,7 +40,7 @@ FREE = {
 }
 EXEMPT = {
     "records, which their makers fill": "data.Case data.Info data.Volume metrics.Interval metrics.Outcome "
-    "models.ModelCard train.Batch train.History runs.Recorded runs.RunResult classroom.Marks",
+    "models.ModelCard train.Batch train.History train.QuickRecipe runs.Recorded runs.RunResult classroom.Marks",
     "a network or a set of images, and no more": "models.SliceBySlice models.Standardize models.count_parameters",
     "formulas for tensors of any shape": "train.discriminator_bce train.feature_matching_loss "
     "train.non_saturating_loss train.real_logit",

@@ -44,6 +44,7 @@ EXPECTED = {
     "train.GANLoss": "the base of one's own loss for fit_gan",
     "train.load_checkpoint": "one's own training loop resumes",
     "train.save_checkpoint": "one's own training loop is kept",
+    "train.QuickRecipe": "what `quick_recipe` returns",
     "train.Saturating": "the loss of the first GAN, to compare with",
 }
 

@@ -62,7 +62,7 @@ MODELS = {
         {},
         zeros("in_channels", "classes", "convolutions", size=Says(4, "at least 8 x 8 pixels"), dropout=2),
     ),
-    "models.SmallCNN": ({}, zeros("in_channels", "classes", "width", dropout=2)),
+    "models.SmallCNN": ({}, zeros("in_channels", "classes", "width", "stride", dropout=2, axes=1)),
     "models.SynergicNetwork": ({}, zeros("components", "in_channels", "features", classes=1)),
     "models.UNet": ({}, zeros("in_channels", "classes", "width", "levels", padding="sane", axes=1)),
     "models.UnpoolingBlock": ({}, {"channels": 3}),
@@ -184,6 +184,10 @@ TRAIN = {
     "train.predict_files": (
         {"network": models.load_pretrained("abdomen-unet"), "path": "PNG"},
         {"network": Says(NETWORK, "this SmallCNN has none"), "path": NONE},
+    ),
+    "train.quick_recipe": (
+        {"train": SET},
+        {"train": NO_SET, "seconds": 0, "rate": 0},
     ),
     "train.sample_pairs": (
         {"targets": CLASSES, "networks": 2, "n": 4, "generator": None},
