@@ -224,16 +224,19 @@ def _print_marks(path: Path) -> bool:
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN or small_resnet18.")],
+    model: Annotated[str, typer.Argument(help="ShallowCNN, SmallCNN, small_resnet18 or quick.")],
     data: Annotated[str, typer.Argument(metavar="DATASET", help="Name of a data set, such as lung or pneumoniamnist.")],
     size: Annotated[int | None, typer.Option(help="Image size in pixels; by default the usual one.")] = None,
     n: Annotated[
         int | None,  # torchrun takes --n for one of its own
         typer.Option("--n", "--images", help="Number of images; by default all. Under torchrun write --images."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Images per step, over all processes.")] = 64,
-    lr: Annotated[float, typer.Option(help="Maximum learning rate.")] = 1e-3,
+    seconds: Annotated[
+        float | None, typer.Option(help="Budget of the model quick, on two cores of 2024; by default 60.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set; by default 10.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, over all processes; by default 64.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Maximum learning rate; by default 1e-3.")] = None,
     optimizer: Annotated[str, typer.Option(help="adamw, sgd or nesterov.")] = "adamw",
     patience: Annotated[int | None, typer.Option(help="Epochs without improvement before training stops.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of split, weights, order, augmentation and dropout.")] = 0,
@@ -249,7 +252,10 @@ def train(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the fastest available.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; default: the fastest.")] = None,
 ) -> None:
-    """Train a classifier and print its report on the test set; on several devices: torchrun -m medlab train ..."""
+    """Train a classifier and print its report on the test set; on several devices: torchrun -m medlab train ...
+
+    The model quick takes its network and all that is not said here from the set and the budget, and prints why.
+    """
     from medlab.train import command
 
     kept = "nothing is kept; with --checkpoint FILE every epoch is"
@@ -258,9 +264,9 @@ def train(
     with _in_one_line(kept):
         try:
             command.train(
-                model, data, size=size, n=n, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
-                patience=patience, seed=seed, augment=augment, checkpoint=checkpoint, resume=resume,
-                overwrite=overwrite, device=device, precision=precision, save=save,
+                model, data, size=size, n=n, seconds=seconds, epochs=epochs, batch_size=batch_size, lr=lr,
+                optimizer=optimizer, patience=patience, seed=seed, augment=augment, checkpoint=checkpoint,
+                resume=resume, overwrite=overwrite, device=device, precision=precision, save=save,
             )  # fmt: skip
         except FloatingPointError as error:  # the arguments were valid, but training diverged
             typer.echo(f"error: {error}", err=True)

@@ -130,12 +130,23 @@ def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
     assert other.exit_code == 2 and "was trained with other settings" in other.output
 
 
+def test_train_quick_says_why_and_keeps_a_network_that_can_be_trained_again(tmp_path):
+    result = call("train", "quick", "lung", "--n", 500, "--seconds", 2, "--epochs", 1, "--save", tmp_path / "lung")
+    assert result.exit_code == 0, result.output
+    assert "of 2.0e+11: 2 s at 1e+11 multiply-adds a second" in result.output and "History(1 epochs" in result.output
+    card = load_model(tmp_path / "lung").card
+    assert card["plan"].startswith("medlab train quick lung --n 500 --seconds 2.0 --epochs 1")
+    assert "--lr" not in card["plan"]  # the recipe's
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["SmallCNN", "lung", "--seconds", "9"], 'seconds is the budget of the model "quick"; for SmallCNN say epochs'),
+        (["quick", "lung", "--seconds", "0"], "seconds and rate must be positive, got 0.0 s"),
         (
             ["ShalowCNN", "lung"],
-            "unknown model 'ShalowCNN'. Did you mean 'ShallowCNN'? Allowed: ShallowCNN, SmallCNN, ",
+            "unknown model 'ShalowCNN'. Did you mean 'ShallowCNN'? Allowed: ShallowCNN, SmallCNN, quick, ",
         ),
         (["ShallowCNN", "lungs"], "unknown set 'lungs'. Did you mean 'lung'?"),
         (["ShallowCNN", "brain", "--n", "10"], "takes sets of 2-D images to classify, brain is ImageSet(brain"),
