@@ -19,7 +19,7 @@ STAMP = .venv/.set-up
 EXTRAS = .venv/.set-up-extras
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help lab test lint unit notebooks seeds gpu site slides pictures pins hub colab
+.PHONY: help lab test lint unit notebooks seeds gpu bench site slides pictures pins hub colab conda
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*  ## /make \1	/p' Makefile
@@ -49,6 +49,9 @@ seeds: $(STAMP)  ## every lesson with the seeds 0 to 4 (hours), or some: make se
 gpu: $(STAMP)  ## nine minutes on an NVIDIA GPU: same bits? how fast? writes data/results/gpu.json
 	@$(PY) tests/benchmarks/prove_gpu.py --out data/results/gpu.json
 
+bench: $(STAMP)  ## a few minutes: how fast this computer is, beside the loops of others and its own peak
+	@$(PY) tests/benchmarks/bench.py
+
 site: $(EXTRAS)  ## the course as web pages in build/site/html, every lesson executed (needs npm)
 	@echo "== scripts" && $(PY) docs/tools/scripts.py
 	@echo "== sphinx (a lesson runs only if it or the library has changed; all of them take some minutes)"
@@ -74,6 +77,9 @@ colab: $(EXTRAS)  ## the lessons' widgets with the older Jupyter packages of Col
 	@$(PIP) --upgrade --no-deps --target build/colab ipython==7.34.0 ipykernel==6.17.1 ipywidgets==7.7.1 \
 		backcall==0.2.0 pickleshare==0.7.5 decorator==4.4.2 ipython-genutils==0.2.0 nest-asyncio==1.6.0
 	@$(PYTEST) tests/course/test_colab.py
+
+conda: $(EXTRAS)  ## can conda install environment.yml today, on each platform? asks conda-forge, installs nothing
+	@$(PY) tests/support/solve_environment.py
 
 # What the tests, the site and the classroom need (about 400 MB). Not for the lab: nbgrader would add its menu there.
 $(EXTRAS): $(STAMP)

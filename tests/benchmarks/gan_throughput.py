@@ -57,6 +57,25 @@ def medlab_epoch(generator: nn.Module, discriminator: nn.Module, train: ImageSet
     return time.perf_counter() - start
 
 
+def in_turn(size: int, width: int, images: int, pairs: int) -> list[tuple[float, float]]:
+    """Seconds of an epoch of the textbook loop and of `fit_gan`, in turn, after one of each to warm up."""
+    device = pick_device()
+    train = load("pet", size=size, n=images)
+    loader = DataLoader(
+        [*zip(train.images, train.targets)], batch_size=BATCH, shuffle=True, drop_last=True
+    )  # as fit_gan, which takes whole batches only
+    last = max(2 * width // (size // 4), 1)  # maps of the generator's last layer, the discriminator's first
+    seed_everything(0)
+    theirs, ours = (
+        (DCGenerator(size, width=width).to(device), DCDiscriminator(size, width=last).to(device)) for _ in range(2)
+    )
+    optimizers = [torch.optim.Adam(player.parameters(), 2e-4, betas=(0.5, 0.999)) for player in theirs]
+    both = []
+    for _ in range(pairs + 1):
+        both.append((baseline_epoch(*theirs, loader, optimizers, device), medlab_epoch(*ours, train, device)))
+    return both[1:]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,27 +84,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=640, help="training images per epoch")
     parser.add_argument("--pairs", type=int, default=3, help="epochs of each, in turn, after one of each to warm up")
     chosen = parser.parse_args()
-    device = pick_device()
-    train = load("pet", size=chosen.size, n=chosen.images)
-    loader = DataLoader(
-        [*zip(train.images, train.targets)], batch_size=BATCH, shuffle=True, drop_last=True
-    )  # as fit_gan, which takes whole batches only
-    last = max(
-        2 * chosen.width // (chosen.size // 4), 1
-    )  # maps of the generator's last layer, the discriminator's first
-    seed_everything(0)
-    theirs, ours = (
-        (DCGenerator(chosen.size, width=chosen.width).to(device), DCDiscriminator(chosen.size, width=last).to(device))
-        for _ in range(2)
-    )
-    optimizers = [torch.optim.Adam(player.parameters(), 2e-4, betas=(0.5, 0.999)) for player in theirs]
-    pairs = []
-    for _ in range(chosen.pairs + 1):
-        pairs.append((baseline_epoch(*theirs, loader, optimizers, device), medlab_epoch(*ours, train, device)))
-    images = len(train) // BATCH * BATCH
-    ratios = [slow / fast for slow, fast in pairs[1:]]
-    for (slow, fast), ratio in zip(pairs[1:], ratios):
+    both = in_turn(chosen.size, chosen.width, chosen.images, chosen.pairs)
+    images = chosen.images // BATCH * BATCH
+    ratios = [slow / fast for slow, fast in both]
+    for (slow, fast), ratio in zip(both, ratios):
         print(f"baseline {images / slow:8.0f} images/s   medlab {images / fast:8.0f} images/s   ratio {ratio:.2f}")
+    device = pick_device()
     precision = str(pick_precision(None, device)).removeprefix("torch.")
     print(
         f"DCGAN {chosen.size} px, width {chosen.width}, on {device.type} in {precision}: median ratio "

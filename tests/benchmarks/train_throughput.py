@@ -62,6 +62,20 @@ def medlab_epoch(model: nn.Module, train: ImageSet, device: torch.device) -> flo
     return time.perf_counter() - start
 
 
+def in_turn(network: str, images: int, pairs: int) -> list[tuple[float, float]]:
+    """Seconds of an epoch of the plain loop and of `fit`, in turn, after one of each to warm up."""
+    device = pick_device()
+    train = training_images(images)
+    arrays = (train.images[:, 0] * 255).round().byte().numpy()
+    loader = DataLoader(PILImages(arrays, train.targets.numpy()[:, None]), batch_size=128, shuffle=True)
+    seed_everything(0)
+    theirs, ours = (NETWORKS[network]().to(device) for _ in range(2))
+    adam = torch.optim.Adam(theirs.parameters(), lr=1e-3)
+    train = train.to(device)
+    both = [(baseline_epoch(theirs, loader, adam, device), medlab_epoch(ours, train, device)) for _ in range(pairs + 1)]
+    return both[1:]
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -69,21 +83,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1024, help="training images per epoch")
     parser.add_argument("--pairs", type=int, default=3, help="epochs of each, in turn, after one of each to warm up")
     chosen = parser.parse_args()
+    both = in_turn(chosen.network, chosen.images, chosen.pairs)
+    ratios = [slow / fast for slow, fast in both]
+    for (slow, fast), ratio in zip(both, ratios):
+        speeds = f"baseline {chosen.images / slow:8.0f} images/s   medlab {chosen.images / fast:8.0f} images/s"
+        print(f"{speeds}   ratio {ratio:.2f}")
     device = pick_device()
-    train = training_images(chosen.images)
-    arrays = (train.images[:, 0] * 255).round().byte().numpy()
-    loader = DataLoader(PILImages(arrays, train.targets.numpy()[:, None]), batch_size=128, shuffle=True)
-    seed_everything(0)
-    theirs, ours = (NETWORKS[chosen.network]().to(device) for _ in range(2))
-    adam = torch.optim.Adam(theirs.parameters(), lr=1e-3)
-    train = train.to(device)
-    pairs = []
-    for _ in range(chosen.pairs + 1):
-        pairs.append((baseline_epoch(theirs, loader, adam, device), medlab_epoch(ours, train, device)))
-    speeds = [(len(train) / slow, len(train) / fast) for slow, fast in pairs[1:]]
-    ratios = [ours / baseline for baseline, ours in speeds]
-    for (baseline, ours), ratio in zip(speeds, ratios):
-        print(f"baseline {baseline:8.0f} images/s   medlab {ours:8.0f} images/s   ratio {ratio:.2f}")
     precision = str(pick_precision(None, device)).removeprefix("torch.")
     print(
         f"{chosen.network} on {device.type} in {precision}: median ratio {statistics.median(ratios):.2f} "

@@ -12,8 +12,6 @@ from sklearn.metrics import f1_score
 
 from medlab.classroom import check
 
-GROWING = {10}  # lessons of which twenty are not written yet
-
 
 @pytest.fixture(autouse=True)
 def lenient(monkeypatch):
@@ -29,8 +27,7 @@ def test_a_right_answer_passes_also_in_strict_mode(name, functions, capsys, monk
 
 
 def test_right_answers_are_written_in_twenty_other_ways_for_each_lesson():
-    short = {number for number, lesson in LESSONS.items() if len(lesson.OTHER) < 20}
-    assert short <= GROWING
+    assert [number for number, lesson in LESSONS.items() if len(lesson.OTHER) < 20] == []
 
 
 @pytest.mark.filterwarnings("ignore")  # what wrong answers divide by
