@@ -161,3 +161,14 @@ def test_the_errata_are_fourteen_with_their_sources():
         parts = re.findall(r"\*\*(Says|True|Source|Lessons?):\*\*", entry)
         assert [part.rstrip("s") for part in parts] == ["Say", "True", "Source", "Lesson"]
         assert re.search(r"\]\(https://(doi\.org/10\.|arxiv\.org/abs/)\S+\)", entry)
+
+
+def test_readme_quotes_the_record_of_the_breaker():
+    record = json.loads((ROOT / "data" / "results" / "breaker.json").read_text(encoding="utf-8"))
+    tried, *ends = (record["values"][name] for name in ("tried", "lost", "half files", "unequal"))
+    kills = sum(number for what, number in tried.items() if what.startswith("kills"))
+    numbers = [kills, *(tried[what] for what in ("two writers", "full disk", "clock steps", "changed files"))]
+    numbers += [sum(found.values()) for found in ends]
+    quoted = re.search(r"Tried to break on (\S+) .*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert quoted[1] == record["started"][:10]
+    assert re.findall(r"(?<=\s)\d+(?=\s)", quoted[0].partition("):")[2]) == [str(number) for number in numbers]
