@@ -18,9 +18,10 @@ from medlab.models.cost import multiply_adds
 from medlab.models.small_cnn import SmallCNN
 from medlab.models.standardize import Standardize
 
-RATE = 1e11  # multiply-adds a second in small convolutions: two processor cores of 2024 in bfloat16
+RATE = 8e10  # multiply-adds a second in small convolutions: two processor cores of 2024 in bfloat16
 PASSES = 3  # a training step costs three forward passes: forward, gradients of the inputs, gradients of the weights
-MANY = 4000  # images from which a wider network pays
+NARROW, WIDE = 16, 32  # channels of the first block
+MANY, ENOUGH = 4000, 10  # training images, and passes over them, from which the wider network pays
 LARGE = 48  # pixels from which the first convolution takes every second one
 EPOCHS = 40  # passes after which more of them changed nothing
 STEPS = 600  # fewer gradient steps are too few
@@ -76,23 +77,29 @@ def quick_recipe(train: ImageSet, *, seconds: float = 60.0, rate: float = RATE) 
     axes = len(sides)
     large = axes == 3 or min(sides) > LARGE
     network: dict[str, Any] = {
-        "in_channels": channels, "classes": len(train.info.classes), "width": 32 if n >= MANY else 16,
+        "in_channels": channels, "classes": len(train.info.classes), "width": WIDE,
         "dropout": 0.3, "axes": axes, "stride": 2 if large else 1,
     }  # fmt: skip
-    with torch.device("meta"):
-        cost = PASSES * multiply_adds(SmallCNN(**network), torch.empty(1, channels, *sides))
-    epochs = min(EPOCHS, int(budget / (cost * n)))
+
+    def passes() -> tuple[float, int]:  # multiply-adds of one over the images, and how many the budget pays
+        with torch.device("meta"):
+            cost = n * PASSES * multiply_adds(SmallCNN(**network), torch.empty(1, channels, *sides))
+        return cost, min(EPOCHS, int(budget / cost))
+
+    if n < MANY or passes()[1] < ENOUGH:
+        network["width"] = NARROW
+    cost, epochs = passes()
     if epochs < 1:
         raise ValueError(
             f"{seconds:g} s at {rate:.0e} multiply-adds a second do not suffice for one pass over {n} images, which "
-            f"takes {cost * n:.1e}: give at least {math.ceil(cost * n / rate)} s, or fewer images"
+            f"takes {cost:.1e}: give at least {math.ceil(cost / rate)} s, or fewer images"
         )
     batch = 32 if epochs * n < STEPS * 64 else 64
     moves: dict[str, Any] = {"shift": 0.08, "rotate": 8, "scale": 0.08}
     augment = AugmentVolumes(**moves) if axes == 3 else Augment(intensity=0.1, **moves)
     training = {"epochs": epochs, "batch_size": batch, "lr": 2e-3, "weight_decay": 0.05, "augment": augment}
     reasons = {
-        "width": f"{n} training images; more than 16 channels brought nothing below {MANY}",
+        "width": f"{n} training images; {WIDE} from {MANY} on, where {ENOUGH} passes can be paid",
         "dropout": "few images are learned by heart sooner than they are understood",
         "axes": "volumes need kernels in three axes: depth as channels loses shapes" if axes == 3 else "images",
         "stride": f"sides above {LARGE} or volumes: half the positions along each axis" if large else "small images",
@@ -103,4 +110,4 @@ def quick_recipe(train: ImageSet, *, seconds: float = 60.0, rate: float = RATE) 
         "augment": "no mirror images: which side is which may be the class",
         "operations": f"of {budget:.1e}: {seconds:g} s at {rate:.0e} multiply-adds a second",
     }
-    return QuickRecipe(network, training, cost * n * epochs, reasons)
+    return QuickRecipe(network, training, cost * epochs, reasons)

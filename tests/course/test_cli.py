@@ -133,7 +133,7 @@ def test_train_prints_the_report_of_the_test_split_and_resumes(tmp_path):
 def test_train_quick_says_why_and_keeps_a_network_that_can_be_trained_again(tmp_path):
     result = call("train", "quick", "lung", "--n", 500, "--seconds", 2, "--epochs", 1, "--save", tmp_path / "lung")
     assert result.exit_code == 0, result.output
-    assert "of 2.0e+11: 2 s at 1e+11 multiply-adds a second" in result.output and "History(1 epochs" in result.output
+    assert "of 1.6e+11: 2 s at 8e+10 multiply-adds a second" in result.output and "History(1 epochs" in result.output
     card = load_model(tmp_path / "lung").card
     assert card["plan"].startswith("medlab train quick lung --n 500 --seconds 2.0 --epochs 1")
     assert "--lr" not in card["plan"]  # the recipe's

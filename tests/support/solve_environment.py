@@ -19,7 +19,9 @@ async def versions(channels: list[str], specs: list[str], platform: str) -> dict
     """The versions that conda would install on `platform`, by name."""
     names = {"unix": "0"} if platform[:3] != "win" else {}
     system = names | SYSTEM[platform.partition("-")[0]]
-    virtual = [GenericVirtualPackage(PackageName(f"__{name}"), Version(v), BuildString("0")) for name, v in system.items()]
+    virtual = [
+        GenericVirtualPackage(PackageName(f"__{name}"), Version(v), BuildString("0")) for name, v in system.items()
+    ]
     records = await solve(channels, specs, platforms=[platform, "noarch"], virtual_packages=virtual)
     return {record.name.normalized: str(record.version) for record in records}
 
