@@ -18,7 +18,6 @@ ALL_NOTEBOOKS = [*NOTEBOOKS, *sorted((ROOT / "data").rglob("*.ipynb"))]
 # Public although nothing in the course outside their package uses them: a user would look for them.
 EXPECTED = {
     "classroom.Marks": "what `mark` returns",
-    "data.AugmentVolumes": "what Augment does, for volumes",
     "data.find_repeats": "leaves repeated images out of one's own split",
     "data.load_decathlon": "reads a task of the Medical Segmentation Decathlon",
     "data.load_nifti_labels": "reads one's own label map",
