@@ -98,7 +98,7 @@ def compose(compose: Attempt) -> None:
     """
     rng = torch.Generator().manual_seed(0)
     ramp = torch.arange(5.0).expand(5, 5)  # grows along the columns
-    cases = [(torch.stack([0 * ramp, ramp / 2]), torch.stack([ramp / 4, 1 + 0 * ramp]))]
+    cases = [(torch.stack([ramp / 2, ramp / 4]), torch.stack([ramp / 4, 1 + 0 * ramp]))]  # differs from the sum at once
     cases += [(torch.full((2, 3, 4), 1.0), torch.full((2, 3, 4), -0.5))]
     for height, width in ((6, 6), (5, 8), (9, 4)):
         cases.append(tuple(1.5 * torch.randn(2, 2, height, width, generator=rng)))

@@ -126,6 +126,7 @@ def compare(
     for i, (name, scores) in enumerate(values.items()):
         mean, low, high = means[name]
         ax.plot(np.full(len(scores), i - 0.14), scores, "o", color=PALETTE[0], alpha=0.6, markersize=5)
+        low, high = (low, high) if within is None else np.clip((low, high), *within)
         ax.plot([i + 0.1, i + 0.1], [low, high], color="black", marker="_", linestyle="-", linewidth=1.6, markersize=9)
         ax.plot(i + 0.1, mean, color="black", marker="o", markersize=5)
         ax.annotate(f"{mean:.3g}", (i + 0.1, mean), (7, 0), textcoords="offset points", va="center", fontsize=9)
