@@ -98,6 +98,7 @@ def receptive_field(receptive_field: Attempt) -> None:
                 "dilation_too_long": _field([(k, s * d, d) for k, s, d in layers]),
                 "last_stride_only": 1
                 + sum((k - 1) * d * s for (k, _, d), s in zip(layers, [1, *(s for _, s, _ in layers)])),
+                "own_stride": 1 + sum((k - 1) * d * s for k, s, d in layers),
             },
         )
 
@@ -117,6 +118,11 @@ class Layer:
     growth: int
     turn: float  # 0 makes all weights 1
 
+    def __repr__(self) -> str:
+        """What the student reads in the failing case."""
+        kind = "weighted sums" if self.turn else "the sum"
+        return f"<{kind}, {self.growth} channel{'s' * (self.growth > 1)}>"
+
     def __call__(self, features: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, growth, H, W)``."""
         places = torch.outer(torch.arange(features.shape[1]) + 1.0, torch.arange(self.growth) + 1.0)
@@ -134,8 +140,9 @@ def dense_block(dense_block: Attempt) -> None:
     becomes ``[1, 1, 2, 4]``.
     """
     generator = torch.Generator().manual_seed(0)
-    cases = [(torch.tensor([[[[1.0]], [[2.0]]]]), [Layer(2, turn) for turn in (0.9, 0.5, 1.3)])]  # small enough to show
-    cases += [(torch.ones(1, 1, 1, 1), [Layer(1, 0.0)] * 3)]
+    small = torch.tensor([[[[1.0]], [[2.0]]]])
+    cases = [(small, [Layer(2, 0.0)] * 3)]  # sums, small enough to show: 1, 2, then 3, 3, then 9, 9, then 27, 27
+    cases += [(torch.ones(1, 1, 1, 1), [Layer(1, 0.0)] * 3), (small, [Layer(2, turn) for turn in (0.9, 0.5, 1.3)])]
     for channels, growths in [(3, [3, 3, 3]), (4, [2]), (2, [5, 1, 3]), (1, [2, 2, 4, 3])]:
         features = torch.randn(2, channels, 4, 5, generator=generator)
         cases.append((features, [Layer(growth, 0.6 + 0.3 * i) for i, growth in enumerate(growths)]))

@@ -271,6 +271,11 @@ WRONG = [
     ("receptive_field", field(start=0), "off by one"),
     ("receptive_field", field(grow=lambda apart, s, d: apart * s * d), "a dilation counts for its own layer only"),
     ("receptive_field", field(grow=lambda apart, s, d: s), "only the stride of the layer just before"),
+    (
+        "receptive_field",
+        lambda layers: 1 + sum((k - 1) * d * s for k, s, d in layers),
+        "each layer times its own stride",
+    ),
     ("receptive_field", lambda layers: receptive_field(layers[::-1]), "the last layer comes first"),
     ("receptive_field", lambda layers: float(receptive_field(layers)), "returned float, not int"),
     ("receptive_field", lambda layers: receptive_field(layers) ** 2, "expected: 5"),
@@ -285,7 +290,11 @@ WRONG = [
     ("dense_block", both(lambda outputs: torch.cat(outputs[::-1], 1)), "newest first; `features` must come first"),
     ("dense_block", both(lambda outputs: torch.cat([outputs[0], *outputs[:0:-1]], 1)), "the first value that differs"),
     ("dense_block", block(lambda outputs: torch.cat(outputs[::-1], 1)), "the first value that differs"),
-    ("dense_block", block(answer=lambda outputs: torch.cat(outputs[::-1], 1)), "the first value that differs"),
+    (
+        "dense_block",
+        block(answer=lambda outputs: torch.cat(outputs[::-1], 1)),
+        "newest first; `features` must come first",
+    ),
     (
         "dense_block",
         block(lambda outputs: torch.cat([outputs[0], outputs[-1]][: len(outputs)], 1)),
