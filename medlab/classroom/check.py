@@ -23,6 +23,7 @@ from medlab.classroom.lesson10 import membership, nearer_to_training
 from medlab.classroom.lesson11 import class_thresholds, temperature
 from medlab.classroom.lesson12 import contrastive, what_moves
 from medlab.classroom.lesson13 import compose, data_consistency, forward_noising
+from medlab.classroom.lesson14 import conv_cost, roof, steps_for_budget
 from medlab.classroom.predictions import predict, predicted
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "contrastive",
     "conv2d_unfold",
     "conv_arithmetic",
+    "conv_cost",
     "critic_losses",
     "d_prime",
     "data_consistency",
@@ -58,8 +60,10 @@ __all__ = [
     "predicted",
     "psnr_rmse",
     "receptive_field",
+    "roof",
     "sensitivity_specificity",
     "split_patients",
+    "steps_for_budget",
     "strict",
     "synergic_loss",
     "synergic_size",
