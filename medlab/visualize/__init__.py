@@ -7,7 +7,7 @@ that says what the data show.
 
 from medlab.visualize.charts import bars, bland_altman, compare, confusion_matrix, grouped_bars
 from medlab.visualize.curves import gan_curves, learning_curves, reliability_diagram, roc_curves, sample_size_curves
-from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters, receptive_field_map
+from medlab.visualize.explain import cam_overlay, class_activation_map, error_gallery, filters
 from medlab.visualize.figures import Figure, subplots
 from medlab.visualize.forest import forest_plot
 from medlab.visualize.generation import live_grid, nearest_pairs, ring_scatter, sample_grid
@@ -37,7 +37,6 @@ __all__ = [
     "live_grid",
     "nearest_pairs",
     "orthoviews",
-    "receptive_field_map",
     "reliability_diagram",
     "ring_scatter",
     "roc_curves",

@@ -11,19 +11,16 @@ import numpy as np
 import torch
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from medlab.metrics.intervals import to_array
-from medlab.visualize.figures import PALETTE, Figure, subplots
+from medlab.visualize.figures import Figure, subplots
 from medlab.visualize.images import blank, image_grid, montage, pixels
 
 if TYPE_CHECKING:  # the room of the images loads scikit-learn, which takes seconds
     from medlab.data.images import ImageSet
 
 MOST_FILTERS = 64
-DECADES = 8  # of influence told apart by color, at most
 
 
 def filters(conv_weight: Tensor | np.ndarray) -> Figure:
@@ -157,46 +154,3 @@ def error_gallery(imageset: ImageSet, probs: Tensor | np.ndarray, n: int = 12) -
     ]
     title = f"{len(shown)} most confident of {len(wrong)} mistakes among {len(imageset)} images"
     return image_grid(imageset.batch(torch.from_numpy(shown))[0], labels, ncols=6, title=title)
-
-
-def receptive_field_map(field: Tensor | np.ndarray, image: ArrayLike, *, title: str = "") -> Figure:
-    """Influence of the pixels on a logarithmic scale, with the box of all of it and the square of 95 % of it.
-
-    Without influence the image is left clear. Max pooling and ReLU close paths, so the box may be a little smaller than
-    the theoretical receptive field.
-
-    Args:
-        field: ``(H, W)``, at least 0, from `medlab.models.effective_receptive_field`.
-        image: ``(H, W)`` or ``(C, H, W)``, drawn below it.
-        title: e.g. the name of the network.
-
-    Raises:
-        ValueError: no influence at all, an image of another size.
-    """
-    from medlab.models.receptive import receptive_field_size  # here: the networks take a second to import
-
-    field, image = to_array(field), pixels(image)
-    effective, _ = receptive_field_size(field)
-    if image.shape[:2] != field.shape:
-        raise ValueError(f"image is {image.shape[:2]} but field {field.shape}; give both the same size")
-    rows, columns = np.flatnonzero(field.any(1)), np.flatnonzero(field.any(0))
-    height, width = int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
-    cut = " (cut off by the image)" if height == field.shape[0] or width == field.shape[1] else ""
-    alt = f"{title or 'Receptive field'}: influence of the pixels of the input on the central output. 95 % of it lies "
-    alt += f"within {effective} x {effective} pixels, all of it within {height} x {width}{cut and ' or more'}{cut}."
-    fig, ax = subplots(alt=alt, size=(5.4, 4.6))
-    blank(ax).imshow(image, cmap="gray")
-    decades = np.ma.log10(field / field.max())  # masked where there is no influence
-    low = min(max(np.floor(decades.min()), -DECADES), -1)
-    drawn = ax.imshow(decades, cmap="inferno", vmin=low, vmax=0, alpha=0.75, interpolation="nearest")
-    fig.colorbar(drawn, ax=ax, shrink=0.75, label="influence (10 to the power of, largest = 0)", extend="min")
-    top, left = (length // 2 - effective // 2 for length in field.shape)
-    for x, y, sides, line, label in (
-        (columns[0], rows[0], (width, height), "--", f"all: {height} x {width}{cut}"),
-        (left, top, (effective, effective), "-", f"95 %: {effective} x {effective}"),
-    ):
-        style: dict = {"edgecolor": PALETTE[3], "linestyle": line, "linewidth": 1.5, "label": label}
-        ax.add_patch(Rectangle((x - 0.5, y - 0.5), *sides, fill=False, **style))
-    ax.set_title(title, fontsize=11)
-    fig.legend(loc="outside lower center", ncols=2, fontsize=9)
-    return fig

@@ -79,10 +79,12 @@ def used(source: str) -> set[str]:
                 bound[alias.asname or alias.name] = full
                 found.add(full)
         elif isinstance(node, ast.Import):
-            bound |= {alias.asname or alias.name: alias.name for alias in node.names if alias.name.startswith("medlab")}
+            ours = [alias for alias in node.names if alias.name.partition(".")[0] == "medlab"]
+            bound |= {alias.asname or "medlab": alias.name if alias.asname else "medlab" for alias in ours}
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Attribute) and (base := ast.unparse(node.value)) in bound:
-            found.add(f"{bound[base]}.{node.attr}")
+        if isinstance(node, ast.Attribute):
+            root, dot, path = ast.unparse(node).partition(".")
+            found |= {f"{bound[root]}{dot}{path}"} if root in bound else set()
     parts = [name.split(".") for name in found]
     return {f"{each[1]}.{each[-1]}" for each in parts if len(each) > 2}
 
@@ -101,6 +103,7 @@ def test_uses_are_found_however_a_name_is_reached():
     source = "from medlab import runs as r\nfrom medlab.data import load\nimport medlab.train\n"
     source += "from medlab.models.unet import UNet\nr.table(load)\nmedlab.train.fit()\nload.x"
     assert used(source) == {"data.load", "data.x", "models.UNet", "runs.table", "train.fit"}
+    assert used("import medlab\nmedlab.models.UNet(1)") == {"models.UNet"}
 
 
 def from_modules(source: str) -> set[str]:

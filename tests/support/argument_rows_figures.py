@@ -156,13 +156,6 @@ VISUALIZE = {
             "masks": Says({"a": MASKS[0]}, "mask 'a' is (16, 16)"),
         },
     ),
-    "visualize.receptive_field_map": (
-        {"field": torch.ones(16, 16), "image": IMAGES[0]},
-        {
-            "field": Says(torch.zeros(16, 16), "give influence (H, W) above 0"),
-            "image": Says(IMAGES[0, :, :3], "image is (3, 16)"),
-        },
-    ),
     "visualize.reliability_diagram": (
         {"calibration": metrics.calibration(PROBS, CLASSES)},
         AX | {"calibration": Says(PROBS, "give what medlab.metrics.calibration returns, got a ndarray")},

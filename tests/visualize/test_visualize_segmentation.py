@@ -21,7 +21,6 @@ PREDICTED[3, 2:3] = 0  # 8 missed
 PREDICTED[3, 8:10, 2:4] = 1  # 4 wrong
 PREDICTED[3, 0, 10:13] = 2  # 3 false positives
 MASKS = {"truth": TRUTH, "U-Net": PREDICTED.numpy()}
-FIELD = np.pad([[1e-3, 0.1, 1e-3], [0.1, 1.0, 0.1], [1e-3, 0.1, 0.0]], 4)
 FIGURES = {
     "grid": (lambda: visualize.segmentation_grid(IMAGES, MASKS, CLASSES, n=2), "U-Net: liver 60, spleen 7"),
     "grid_alt": (lambda: visualize.segmentation_grid(IMAGES, MASKS, CLASSES, alt="Two organs."), "^Two organs.$"),
@@ -32,11 +31,6 @@ FIGURES = {
         r"\(40 of structure\)\. U-Net: missed 8, false positive 3, wrong organ 4; none: missed 40, false",
     ),
     "one": (lambda: visualize.error_map(np.zeros((12, 16)), {"a": PREDICTED[3]}, TRUTH[3], CLASSES), "a: missed 8"),
-    "field": (
-        lambda: visualize.receptive_field_map(FIELD, np.eye(11), title="Net"),
-        "^Net: .* within 3 x 3 .*all of it within 3 x 3.",
-    ),
-    "image": (lambda: visualize.receptive_field_map(torch.tensor(FIELD), np.eye(11)), "^Receptive field: influence"),
 }
 
 
@@ -78,18 +72,6 @@ def test_error_map_paints_each_error_in_its_own_way():
     assert grays[0] > 0.75 and grays[1] < 0.3 and ERRORS["wrong organ"][1]  # the image is drawn from 0.3 to 0.75
 
 
-def test_a_field_cut_off_by_the_image_is_said_to_be():
-    assert (
-        "all of it within 8 x 8 or more (cut off by the image)"
-        in visualize.receptive_field_map(np.ones((8, 8)), np.eye(8)).alt
-    )
-    fig = visualize.receptive_field_map(FIELD, np.eye(11))
-    whole, effective = fig.axes[0].patches
-    assert whole.get_xy() == (3.5, 3.5) and (whole.get_width(), effective.get_width()) == (3, 3)
-    image, influence = (drawn.get_array() for drawn in fig.axes[0].images)
-    assert np.array_equal(image, np.eye(11)) and np.array_equal(influence.mask, FIELD == 0)
-
-
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
@@ -105,8 +87,6 @@ def test_a_field_cut_off_by_the_image_is_said_to_be():
             lambda: visualize.error_map(IMAGES[3], {"t": TRUTH[3] * 5}, TRUTH[3], CLASSES),
             "labels from 0 to 10, allowed are 0 to 2",
         ),
-        (lambda: visualize.receptive_field_map(np.zeros((4, 4)), np.eye(4)), "influence"),
-        (lambda: visualize.receptive_field_map(FIELD, np.eye(4)), "give both the same size"),
     ],
 )
 def test_bad_input_says_what_to_do(draw, message):
