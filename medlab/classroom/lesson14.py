@@ -99,8 +99,8 @@ def roof(roof: Attempt) -> None:
 
     `intensity` are the operations for each byte moved, `peak` the operations a second of the arithmetic, `bandwidth`
     the bytes a second of the memory. The answer is a float and a text: ``"memory"`` where the memory allows less than
-    the peak, else, also at the corner itself, ``"compute"``. With a peak of 100 and a bandwidth of 10, intensity 4 gives ``(40.0, "memory")`` and
-    intensity 25 gives ``(100.0, "compute")``.
+    the peak, else, also at the corner itself, ``"compute"``. With a peak of 100 and a bandwidth of 10, intensity 4
+    gives ``(40.0, "memory")`` and intensity 25 gives ``(100.0, "compute")``.
     """
     rng = np.random.default_rng(0)
     cases = [(25, 100, 10), (4, 100, 10), (0.25, 1.2e12, 1.5e10), (288.0, 1.2e12, 1.5e10), (10, 100, 10)]
