@@ -118,6 +118,7 @@ def gan_losses(discriminator_loss: Attempt, generator_loss: Attempt) -> None:
                 "sums": -logsigmoid(on_real).sum() - logsigmoid(-on_fake).sum(),
                 "all_real": -logsigmoid(on_real).mean() - logsigmoid(on_fake).mean(),
                 "no_logarithm": (1 - on_real.sigmoid()).mean() + on_fake.sigmoid().mean(),
+                "one_minus_log": -logsigmoid(on_real).mean() - (1 - logsigmoid(on_fake)).mean(),
                 "two_sigmoids": -logsigmoid(on_real.sigmoid()).mean() - logsigmoid(-on_fake.sigmoid()).mean(),
             },
         )
@@ -145,10 +146,11 @@ def gan_losses(discriminator_loss: Attempt, generator_loss: Attempt) -> None:
 def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
     """Write ``psnr(image, reference, peak)`` and its inverse, ``rmse_from_psnr(psnr, peak)``.
 
-    `image` and `reference` are arrays of the same shape, `peak` the length L of the gray scale: 1.0 for values from 0
-    to 1, 255 for bytes. With MSE the mean squared difference of all pixels, PSNR is ``10 log10(L^2 / MSE)`` decibel,
-    and ``math.inf`` for two equal images. `rmse_from_psnr` gives the root of the MSE that belongs to a PSNR. For
-    ``[0, 255]``, ``[3, 251]`` and peak 255 it is 37.16 dB; 32.83 dB at peak 255 is an RMSE of 5.82 gray values.
+    `image` and `reference` are arrays of the same shape, also of bytes, `peak` the length L of the gray scale: 1.0 for
+    values from 0 to 1, 255 for bytes. With MSE the mean squared difference of all pixels, PSNR is
+    ``10 log10(L^2 / MSE)`` decibel, and ``math.inf`` for two equal images. `rmse_from_psnr` gives the root of the MSE
+    that belongs to a PSNR. For ``[0, 255]``, ``[3, 251]`` and peak 255 it is 37.16 dB; 32.83 dB at peak 255 is an RMSE
+    of 5.82 gray values.
     """
     rng = np.random.default_rng(0)
     cases = [(rng.uniform(0, 200, (3, 4)), 30.0, 255.0), (rng.random((5, 6)), 0.2, 1.0), (rng.random(40), 0.01, 1.0)]
@@ -181,6 +183,10 @@ def psnr_rmse(psnr: Attempt, rmse_from_psnr: Attempt) -> None:
                 "always_1": 10 * log10(1 / mse),
             },
         )
+    image, reference = np.array([[0, 255, 9], [20, 255, 90]], np.uint8)
+    expected = 10 * log10(255**2 / float(np.square(image.astype(float) - reference).mean()))
+    wrapped = 10 * log10(255**2 / float(np.square(image - reference).mean()))
+    psnr.compare(psnr(image, reference, 255), expected, {"bytes": wrapped})
     for decibel, peak in ((27.3, 255.0), (32.83, 255.0), (32.83, 1.0), (10.0, 4095.0), (0.0, 255.0)):
         rmse = peak * 10 ** (-decibel / 20)
         rmse_from_psnr.compare(

@@ -25,7 +25,7 @@ def game_value(real, fake, width):
 
 
 def psnr(image, reference, peak):
-    mse = np.square(image - reference).mean()
+    mse = np.square(image.astype(float) - reference).mean()
     return float(10 * np.log10(peak**2 / mse)) if mse > 0 else math.inf
 
 
@@ -61,7 +61,7 @@ def by_places(real, fake, width):
 
 
 def by_rmse(image, reference, peak):
-    rmse = np.sqrt(((image - reference) ** 2).mean())
+    rmse = np.sqrt(((image - 1.0 * reference) ** 2).mean())
     return np.inf if rmse == 0 else 20 * np.log10(peak / rmse)
 
 
@@ -180,13 +180,13 @@ def pixel_by_pixel(image, reference, peak):
 
 
 def by_norm(image, reference, peak):
-    norm = np.linalg.norm(image.ravel() - reference.ravel())
+    norm = np.linalg.norm(np.float64(image).ravel() - reference.ravel())
     with np.errstate(divide="ignore"):
         return 10 * np.log10(peak**2 * image.size / np.float64(norm) ** 2)
 
 
 def by_torch(image, reference, peak):
-    mse = F.mse_loss(torch.from_numpy(image), torch.from_numpy(reference))
+    mse = F.mse_loss(torch.from_numpy(image).double(), torch.from_numpy(reference).double())
     return 10 * torch.log10(peak**2 / mse)
 
 
@@ -196,13 +196,14 @@ def scaled_first(image, reference, peak):
 
 
 def in_decimals(image, reference, peak):
-    mse = Decimal(float(np.var(image - reference) + np.mean(image - reference) ** 2))
+    difference = np.asarray(image, float) - np.asarray(reference, float)
+    mse = Decimal(float(np.var(difference) + np.mean(difference) ** 2))
     return Decimal("Infinity") if mse == 0 else 10 * (Decimal(peak) ** 2 / mse).log10()
 
 
 def with_errstate(image, reference, peak):
     with np.errstate(divide="ignore"):
-        return -20 * np.log10(np.sqrt(np.average(np.square(np.subtract(image, reference)))) / peak)
+        return -20 * np.log10(np.sqrt(np.average(np.square(np.subtract(image, reference, dtype=float)))) / peak)
 
 
 back_by = {
@@ -280,6 +281,7 @@ WRONG = [
     ("gan_losses", of_discriminator(lambda a, b: -log(a).sum() - log(-b).sum()), "sums; take means"),
     ("gan_losses", of_discriminator(lambda a, b: -log(a).mean() - log(b).mean()), "both kinds are labeled real"),
     ("gan_losses", of_discriminator(lambda a, b: (1 - a.sigmoid()).mean() + b.sigmoid().mean()), "the logarithm is"),
+    ("gan_losses", of_discriminator(lambda a, b: -log(a).mean() - (1 - log(b)).mean()), "1 - log D is not log(1 - D)"),
     ("gan_losses", of_discriminator(lambda a, b: -log(a.sigmoid()).mean() - log(-b.sigmoid()).mean()), "taken twice"),
     ("gan_losses", of_discriminator(lambda a, b: -a.sigmoid().log().mean() - (1 - b.sigmoid()).log().mean()), "logit"),
     ("gan_losses", of_discriminator(lambda a, b: discriminator_loss(lambda x: x, a, b).detach()), "cut the gradient"),
@@ -337,6 +339,7 @@ WRONG = [
      "take squares"),
     ("psnr_rmse", [lambda a, b, p: psnr(a, b, p) - (10 * np.log10(a.size)), back], "the sum of the squares"),
     ("psnr_rmse", [lambda a, b, p: psnr(a, b, p) if (a != b).any() else 100.0, back], "their PSNR is infinite"),
+    ("psnr_rmse", from_mse(lambda peak, mse: 10 * math.log10(peak**2 / mse)), "bytes wrap around"),
     ("psnr_rmse", [psnr, lambda db, p: p**2 * 10 ** (-db / 10)], "this is the MSE"),
     ("psnr_rmse", [psnr, lambda db, p: p * 10 ** (-db / 10)], "the exponent is -PSNR / 20"),
     ("psnr_rmse", [psnr, lambda db, p: p * 10 ** (db / 20)], "lacks its minus sign"),
