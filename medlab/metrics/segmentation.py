@@ -129,6 +129,7 @@ def segmentation_report(
         units=(~np.isnan(values)).sum(0),
         bounds=[(0.0, 1.0), None] + [(0.0, 1.0)] * len(labels) + [None] * len(labels),
     )
+    scores = [one._replace(low=0.0) if one.low < 0 else one for one in scores]  # t intervals of few distances
     axes = tuple(range(1, targets.ndim))
     present, predicted = (
         np.stack([np.bincount(members, (maps == k).any(axes)) > 0 for k in labels], 1) for maps in (targets, masks)

@@ -135,6 +135,15 @@ def test_values_equal_scipy_and_monai(shape, spacing):
     assert found.dice.value == pytest.approx(np.mean(list(found.by_patient.values())), abs=1e-6)
 
 
+def test_no_interval_of_a_distance_begins_below_zero():
+    targets = np.zeros((4, 8, 16), int)
+    targets[:, 2:5, 1:4] = 1
+    masks = targets.copy()
+    masks[3] = np.roll(targets[3], 11, axis=1)  # one patient far off, so that the t interval reaches below 0
+    hd95 = report(masks, targets).per_class["1"].hd95
+    assert hd95.low == 0 < hd95.value < hd95.high
+
+
 def test_interval_is_the_bootstrap_over_patients():
     masks, targets = blobs(12, 24, 24)
     patients = np.arange(12) // 2
