@@ -134,10 +134,15 @@ class Outcome:
         """Whether the verdict is an answer."""
         return self.verdict not in (NO_ROOM, UNDECIDED)
 
+    @property
+    def words(self) -> str:
+        """The verdict; where a claim to be better held, also whether that matters."""
+        if self.verdict != HELD or self.claim.as_good_as:
+            return self.verdict
+        return f"{HELD}, {'and it matters' if self.matters else 'by how much is open'}"
+
     def __str__(self) -> str:
-        size = {HELD: ", and it matters" if self.matters else ", by how much is open"}.get(self.verdict, "")
-        size = "" if self.claim.as_good_as else size
-        lines = [f"{self.claim.name}: {self.verdict}{size}"]
+        lines = [f"{self.claim.name}: {self.words}"]
         seeds = f"{self.seeds} of {self.claim.seeds} planned seeds, {100 * self.level:.4g} % interval"
         lines += [
             f"  {self.claim.metric}, {self.claim.better} against {self.claim.baseline}: {self.difference:.3g}",

@@ -58,7 +58,8 @@ def forest_plot(
     ax.set(xlim=(left, right), ylim=(len(outcomes) - 0.4, -0.6))
     ax.set_xlabel("difference to the baseline, in margins: between -1 and 1 it does not matter")
     answers = ax.secondary_yaxis("right")
-    answers.set_yticks(range(len(outcomes)), [f"{one.difference:.3g}\n{one.verdict}" for one in outcomes], fontsize=9)
+    said = [f"{one.difference:.3g}\n{fill(one.words, 22)}" for one in outcomes]
+    answers.set_yticks(range(len(outcomes)), said, fontsize=9)
     answers.tick_params(length=0)
     answers.spines["right"].set_visible(False)
     ax.grid(False, axis="y")
@@ -87,7 +88,7 @@ def _ends(one: Outcome) -> list[tuple[str, float]]:
 def _alt(outcomes: Sequence[Outcome], live: Mapping[str, float]) -> str:
     parts = []
     for one in outcomes:
-        text = f"{one.claim.name}: {one.difference:.3g}, margin {one.claim.margin:g}, {one.verdict}"
+        text = f"{one.claim.name}: {one.difference:.3g}, margin {one.claim.margin:g}, {one.words}"
         if one.control is not None:
             text += f"; control {one.control:.3g}"
         if one.claim.name in live:
