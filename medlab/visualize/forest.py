@@ -58,7 +58,7 @@ def forest_plot(
     ax.set(xlim=(left, right), ylim=(len(outcomes) - 0.4, -0.6))
     ax.set_xlabel("difference to the baseline, in margins: between -1 and 1 it does not matter")
     answers = ax.secondary_yaxis("right")
-    said = [f"{one.difference:.3g}\n{fill(one.words, 22)}" for one in outcomes]
+    said = [f"{one.difference:.3g}\n{fill(one.words, 26)}" for one in outcomes]
     answers.set_yticks(range(len(outcomes)), said, fontsize=9)
     answers.tick_params(length=0)
     answers.spines["right"].set_visible(False)
