@@ -35,9 +35,11 @@ class QuickRecipe:
     training, and `reasons` says for each choice why. Printed, it is a table.
 
     Example:
-        >>> recipe = quick_recipe(train)
+        >>> from medlab.data import load
+        >>> train, _, _ = load("lung").split()
+        >>> recipe = quick_recipe(train, seconds=1)
         >>> network = recipe.build(train)
-        >>> fit(network, train, **recipe.training)
+        >>> history = fit(network, train, progress=False, **recipe.training)
     """
 
     network: dict[str, Any]

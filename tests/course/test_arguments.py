@@ -50,6 +50,8 @@ TABLE = [
     ("train ShallowCNN lung --n 0", ["n = 0", "whole number from 1"]),
     ("train ShallowCNN lung --images -1", ["n = -1", "whole number from 1"]),
     ("train ShallowCNN lung --n 100000000", ["not enough memory, take smaller or fewer images"]),
+    ("train ShallowCNN lung --seconds 9", ["seconds is the budget of the model \"quick\"; for ShallowCNN say epochs"]),
+    ("train quick lung --seconds -1 --n 300", ["seconds and rate must be positive, got -1.0 s"]),
     ("train ShallowCNN lung --epochs 0 --n 300", ["epochs must be a whole number of at least 1, got 0"]),
     ("train ShallowCNN lung --batch-size 0 --n 300", ["batch_size must be a whole number of at least 1, got 0"]),
     ("train ShallowCNN lung --lr nan --n 300", ["lr must be positive, got nan"]),

@@ -98,6 +98,7 @@ def test_what_is_wrong_in_a_notebook_is_seen(lab):
             press(lab, wrong.output(0), wrong.output(0).get_by_role("slider"), "ArrowRight", seconds=2)
 
 
+@in_browser
 def test_a_link_to_the_glossary_lands_on_its_term(lab):
     (lab.folder / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "glossary.md", lab.folder / "docs")
