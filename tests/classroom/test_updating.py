@@ -43,8 +43,7 @@ print(update_lessons(Path(sys.argv[1]), Path(sys.argv[2])))
 @pytest.fixture
 def course(tmp_path) -> Path:
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*", "answers"))
-    (tmp_path / "docs").mkdir()
-    shutil.copy(ROOT / "docs" / "glossary.md", tmp_path / "docs")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=lambda _, names: {n for n in names if n[-3:] != ".md"})
     return tmp_path / "notebooks"
 
 
