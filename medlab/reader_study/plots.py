@@ -29,7 +29,7 @@ def turing_plot(reports: Mapping[str, TuringReport]) -> Figure:
     for name, one in reports.items():
         false_alarms = 100 * one.real_as_synth / (one.real_as_real + one.real_as_synth)
         hits = 100 * one.synth_as_synth / (one.synth_as_real + one.synth_as_synth)
-        right.plot(false_alarms, hits, linestyle="", label=f"{name}, d' {one.d_prime.value:.2f}")
+        right.plot(false_alarms, hits, linestyle="", label=f"{name}\nd' {one.d_prime:.2f}, c {one.criterion:.2f}")
     accuracy = {name: {"all images": one.accuracy} for name, one in reports.items()}
     grouped_bars(accuracy, "accuracy, exact 95 % interval", ax=left)
     left.axhline(0.5, color="0.4", linestyle=":", marker="")

@@ -8,7 +8,6 @@ is no test, for machines differ. `make bench` takes a few minutes.
     python tests/benchmarks/bench.py --record   # and writes data/results/bench.json, which README quotes
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from kept import Clock
 
 from medlab.models import DCDiscriminator, DCGenerator, multiply_adds
 from medlab.phantoms.catalog import PHANTOMS
-from medlab.runs.results import results_folder
+from medlab.runs import recorded
 from medlab.train import pick_device, pick_precision
 
 FELL = 0.8  # of the recorded ratio
@@ -95,12 +94,11 @@ def others() -> dict[str, float]:
 
 def recorded_ratios(hardware: dict, threads: int) -> dict[str, float]:
     """The ratios on record, where they were measured on this kind of processor with as many threads."""
-    file = results_folder() / "bench.json"
-    if not file.exists():
+    record = recorded("bench")
+    if record.details is None:
         return {}
-    record = json.loads(file.read_text())
-    same = record["hardware"]["cpu"] == hardware["cpu"] and record["values"]["threads"] == threads
-    return record["values"]["ratios"] if same else {}
+    same = record.details["hardware"]["cpu"] == hardware["cpu"] and record.values["threads"] == threads
+    return record.values["ratios"] if same else {}
 
 
 def main() -> None:
