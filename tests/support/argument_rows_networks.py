@@ -116,6 +116,7 @@ TRAIN = {
     "train.AuxiliaryClassifier": ({}, ONE_GAN),
     "train.FeatureMatching": ({}, ONE_GAN),
     "train.GradientPenalty": ({}, ONE_GAN | {"weight": -1}),
+    "train.HistoricalAveraging": ({}, ONE_GAN | {"weight": 0}),
     "train.NonSaturating": ({}, ONE_GAN),
     "train.OneSidedSmoothing": ({}, ONE_GAN | {"target": 2}),
     "train.Saturating": ({}, ONE_GAN),

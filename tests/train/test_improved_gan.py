@@ -10,7 +10,15 @@ from torch.nn.functional import softplus
 
 from medlab.data import load
 from medlab.models import DCDiscriminator, DCGenerator, MinibatchDiscrimination, VirtualBatchNorm, WithReference
-from medlab.train import FeatureMatching, OneSidedSmoothing, SemiSupervised, fit_gan, sample, seed_everything
+from medlab.train import (
+    FeatureMatching,
+    HistoricalAveraging,
+    OneSidedSmoothing,
+    SemiSupervised,
+    fit_gan,
+    sample,
+    seed_everything,
+)
 from medlab.train.gan_losses import Batch, NonSaturating, discriminator_bce, feature_matching_loss, real_logit
 
 # Minibatch discrimination
@@ -114,6 +122,41 @@ def test_smoothing_at_one_is_the_plain_game():
         OneSidedSmoothing(target=0.1)
 
 
+def test_historical_averaging_adds_the_gradient_of_its_penalty():
+    torch.manual_seed(0)
+    weights, past = nn.Linear(3, 2, bias=False), []
+    optimizer = HistoricalAveraging(weight=0.3, lr=0.1).make_optimizer(weights)
+    for _ in range(5):
+        theta, slope = weights.weight.detach().clone().requires_grad_(), torch.randn(2, 3)
+        mean = torch.stack(past).mean(0) if past else theta.detach()  # of the weights after steps 1 to t
+        (pull,) = torch.autograd.grad(0.3 * (theta - mean).square().sum(), theta)
+        weights.weight.grad = slope.clone()
+        optimizer.step()
+        torch.testing.assert_close(weights.weight.grad, slope + pull)
+        past.append(weights.weight.detach().clone())
+
+
+def test_historical_averaging_pulls_both_players_and_goes_on_after_a_stop(tmp_path):
+    def trained(epochs=2, **options):
+        seed_everything(0)
+        pair = DCGenerator(16, width=8, latent=4), DCDiscriminator(16, width=4)
+        options = {"loss": HistoricalAveraging(weight=10.0), "device": "cpu", "progress": False} | options
+        fit_gan(*pair, data, epochs=epochs, steps_per_epoch=3, batch_size=8, lr=1e-2, **options)
+        return [torch.cat([p.detach().flatten() for p in player.parameters()]) for player in pair]
+
+    data, file = load("lung", size=16, n=24), tmp_path / "gan.pt"
+    whole, plain = trained(), trained(loss="non-saturating")
+    assert not any(torch.allclose(*both, atol=1e-3) for both in zip(whole, plain))
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint=file, callback=stop)
+    for resumed, once in zip(trained(checkpoint=file, resume=True), whole, strict=True):
+        assert torch.equal(resumed, once)
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
 def test_k_outputs_are_a_discriminator_with_a_fake_class_at_zero():
     logits = torch.randn(7, 4)
     with_fake = torch.cat([logits, torch.zeros(7, 1)], 1).softmax(1)
@@ -159,6 +202,7 @@ def test_fit_gan_plays_them_all():
     few = data[:10]
     for game in (
         FeatureMatching(),
+        HistoricalAveraging(),
         OneSidedSmoothing(),
         SemiSupervised(images=few.images, labels=few.targets),
         SemiSupervised(images=few.images, labels=few.targets, feature_matching=False),

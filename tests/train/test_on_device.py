@@ -22,6 +22,7 @@ from medlab.models import (
 from medlab.train import (
     AuxiliaryClassifier,
     FeatureMatching,
+    HistoricalAveraging,
     SemiSupervised,
     dice_cross_entropy,
     fit,
@@ -115,6 +116,7 @@ TRAININGS = {
     "fit_gan, wgan": gan(critic=True, loss="wgan"),
     "fit_gan, wgan-gp": gan(critic=True, loss="wgan-gp"),
     "fit_gan, feature matching": gan(loss=FeatureMatching()),
+    "fit_gan, historical averaging": gan(loss=HistoricalAveraging()),
     "fit_gan, ACGAN": conditional,
     "fit_gan, semi-supervised": semi,
 }  # fmt: skip
