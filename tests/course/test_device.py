@@ -14,11 +14,20 @@ from project import NOTEBOOKS
 CHILDREN = multiprocessing.get_context("forkserver")  # a lesson changes the library, and leaves its figures open
 CHILDREN.set_forkserver_preload(["pretend_device", "reduced", "medlab.train", "medlab.metrics", "medlab.classroom"])
 LIMIT = 3600  # seconds, on a busy machine; a lesson takes 5 to 20
+# Fewer images and turns where a lesson counts them itself: every cell runs, few of them long.
+SMALLER = {
+    "03_unet_drinet": {"exam_patients": 6, "steps": 2},
+    "04_patches": {"examined": 2, "per_class": 200},
+    "06_gan_pet": {"chosen": {"gan_steps": 2, "ema": 0.5, "networks": 1, "steps": 2, "exam": 20}},
+    "12_trained_start": {"steps": 1, "contrast_steps": 2, "kinds_steps": 2, "film_steps": 2},
+    "13_noise_physics_geometry": {"turns": 20, "steps": 4, "patients": 24},
+    "14_a_minute": {"BATCH": 16, "ROUNDS": 2},
+}
 WRONG_DEVICE = ("MixedDevicesError", "TypeError: can't convert pretend")
 
 
 def child(path: Path, cache: Path, pipe) -> None:
-    """Execute a lesson on phantoms alone; sends how many cells there are, and the errors by cell."""
+    """Execute a lesson on phantoms alone; sends how many cells there are, the errors by cell, and sizes never met."""
     import torch
     from IPython.core.interactiveshell import InteractiveShell
     from matplotlib import pyplot
@@ -34,7 +43,7 @@ def child(path: Path, cache: Path, pipe) -> None:
     shell.display_pub.publish = lambda *args, **kwargs: None
     shell.displayhook.write_format_data = shell.displayhook.write_output_prompt = lambda *args, **kwargs: None
     cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
-    failed = {}
+    failed, smaller = {}, dict(SMALLER.get(path.stem, {}))
     with pretend_device(), contextlib.redirect_stdout(io.StringIO()):
         assert shell.run_cell(SHORT).success
         for number, cell in enumerate(cells):
@@ -43,7 +52,9 @@ def child(path: Path, cache: Path, pipe) -> None:
                 where = traceback.format_list(traceback.extract_tb(error.__traceback__)[-6:])
                 failed[number] = f"{type(error).__name__}: {error}\n{''.join(where)}"
             pyplot.close("all")
-    pipe.send((len(cells), failed))
+            for name in smaller.keys() & shell.user_ns.keys():
+                shell.user_ns[name] = smaller.pop(name)
+    pipe.send((len(cells), failed, sorted(smaller)))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -54,10 +65,11 @@ def test_a_lesson_runs_on_the_device(path, tmp_path):
     theirs.close()
     try:
         assert ours.poll(LIMIT), f"{path.name} took more than {LIMIT} s"
-        cells, failed = ours.recv()
+        cells, failed, unknown = ours.recv()
     finally:
         process.kill()
         process.join()
+    assert not unknown, f"{path.name} has no {', '.join(unknown)} of SMALLER"
     mixed = {cell: error for cell, error in failed.items() if error.startswith(WRONG_DEVICE)}
     assert not mixed, "\n".join(f"code cell {cell}: {error}" for cell, error in mixed.items())
     # A training of one epoch is too short for some cells, which say so; where most fail, nothing was shown.
