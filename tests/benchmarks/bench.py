@@ -1,8 +1,8 @@
 """How fast the course is here: each of its trainings beside the published-style loop, and beside what the machine can.
 
 Ratios are medians over epochs in turn, in one run; the share is of the largest matrix product's operations a second.
-A ratio that fell by more than a fifth against the record of the same kind of processor and as many threads is red; it
-is no test, for machines differ. `make bench` takes a few minutes.
+All on one core, and on a GPU where there is one. A ratio that fell by more than a fifth against the record of the same
+kind of machine is red; it is no test, for machines differ. `make bench` takes a few minutes.
 
     python tests/benchmarks/bench.py            # prints the table
     python tests/benchmarks/bench.py --record   # and writes data/results/bench.json, which README quotes
@@ -92,25 +92,26 @@ def others() -> dict[str, float]:
     return found | {f"slowest phantom, beside one plain deformation ({slowest})": slices[slowest] / plain}
 
 
-def recorded_ratios(hardware: dict, threads: int) -> dict[str, float]:
-    """The ratios on record, where they were measured on this kind of processor with as many threads."""
+def recorded_ratios(hardware: dict) -> dict[str, float]:
+    """The ratios on record, where they were measured on this kind of machine."""
     record = recorded("bench")
     if record.details is None:
         return {}
-    same = record.details["hardware"]["cpu"] == hardware["cpu"] and record.values["threads"] == threads
+    same = all(record.details["hardware"][part] == hardware[part] for part in ("cpu", "gpu"))
     return record.values["ratios"] if same else {}
 
 
 def main() -> None:
     """Measure, print, and record if asked."""
     clock = Clock(__doc__)
+    torch.set_num_threads(1)
     limits, speeds, ratios = peaks(), {}, {}
     for what, (ratio, speed) in trainings().items():
         ratios[what], speeds[what] = ratio, speed
     ratios |= others()
-    before = recorded_ratios(clock.provenance["hardware"], torch.get_num_threads())
+    before = recorded_ratios(clock.provenance["hardware"])
     top = max(value for what, value in limits.items() if what != "memory")
-    print(f"{clock.provenance['hardware']['cpu']}, {torch.get_num_threads()} threads, {clock.provenance['precision']}")
+    print(f"{clock.provenance['hardware']['cpu']}, one core, {clock.provenance['precision']}")
     print(
         "\n".join(
             f"{what:55} {value:6.0f} {'GB/s' if what == 'memory' else 'GFLOP/s'}" for what, value in limits.items()
@@ -122,7 +123,7 @@ def main() -> None:
         fell = what in before and ratio < FELL * before[what]
         print(f"{RED}{line}, recorded: {before[what]:.2f}{PLAIN}" if fell else line)
     shares = {what: speed / top for what, speed in speeds.items()}
-    values = {"ratios": ratios, "shares": shares, "peaks": limits, "threads": torch.get_num_threads()}
+    values = {"ratios": ratios, "shares": shares, "peaks": limits}
     clock.keep("bench", __file__, {}, values)
 
 
