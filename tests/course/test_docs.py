@@ -172,3 +172,18 @@ def test_readme_quotes_the_record_of_the_breaker():
     quoted = re.search(r"Tried to break on (\S+) .*?\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert quoted[1] == record["started"][:10]
     assert re.findall(r"(?<=\s)\d+(?=\s)", quoted[0].partition("):")[2]) == [str(number) for number in numbers]
+
+
+def test_readme_quotes_the_record_of_the_benchmark():
+    record = json.loads((ROOT / "data" / "results" / "bench.json").read_text(encoding="utf-8"))
+    ratios, shares = record["values"]["ratios"], record["values"]["shares"]
+    quoted = re.search(
+        r"How fast \(`make bench`, (\S+), (.*?)\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert quoted[1] == record["started"][:10]
+    trainings = "fit, resnet18 at 28 pixels", "fit, shallow at 28 pixels", "fit_gan, DCGAN at 64 pixels"
+    rounded = [f"{ratios[name]:.2f}" for name in trainings] + [
+        f"{ratios['Augment, 28 pixels, beside v2 image by image']:.1f}"
+    ]
+    assert re.findall(r"\d+\.\d+(?= times)", quoted[2]) == rounded
+    assert f"{shares[trainings[0]]:.0%}".replace("%", " %") in quoted[2]
