@@ -108,7 +108,7 @@ def quick_recipe(train: ImageSet, *, seconds: float = 60.0, rate: float = RATE) 
         "stride": f"sides above {LARGE} or volumes: half the positions along each axis" if large else "small images",
         "epochs": f"at most {EPOCHS}, and within the budget of {budget:.1e}",
         "batch_size": f"64, or 32 where 64 would give fewer than {STEPS} steps",
-        "lr": "the largest rate of a cosine schedule with warmup; as for PneumoniaMNIST before, no other was tried",
+        "lr": "the largest of a cosine schedule that rises from a small rate first; no other was tried",
         "weight_decay": "of AdamW; likewise",
         "augment": "no mirror images: which side is which may be the class",
         "operations": f"of {budget:.1e}: {seconds:g} s at {rate:.0e} multiply-adds a second",
