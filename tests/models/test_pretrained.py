@@ -146,7 +146,7 @@ def test_a_run_of_the_notebook_publishes(tmp_path):
         "width": 16,
         "critic_width": 4,
         "latent": 8,
-        "steps": 4,
+        "steps": 20,  # of the critic, four of the generator
         "epochs": 2,
         "batch_size": 16,
     }
