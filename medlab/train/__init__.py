@@ -11,7 +11,6 @@ from medlab.train.gan_losses import (
     FeatureMatching,
     GANLoss,
     GradientPenalty,
-    HistoricalAveraging,
     NonSaturating,
     OneSidedSmoothing,
     Saturating,
@@ -22,6 +21,7 @@ from medlab.train.gan_losses import (
     non_saturating_loss,
     real_logit,
 )
+from medlab.train.historical_averaging import HistoricalAveraging
 from medlab.train.losses import dice_cross_entropy
 from medlab.train.predict_command import predict_files
 from medlab.train.quick import QuickRecipe, quick_recipe

@@ -41,6 +41,7 @@ EXPECTED = {
     "runs.read_run": "reads the folder of a run that was started on the command line",
     "train.CheckpointError": "what to catch when a checkpoint may be damaged",
     "train.GANLoss": "the base of one's own loss for fit_gan",
+    "train.HistoricalAveraging": "the one technique of lesson 09 that no recorded training takes",
     "train.load_checkpoint": "one's own training loop resumes",
     "train.save_checkpoint": "one's own training loop is kept",
     "train.QuickRecipe": "what `quick_recipe` returns",
