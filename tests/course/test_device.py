@@ -13,7 +13,7 @@ from project import NOTEBOOKS
 
 CHILDREN = multiprocessing.get_context("forkserver")  # a lesson changes the library, and leaves its figures open
 CHILDREN.set_forkserver_preload(["pretend_device", "reduced", "medlab.train", "medlab.metrics", "medlab.classroom"])
-LIMIT = 3600  # seconds, on a busy machine; a lesson takes 5 to 20
+LIMIT = 3600  # seconds, on a busy machine; a lesson takes 20 to 40 on a quiet one
 # Fewer images and turns where a lesson counts them itself: every cell runs, few of them long.
 SMALLER = {
     "03_unet_drinet": {"exam_patients": 6, "steps": 2},
