@@ -282,6 +282,8 @@ def test_a_machine_tells_what_differs_and_guesses_where_nothing_does(tmp_path):
 def test_the_plot_says_what_it_shows():
     fig = turing_plot({"T1, DCGAN": turing_counts(26, 24, 6, 44), "FLAIR, DCGAN": turing_counts(12, 38, 8, 42)})
     assert "T1, DCGAN 70% [60%, 79%]" in fig.alt and "biased towards synthetic" in fig.alt
+    legend = [line.get_text() for line in fig.axes[1].get_legend().get_texts()]
+    assert legend[0] == "T1, DCGAN\nd' 1.23 [0.66, 1.79], c -0.56"
     assert fig.png()
     with pytest.raises(ValueError, match="nothing to draw"):
         turing_plot({})
