@@ -60,7 +60,7 @@ def replication_rows() -> list[dict]:
                 "paper": outcome.claim.paper if outcome else "",
                 "ours": row[DIFFERENCE],
                 "margin": row["margin"],
-                "verdict": row["verdict"] + (", and it matters" if outcome and outcome.matters else ""),
+                "verdict": outcome.words if outcome else row["verdict"],
                 "images": outcome.claim.images if outcome else "",
                 "cpu_hours": f"{sum(run['seconds'] for run in result.runs) / 3600:.1f}",
                 "record": result.name,
