@@ -34,6 +34,7 @@ LAYERS = {  # by number of axes: convolution, up-convolution, batch normalizatio
     2: (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.MaxPool2d),
     3: (Conv3d, ConvTranspose3d, nn.BatchNorm3d, nn.MaxPool3d),
 }
+INSTANCE = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 
 
 def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, *, dilation: int = 1) -> nn.Sequential:
@@ -43,15 +44,19 @@ def conv_bn_relu(in_channels: int, out_channels: int, kernel: int, *, dilation: 
 
 
 def two_convs(
-    in_channels: int, out_channels: int, padding: str = "same", norm: bool = True, axes: int = 2, stride: int = 1
+    in_channels: int, out_channels: int, padding: str = "same", norm: bool | str = True, axes: int = 2, stride: int = 1
 ) -> nn.Sequential:
-    """Two times convolution 3 x 3 (x 3), the first with `stride`, batch normalization with `norm`, ReLU."""
-    convolution, _, normalization, _ = LAYERS[axes]
+    """Two times convolution 3 x 3 (x 3), the first with `stride`, and what `norm` names: True is batch normalization
+    and ReLU, "instance" instance normalization and leaky ReLU, False ReLU alone."""
+    convolution, _, batch, _ = LAYERS[axes]
     layers: list[nn.Module] = []
     for channels, step in ((in_channels, stride), (out_channels, 1)):
         pad: str | int = padding if step == 1 else 1  # "same" is for stride 1 alone
         layers.append(convolution(channels, out_channels, 3, step, pad, bias=not norm))
-        layers += [*([normalization(out_channels)] if norm else []), nn.ReLU(inplace=True)]
+        if norm == "instance":
+            layers += [INSTANCE[axes](out_channels, affine=True), nn.LeakyReLU(0.01, inplace=True)]
+        else:
+            layers += [*([batch(out_channels)] if norm else []), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 

@@ -32,12 +32,13 @@ class UNet(nn.Module):
         width: channels of the first level, doubled at each of the next.
         levels: resolutions, bottom included; one pooling less.
         padding: "same" keeps the size; "valid" is the paper's, whose output is smaller.
-        norm: batch normalization after each 3 x 3 convolution.
+        norm: True is batch normalization after each 3 x 3 convolution; "instance" is instance normalization and leaky
+            ReLU there, as in nnU-Net (Isensee et al., 2021), for batches of few images; False is neither.
         skips: the skip connections; False is the network without them, to compare with.
         axes: 2 for images; 3 for volumes, with every kernel and pooling a cube (as in Cicek et al., 2016).
 
     Raises:
-        ValueError: no level to pool between, an unknown padding, another number of axes.
+        ValueError: no level to pool between, an unknown padding or norm, another number of axes.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class UNet(nn.Module):
         width: int = 64,
         levels: int = 5,
         padding: str = "same",
-        norm: bool = True,
+        norm: bool | str = True,
         skips: bool = True,
         axes: int = 2,
     ) -> None:
@@ -56,6 +57,8 @@ class UNet(nn.Module):
             raise ValueError(f"{type(self).__name__} needs at least 2 levels, got {levels}: with one it cannot pool")
         if axes not in LAYERS:
             raise ValueError(f"UNet has 2 axes for images or 3 for volumes, got {axes}")
+        if norm not in (True, False, "instance"):
+            raise ValueError(f"norm must be True, False or 'instance', got {norm!r}")
         self.padding, self.norm, self.skips, self.axes = padding, norm, skips, axes
         convolution, _, _, pooling = LAYERS[axes]
         channels = [width * 2**level for level in range(levels)]

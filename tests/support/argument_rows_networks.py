@@ -64,7 +64,7 @@ MODELS = {
     ),
     "models.SmallCNN": ({}, zeros("in_channels", "classes", "width", "stride", dropout=2, axes=1)),
     "models.SynergicNetwork": ({}, zeros("components", "in_channels", "features", classes=1)),
-    "models.UNet": ({}, zeros("in_channels", "classes", "width", "levels", padding="sane", axes=1)),
+    "models.UNet": ({}, zeros("in_channels", "classes", "width", "levels", padding="sane", norm="batches", axes=1)),
     "models.UnpoolingBlock": ({}, {"channels": 3}),
     "models.VirtualBatchNorm": ({"channels": 4, "reference": 4}, zeros("channels", "reference", eps=-1)),
     "models.WGANCritic": ({}, zeros("channels", "width", "kernel", size=20, activation="leaky")),
