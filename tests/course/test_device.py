@@ -22,7 +22,14 @@ SMALLER = {
     "07_wgan_mr": {"chosen": {"ring": 25, "brains": 5, "patients": 12}},
     "09_improved_gans": {"chosen": {"size": 32, "slices": 60, "width": 64, "steps": 4, "ring": 10, "few": 4}},
     "11_away_from_home": {"films": 400},
-    "12_trained_start": {"steps": 1, "contrast_steps": 2, "kinds_steps": 2, "film_steps": 2},
+    "12_trained_start": {
+        "steps": 1,
+        "contrast_steps": 2,
+        "kinds_steps": 2,
+        "film_steps": 2,
+        "vit_steps": 2,
+        "member_steps": 2,
+    },
     "13_noise_physics_geometry": {"turns": 20, "steps": 4, "patients": 24},
     "14_a_minute": {"BATCH": 16, "ROUNDS": 2},
 }
