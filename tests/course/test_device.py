@@ -63,7 +63,14 @@ SMALLER = {
         "seven_kinds": lambda seven_kinds: partial(seven_kinds, n=30),
     },
     "11_away_from_home": {"films": 2400},
-    "12_trained_start": {"steps": 1, "contrast_steps": 2, "kinds_steps": 2, "film_steps": 2},
+    "12_trained_start": {
+        "steps": 1,
+        "contrast_steps": 2,
+        "kinds_steps": 2,
+        "film_steps": 2,
+        "vit_steps": 2,
+        "member_steps": 2,
+    },
     "13_noise_physics_geometry": {
         "turns": 20,
         "steps": 4,
