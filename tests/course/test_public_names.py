@@ -26,8 +26,6 @@ EXPECTED = {
     "data.raise_limits": "reads one's own file that is larger than allowed",
     "data.volume_set": "makes a set for training of one's own volumes",
     "metrics.interval_floor": "tells before a run whether more seeds can help",
-    "metrics.prediction_sets": "keeps one's own classifier's promise to each class",
-    "metrics.risk_coverage": "shows what a classifier wins by refusing",
     "metrics.seeds_needed": "plans one's own comparison from a pilot",
     "metrics.smallest_detectable": "what a comparison could have found",
     "models.pretrained_names": "lists what load_pretrained takes",

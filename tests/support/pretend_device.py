@@ -13,11 +13,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 NAME = "pretend"
@@ -97,9 +97,55 @@ def _on_device(device: Any) -> bool:
     return device is not None and torch.device(device).type == NAME
 
 
-def _check_devices(func, name: str, args: tuple, kwargs: dict) -> None:
+class Operation(NamedTuple):
+    """What the schema of an operation says: its name, whether it is made of others, what it writes to and returns."""
+
+    name: str
+    composite: bool
+    pointwise: bool
+    writes: list[tuple[int, str, set[str]]]  # an argument's number and name, and its aliases
+    returns: list[set[str] | None]  # the aliases of an argument that was written to; None for what is new
+
+
+@cache  # the schema is slow to read, and an operation runs thousands of times
+def _operation(func) -> Operation:
+    def written(value: Any) -> set[str] | None:
+        return value.alias_info.before_set if value.alias_info is not None and value.alias_info.is_write else None
+
+    arguments = [(number, one.name, written(one)) for number, one in enumerate(func._schema.arguments)]
+    return Operation(
+        func._schema.name.removeprefix("aten::"),
+        torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"),
+        torch.Tag.pointwise in func.tags,
+        [(number, name, aliases) for number, name, aliases in arguments if aliases is not None],
+        [written(one) for one in func._schema.returns],
+    )
+
+
+def _leaves(values: Any) -> Iterator[Any]:
+    """The values in lists and tuples of lists and tuples: operations are given nothing deeper."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+def _inner(value: Any) -> Any:
+    if isinstance(value, DeviceTensor):
+        return value.inner
+    return type(value)(map(_inner, value)) if type(value) in (list, tuple) else value
+
+
+def _outer(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return DeviceTensor(value)
+    return type(value)(map(_outer, value)) if type(value) in (list, tuple) else value
+
+
+def _check_devices(func, args: tuple, kwargs: dict) -> None:
     """Refuse tensors of two devices in one operation, or a generator of the wrong one."""
-    values = tree_leaves((args, kwargs))
+    name, values = _operation(func).name, [*_leaves(args), *_leaves(kwargs.values())]
     here = [value for value in values if isinstance(value, DeviceTensor)]
     if (here or _on_device(kwargs.get("device"))) and any(isinstance(value, torch.Generator) for value in values):
         raise MixedDevicesError(f"{func}: Expected a '{NAME}' device type for generator but found 'cpu'")
@@ -110,7 +156,7 @@ def _check_devices(func, name: str, args: tuple, kwargs: dict) -> None:
         if not isinstance(args[0], DeviceTensor):
             raise MixedDevicesError(f"{func}: indices should be on the device of the indexed tensor (cpu)")
         others = [value for value in args[2:] if any(value is other for other in others) and value.dim()]
-    elif torch.Tag.pointwise in func.tags or name in SCALARS:
+    elif _operation(func).pointwise or name in SCALARS:
         others = [value for value in others if value.dim()]
     if others:
         shapes = ", ".join(str(tuple(value.shape)) for value in others)
@@ -132,12 +178,12 @@ def _count_traffic(name: str, args: tuple, kwargs: dict) -> None:
 
 def _run(func, args: tuple, kwargs: dict) -> Any:
     """One operation: checked, counted, computed on the CPU, wrapped."""
-    name = func._schema.name.removeprefix("aten::")
-    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
+    name = _operation(func).name
+    if _operation(func).composite:
         return func.decompose(*args, **kwargs)
-    _check_devices(func, name, args, kwargs)
+    _check_devices(func, args, kwargs)
     _count_traffic(name, args, kwargs)
-    inner_args, inner_kwargs = tree_map_only(DeviceTensor, lambda value: value.inner, (args, kwargs))
+    inner_args, inner_kwargs = map(_inner, args), {key: _inner(value) for key, value in kwargs.items()}
     to_cpu = name == "_to_copy" and kwargs.get("device") is not None and not _on_device(kwargs["device"])
     if _on_device(inner_kwargs.get("device")):
         inner_kwargs["device"] = torch.device("cpu")
@@ -148,21 +194,17 @@ def _run(func, args: tuple, kwargs: dict) -> Any:
 def _wrap(func, args: tuple, kwargs: dict, out: Any) -> Any:
     """The result as tensors of the device; an argument that was written to is given back itself."""
     written = {}
-    for number, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is None or not argument.alias_info.is_write:
-            continue
-        value = args[number] if number < len(args) else kwargs.get(argument.name)
-        written |= dict.fromkeys(argument.alias_info.before_set, value)
+    for number, name, aliases in _operation(func).writes:
+        value = args[number] if number < len(args) else kwargs.get(name)
+        written |= dict.fromkeys(aliases, value)
         for one in value if isinstance(value, list | tuple) else [value]:
             if isinstance(one, DeviceTensor) and one.shape != one.inner.shape:
                 torch._C._swap_tensor_impl(one, DeviceTensor(one.inner))  # the shape changed in place
 
-    def wrapped(value: Any, result: Any) -> Any:
-        if result.alias_info is not None and result.alias_info.is_write:
-            return next(written[alias] for alias in result.alias_info.before_set)
-        return tree_map_only(torch.Tensor, DeviceTensor, value)
+    def wrapped(value: Any, aliases: set[str] | None) -> Any:
+        return _outer(value) if aliases is None else next(written[alias] for alias in aliases)
 
-    returns = func._schema.returns
+    returns = _operation(func).returns
     if len(returns) == 1:
         return wrapped(out, returns[0])
     return tuple(map(wrapped, out, returns)) if isinstance(out, tuple) else out

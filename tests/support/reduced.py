@@ -13,30 +13,35 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from medlab import reader_study, visualize
 
-# Runs before a lesson: short trainings. Whether networks learn is tested where the whole lesson runs.
+# Runs before a lesson: short trainings, few draws of the bootstrap. Whether networks learn is tested on whole lessons.
 SHORT = """
 import ast, functools, inspect, sys
-import medlab.data, medlab.train
+import medlab.data, medlab.metrics, medlab.train
 
 class WithoutAssertions(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.copy_location(ast.Pass(), node)
 
 def briefly(arguments):
-    images = arguments["train"]
     few = min(128, max(32, 4 * arguments.get("batch_size", 64)))
-    arguments |= {"train": images[images.order(0)[:few]], "epochs": 1}
+    for name in ("train", "val"):
+        if (images := arguments.get(name)) is not None:
+            arguments[name] = images[images.order(0)[:few]]
+    arguments["epochs"] = 1
     for name in {"steps_per_epoch", "pretrain"} & arguments.keys():
         arguments[name] = min(arguments[name] or 1, 1)
+
+def roughly(arguments):
+    arguments["resamples"] = min(arguments.get("resamples", 20), 20)
 
 def change(function, arguments_of):
     signature = inspect.signature(function)
 
     @functools.wraps(function)
     def changed(*given, **named):
-        arguments = signature.bind(*given, **named).arguments
-        arguments_of(arguments)
-        return function(**arguments)
+        bound = signature.bind(*given, **named)
+        arguments_of(bound.arguments)
+        return function(*bound.args, **bound.kwargs)
 
     for module in [module for name, module in sys.modules.items() if name.startswith("medlab.")]:
         if getattr(module, function.__name__, None) is function:
@@ -46,6 +51,9 @@ get_ipython().ast_transformers.append(WithoutAssertions())
 for function in [getattr(medlab.train, name) for name in medlab.train.__all__]:
     if inspect.isfunction(function) and "epochs" in inspect.signature(function).parameters:
         change(function, briefly)
+for function in [getattr(medlab.metrics, name) for name in medlab.metrics.__all__]:
+    if inspect.isfunction(function) and "resamples" in inspect.signature(function).parameters:
+        change(function, roughly)
 """
 
 # Runs before a reduced lesson: a quarter of the images, too.
