@@ -247,7 +247,7 @@ def test_a_run_of_the_films_publishes(tmp_path, monkeypatch, method):
     monkeypatch.delenv("MEDLAB_DATA", raising=False)  # the films that come with the course
     monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "cache"))
     width = {"diffusion": 2, "dcgan": 16}[method]
-    tiny = {"method": method, "seconds": 1, "width": width, "batch_size": 8, "n": 8, "judge_epochs": 1}
+    tiny = {"method": method, "seconds": 1, "width": width, "batch_size": 8, "n": 16, "judge_epochs": 1}
     result = run(FILMS, tiny, out=tmp_path / "run", progress=False)
     assert result.ok, result
     network = load_pretrained(f"films-{method}", result.folder)
