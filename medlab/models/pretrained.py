@@ -58,12 +58,13 @@ def fingerprint(network: nn.Module, channels: int, size: Sequence[int]) -> list[
 
     Returns:
         For each of eight generated images, the mean gray values (0 to 1) of its quarters; else for each of two images
-        the mean probability of each class.
+        the mean probability of each class, or of the one thing that the network says.
     """
     rng = torch.Generator().manual_seed(0)
     draw = getattr(network, "sample_latent", None)
     if draw is None:
-        probs = network(torch.rand((2, channels, *size), generator=rng)).softmax(1)
+        logits = network(torch.rand((2, channels, *size), generator=rng))
+        probs = logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()  # a softmax of one is 1
         means = probs.reshape(*probs.shape[:2], -1).mean(2)
         return [[round(value, 4) for value in one] for one in means.tolist()]
     z, classes = draw(8, rng), getattr(network, "classes", 0)  # a conditional generator has classes

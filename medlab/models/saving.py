@@ -72,7 +72,8 @@ def save_model(
             (`medlab.metrics.nearest`).
         plan: what made network and figures, such as a command.
         half: store half precision, half the bytes; loading gives float32 again.
-        facts: further entries of the card, as JSON holds them, such as `temperature`, by which it is calibrated.
+        facts: further entries of the card, as JSON holds them, such as `temperature`, by which it is calibrated. `task`
+            is that of the network, where the images have another: "denoising" of images that have classes.
 
     Returns:
         The card.
@@ -106,7 +107,7 @@ def save_model(
     data = save(state)
     card = ModelCard(
         format=FORMAT, name=file.stem, network=description, weights=count_parameters(network), half=half,
-        task="generation" if generates else info.task,
+        task=facts.pop("task", "generation" if generates else info.task),
         classes=[name for name, count in images.counts().items() if count or not generates],
         channels=images.images.shape[1], size=list(images.images.shape[2:]), spacing=_common_spacing(images),
         unit=info.unit, window=info.window, normalization=_normalization(network, images.images.shape[1]),

@@ -10,19 +10,30 @@ import torch
 from lesson_rules import describes_its_images, has_one_cell_of_commented_parameters, is_stripped, is_valid
 from nbformat.v4 import reads
 from project import ROOT
+from torch.nn.functional import pad
 from toys import network, stripes
 
 from medlab.data import load, load_sample
-from medlab.metrics import psnr_ssim, segmentation_report
-from medlab.models import ACGenerator, DCGenerator, count_parameters, load_pretrained, pretrained_names, save_model
+from medlab.metrics import nearest, psnr_ssim, segmentation_report
+from medlab.models import (
+    ACGenerator,
+    DCGenerator,
+    UNet,
+    count_parameters,
+    load_model,
+    load_pretrained,
+    pretrained_names,
+    save_model,
+)
 from medlab.models.pretrained import checkpoints_folder, fingerprint
 from medlab.runs import publish, recorded, run
 from medlab.runs.sweeping import read_plan
 from medlab.train import predict, sample
 
 CHECKPOINTS = ROOT / "data" / "checkpoints"
-NOTEBOOK, SEGMENTER = CHECKPOINTS / "train.ipynb", CHECKPOINTS / "segment.ipynb"
-HIPPOCAMPUS = CHECKPOINTS / "hippocampus.ipynb"
+NAMES = ("train", "segment", "hippocampus", "films")
+NOTEBOOK, SEGMENTER, HIPPOCAMPUS, FILMS = (CHECKPOINTS / f"{name}.ipynb" for name in NAMES)
+FREE = ("CC BY", "CC0", "MIT", "ICBM 152: free use")  # licenses that let us hand on what was learned from images
 TASKS = {
     name: json.loads((CHECKPOINTS / f"{name}.json").read_text(encoding="utf-8"))["task"]
     for name in pretrained_names(CHECKPOINTS)
@@ -42,8 +53,9 @@ def test_a_shipped_network_fits_its_card(name):
     needed = {"about", "commit", "hardware", "versions", "started", "seconds", "steps", "seed", "loss", "drawn"}
     assert needed <= set(card) and not card["commit"].endswith("-dirty")
     assert all((card["unit"], card["images"]["license"], card["classes"]))
-    assert card["images"]["phantom"] or card["images"]["license"].startswith("CC BY")  # may be given away
-    assert card["plan"].startswith("medlab run data/checkpoints/") and card["plan"] in str(card)
+    assert card["images"]["phantom"] or card["images"]["license"].startswith(FREE)
+    notebook = ROOT / shlex.split(card["plan"])[2]
+    assert notebook in (NOTEBOOK, SEGMENTER, HIPPOCAMPUS, FILMS) and card["plan"] in str(card)
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task == "segmentation"])
@@ -63,11 +75,62 @@ def test_a_shipped_segmenter_finds_the_organs_of_new_patients(name):
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task == "generation"])
 def test_a_shipped_generator_is_measured_and_did_not_collapse(name):
     generator = load_pretrained(name)
-    pairs = {"fid": "fid_of_training", "kid": "kid_of_training", "nearest": "nearest_of_held_out"}
+    pairs = {"kid": "kid_of_training", "nearest": "nearest_of_held_out"}
     assert {"held_out", *pairs, *pairs.values()} <= set(generator.card["figures"])
     images = sample(generator, 32, seed=1)
     assert images.shape == (32, generator.card["channels"], *generator.card["size"]) and images.std() > 0.1
     assert psnr_ssim(images[:16], images[16:], "all").ssim < 0.95
+
+
+def films(split=None):
+    """The real films of the course as their networks take them: 32 pixels, of one official part or of all."""
+    sample = load_sample("pneumoniamnist")
+    images = pad(sample.images, [2] * 4, "reflect")
+    return images if split is None else images[torch.from_numpy(sample.published_split == split)]
+
+
+def kept(t):
+    """How much of a film's variance is left at the times t: the cosine of Nichol and Dhariwal (2021)."""
+    return torch.cos((t + 0.008) / 1.008 * torch.pi / 2).square().clamp(1e-4, 1)
+
+
+@torch.no_grad()
+def noise_in(network, noisy, t):
+    """The noise that a denoiser sees in films from -1 to 1."""
+    return network(torch.cat([noisy, torch.full_like(noisy, float(t))], 1))
+
+
+def test_the_shipped_denoiser_removes_noise_from_new_films():
+    network, clean = load_pretrained("films-diffusion"), 2 * films("test")[:32] - 1
+    noise, a = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)), kept(torch.tensor(0.5))
+    error = (noise_in(network, a.sqrt() * clean + (1 - a).sqrt() * noise, 0.5) - noise).square().mean()
+    assert float(error) == pytest.approx(network.card["figures"]["noise_error_at_0.5"], rel=0.3) and error < 0.1
+
+
+def test_what_the_shipped_denoiser_draws_is_no_copy():
+    """Nor noise: the nearest real film is about as far as it is for films that the network never saw."""
+    network, times = load_pretrained("films-diffusion"), torch.linspace(1, 0, 21)
+    drawn = torch.randn(12, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    for now, then in zip(times, times[1:]):
+        a, b = kept(now), kept(then)
+        noise = noise_in(network, drawn, now)
+        clean = ((drawn - (1 - a).sqrt() * noise) / a.sqrt()).clamp(-1, 1)
+        drawn = b.sqrt() * clean + (1 - b).sqrt() * (drawn - a.sqrt() * clean) / (1 - a).sqrt()
+    far = np.median(nearest((drawn / 2 + 0.5).clamp(0, 1), films("train")).distance)
+    new = np.median(nearest(films("test"), films("train")).distance)
+    assert 0.7 * new < far < 1.5 * new
+    figures = network.card["figures"]
+    assert figures["nearest"] > 0.8 * figures["nearest_of_held_out"]
+
+
+def test_the_films_of_both_networks_are_measured_by_one_judge():
+    cards = [load_pretrained(name).card for name in ("films-diffusion", "films-dcgan")]
+    shared = ("judge_accuracy", "kid_of_training", "held_out", "generated", "nearest_of_held_out")
+    assert all(cards[0]["figures"][name] == cards[1]["figures"][name] for name in shared)
+    for card in cards:
+        curve = card["figures"]["curve"]
+        assert curve["steps"][-1] == card["steps"] and curve["cpu_seconds"] == sorted(curve["cpu_seconds"])
+        assert len(curve["kid"]) == 8 and curve["kid"][-1] < curve["kid"][0] / 4
 
 
 def test_shipped_files_are_small_and_each_has_its_card():
@@ -90,7 +153,7 @@ def test_the_plans_make_what_is_published_and_nothing_else(monkeypatch):
     assert sorted(made, key=str) == sorted(planned, key=str) and made
 
 
-@pytest.mark.parametrize("path", [NOTEBOOK, SEGMENTER, HIPPOCAMPUS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [NOTEBOOK, SEGMENTER, HIPPOCAMPUS, FILMS], ids=lambda path: path.stem)
 def test_the_notebook_has_the_form_of_the_course(path):
     notebook = reads(path.read_text(encoding="utf-8"))
     for rule in (is_valid, is_stripped, has_one_cell_of_commented_parameters, describes_its_images):
@@ -131,6 +194,14 @@ def test_a_classifier_is_published_with_its_answers(tmp_path, monkeypatch):
     loaded = load_pretrained("stripes", tmp_path)
     assert fingerprint(loaded, 1, (8, 8)) == card["output"] and np.shape(card["output"]) == (2, 2)
     assert (card["plan"], card["note"], card["half"]) == ("medlab run 01", "a test", True)
+
+
+def test_a_network_of_one_output_has_a_task_of_its_own_and_is_known_by_its_answers(tmp_path):
+    networks = [UNet(1, 1, width=2, levels=2), UNet(1, 1, width=2, levels=2)]
+    answers = [fingerprint(network.eval(), 1, (8, 8)) for network in networks]
+    assert np.shape(answers) == (2, 2, 1) and answers[0] != answers[1]
+    card = save_model(tmp_path / "denoiser", networks[0], stripes(), task="denoising")
+    assert card["task"] == "denoising" and load_model(tmp_path / "denoiser").card == card
 
 
 def test_a_conditional_generator_answers_for_each_class_in_turn():
@@ -185,3 +256,20 @@ def test_a_run_on_hippocampi_publishes(tmp_path, monkeypatch):
     network = load_pretrained("hippocampus-unet", result.folder)
     assert network.card["drawn"]["cases"] == 9 and network.card["figures"]["exam_cases"] == 3
     assert fingerprint(network, 1, (40, 48, 32)) == network.card["output"]
+
+
+@pytest.mark.parametrize("method", ["diffusion", "dcgan"])
+def test_a_run_of_the_films_publishes(tmp_path, monkeypatch, method):
+    monkeypatch.delenv("MEDLAB_DATA", raising=False)  # the films that come with the course
+    monkeypatch.setenv("MEDLAB_CACHE", str(tmp_path / "cache"))
+    width = {"diffusion": 2, "dcgan": 16}[method]
+    tiny = {"method": method, "seconds": 1, "width": width, "batch_size": 8, "n": 16, "judge_epochs": 1}
+    result = run(FILMS, tiny, out=tmp_path / "run", progress=False)
+    assert result.ok, result
+    network = load_pretrained(f"films-{method}", result.folder)
+    card, curve = network.card, network.card["figures"]["curve"]
+    assert card["task"] == {"diffusion": "denoising", "dcgan": "generation"}[method]
+    assert curve["steps"][-1] == card["steps"] == result.values["steps"]
+    assert curve["cpu_seconds"] == sorted(curve["cpu_seconds"]) and len(set(curve["steps"])) == len(curve["kid"])
+    assert ("noise_error_at_0.5" in card["figures"]) == (method == "diffusion")
+    assert fingerprint(network, card["channels"], card["size"]) == card["output"]
