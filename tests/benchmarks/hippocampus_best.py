@@ -97,8 +97,10 @@ def main() -> None:
         in_folds.append(scores(answer(network, part, mirrored=False), part))
         print(f"fold {fold}: Dice {in_folds[-1]['dice'].mean():.4f}", flush=True)
     all_cases = {name: np.concatenate([one[name] for one in in_folds]) for name in in_folds[0]}
+    means = {way: summary(found) for way, found in by_way.items()}
     values = {
-        "scores": {way: summary(found) for way, found in by_way.items()},
+        "scores": {way: one["dice"] for way, one in means.items()},
+        **{kind: {way: one[kind] for way, one in means.items()} for kind in ("hd95_mm", *exam.info.classes[1:])},
         "four of five folds, one network, half as long": summary(all_cases),
         "gains": {way: gain.to_dict() for way, gain in gains.items() if way != "one network"},
         "dice_by_case": nan_to_none({way: found["dice"] for way, found in by_way.items()}),
