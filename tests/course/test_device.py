@@ -25,7 +25,7 @@ OTHERS = [
     "sklearn.metrics",
 ]
 CHILDREN.set_forkserver_preload([f"medlab.{room}" for room in ROOMS] + OTHERS)
-LIMIT = 3600  # seconds, on a busy machine; a lesson takes 20 to 40 on a quiet one
+LIMIT = 3600  # seconds, on a busy machine; a lesson takes 6 to 27 on a quiet one
 # Lessons that need as many images as they load; the others get a quarter.
 WHOLE = ["01_shallow_cnn", "05_scan", "07_wgan_mr", "08_gan_augmentation", "10_synthetic_images"]
 
