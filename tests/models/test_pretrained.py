@@ -273,5 +273,5 @@ def test_a_run_of_the_films_publishes(tmp_path, monkeypatch, method):
     assert card["task"] == {"diffusion": "denoising", "dcgan": "generation"}[method]
     assert curve["steps"][-1] == card["steps"] == result.values["steps"]
     assert curve["cpu_seconds"] == sorted(curve["cpu_seconds"]) and len(set(curve["steps"])) == len(curve["kid"])
-    assert ("noise_error_at_0.5" in card["figures"]) == (method == "diffusion")
+    assert ("error_at_0.5" in card["figures"]) == (method == "diffusion")
     assert fingerprint(network, card["channels"], card["size"]) == card["output"]
