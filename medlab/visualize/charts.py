@@ -97,9 +97,12 @@ def compare(
 ) -> Figure:
     """Scores of several variants over seeds: a dot per seed, with the mean and its 95 % t interval.
 
+    Where all variants have equally many scores a thin line joins those of a seed: a variant may be better with every
+    seed, and the intervals overlap all the same.
+
     Args:
-        values: the scores of each variant, one per seed. With fewer than three a variant gets no interval: that of two
-            is nearly 13 times as wide as the dots lie apart, and would hide them.
+        values: the scores of each variant, one per seed, in the same order. With fewer than three a variant gets no
+            interval: that of two is nearly 13 times as wide as the dots lie apart, and would hide them.
         ylabel: what the score is, with its unit.
         within: the ends of the score's scale: the axis does not pass them, even where an interval does.
         ax: axes to draw in; None for a new figure.
@@ -123,6 +126,8 @@ def compare(
     black = "mean and 95 % interval" if seeds[-1] > 2 else "mean"
     alt = f"{ylabel} per seed; {black}: {', '.join(spans)}."
     [ax] = panels(1, ax, alt=alt, size=(max(1.5 * len(values) + 1.2, 4.2), 3.5))
+    if len(seeds) == 1 and len(values) > 1:
+        ax.plot(np.arange(len(values)) - 0.14, [*values.values()], "-", marker="", color="0.8", linewidth=0.8)
     for i, (name, scores) in enumerate(values.items()):
         mean, low, high = means[name]
         ax.plot(np.full(len(scores), i - 0.14), scores, "o", color=PALETTE[0], alpha=0.6, markersize=5)

@@ -307,6 +307,13 @@ def test_reliability_shows_accuracy_over_the_share_of_the_predictions():
     assert np.nanmax(ax.patches[0].get_data().values) == 100  # all predictions in one bin
 
 
+def test_compare_joins_the_scores_of_a_seed_where_all_variants_have_them():
+    ax = visualize.compare({"a": [1, 2, 3], "b": [2, 3, 5]}, "F1").axes[0]
+    assert [list(line.get_ydata()) for line in ax.lines[:3]] == [[1, 2], [2, 3], [3, 5]]
+    ax = visualize.compare({"a": [1, 2, 3], "b": [2, 3]}, "F1").axes[0]
+    assert not any(line.get_xdata()[0] < 0 < line.get_xdata()[-1] for line in ax.lines)
+
+
 def test_an_interval_beyond_the_scale_is_cut_and_said_to_be():
     ax = visualize.compare({"a": [0.1, 0.9, 1]}, "F1", within=(0, 1)).axes[0]
     assert ax.get_ylim() == (-0.02, 1.02) and ax.get_title().endswith("interval, cut at 0 and 1")
