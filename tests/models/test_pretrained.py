@@ -104,15 +104,18 @@ def clean_in(network, noisy, t):
 
 
 def test_the_shipped_denoiser_finds_new_films_under_noise():
-    """As well as films that it has learned from, and far better than who always says: the mean film."""
+    """As well as its card says of held-out films, and new ones as well as films that it has learned from."""
     network, t, errors = load_pretrained("films-diffusion"), torch.tensor(0.5), {}
-    for part in ("train", "test"):
+    for part in ("train", "val", "test"):
         clean = 2 * films(part) - 1
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
         found = clean_in(network, kept(t).sqrt() * clean + (1 - kept(t)).sqrt() * noise, t)
-        errors[part] = float((found - clean).square().mean((1, 2, 3)).median())  # one of the 36 test films is odd
-    assert errors["test"] == pytest.approx(errors["train"], rel=0.3)
-    assert errors["test"] < network.card["figures"]["error_of_the_mean_film"] / 2
+        errors[part] = (found - clean).square().mean((1, 2, 3))
+    figures = network.card["figures"]
+    assert float(errors["val"].mean()) == pytest.approx(figures["error_at_0.5"], rel=0.3)
+    assert float(errors["test"].mean()) < figures["error_of_the_mean_film"] / 2
+    # medians, for one of the 36 test films is odd
+    assert float(errors["test"].median()) == pytest.approx(float(errors["train"].median()), rel=0.3)
 
 
 def test_what_the_shipped_denoiser_draws_is_no_copy():
@@ -137,7 +140,7 @@ def test_the_films_of_both_networks_are_measured_by_one_judge():
     for card in cards:
         curve = card["figures"]["curve"]
         assert curve["steps"][-1] == card["steps"] and curve["cpu_seconds"] == sorted(curve["cpu_seconds"])
-        assert len(curve["kid"]) == 8 and min(curve["kid"]) < curve["kid"][0] / 3  # the first after half a minute
+        assert len(curve["kid"]) == 8 and curve["kid"][-1] < 0.33 / 4  # 0.33: a DCGAN of two seconds
 
 
 def test_shipped_files_are_small_and_each_has_its_card():
